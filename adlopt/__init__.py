@@ -1,0 +1,34 @@
+"""Risk-based auto-deleveraging as convex optimisation, with proven answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adlopt.book import Book
+from adlopt.certificate import Certificate, certify
+from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
+from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.problem import Problem
+from adlopt.solution import Solution
+from adlopt.solve import solve
+from adlopt.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from adlopt.methods.conic import Model
+
+__version__ = "0.1.0"
+
+
+def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
+    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed and solved at will."""
+    from adlopt.methods import conic  # loads cvxpy
+
+    return conic.to_cvxpy(problem, presolve=presolve)
+
+
+__all__ = [
+    "AdlError", "Book", "CVaR", "Certificate", "ExpectedLoss", "InfeasibleReduction", "InputError", "LogNormal",
+    "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem", "Scenarios", "Solution", "SolverFailed", "Verification",
+    "certify", "solve", "to_cvxpy", "verify",
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""Loops over pools and scenarios that never hold a (pools x scenarios) array.
+
+Shared layout: `start` (n + 1,) delimits each pool's positions; `asset`, `size` (m,); `moves` (d, S), a row per asset.
+One pool's equity over all scenarios is a row of S numbers that stays in the processor's cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adlopt._jit import jit, jit_sums
+from adlopt._tables import BoolArray, FloatArray, IntArray
+
+
+@jit_sums
+def pool_equity(
+    i: int, equity: FloatArray, start: IntArray, asset: IntArray, size: FloatArray, moves: FloatArray, out: FloatArray
+) -> None:
+    """Equity of pool i in every scenario, into `out` (S,)."""
+    out[:] = equity[i]
+    for j in range(start[i], start[i + 1]):
+        q = size[j]
+        if q != 0.0:
+            row = moves[asset[j]]
+            for s in range(out.size):
+                out[s] += q * row[s]
+
+
+@jit
+def scenario_losses(
+    solvent: BoolArray, equity: FloatArray, start: IntArray, asset: IntArray, size: FloatArray, moves: FloatArray
+) -> FloatArray:
+    """(S,) total shortfall of the pools marked solvent."""
+    loss = np.zeros(moves.shape[1])
+    V = np.empty(moves.shape[1])
+    for i in range(equity.size):
+        if solvent[i]:
+            pool_equity(i, equity, start, asset, size, moves, V)
+            for s in range(V.size):
+                loss[s] += max(-V[s], 0.0)
+    return loss
+
+
+@jit_sums
+def stressed_shortfall(
+    solvent: BoolArray,
+    equity: FloatArray,
+    start: IntArray,
+    asset: IntArray,
+    size: FloatArray,
+    moves: FloatArray,
+    stress: FloatArray,
+    given: BoolArray,
+    pair_start: IntArray,
+    pair_scenario: IntArray,
+    pair_weight: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Per solvent pool sum_s u (-V) and sum_s u; per position sum_s u move, with u = stress where V < 0.
+
+    Pools marked `given` take u from `pair_weight` at their (pool, scenario) pairs and zero elsewhere: any u in
+    [0, stress] gives a valid bound, and at kinks (V = 0) a solver's choice gives the tight one.
+    """
+    n = equity.size
+    value = np.zeros(n)
+    mass = np.zeros(n)
+    by_size = np.zeros(size.size)
+    V = np.empty(moves.shape[1])
+    u = np.empty(moves.shape[1])
+    for i in range(n):
+        if not solvent[i]:
+            continue
+        pool_equity(i, equity, start, asset, size, moves, V)
+        if given[i]:
+            u[:] = 0.0
+            for pair in range(pair_start[i], pair_start[i + 1]):
+                u[pair_scenario[pair]] = pair_weight[pair]
+        else:
+            for s in range(V.size):
+                u[s] = stress[s] if V[s] < 0.0 else 0.0
+        total = 0.0
+        weight = 0.0
+        for s in range(V.size):
+            total -= u[s] * V[s]
+            weight += u[s]
+        value[i] = total
+        mass[i] = weight
+        if weight > 0.0:
+            for j in range(start[i], start[i + 1]):
+                row = moves[asset[j]]
+                moment = 0.0
+                for s in range(V.size):
+                    moment += u[s] * row[s]
+                by_size[j] = moment
+    return value, mass, by_size

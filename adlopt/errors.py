@@ -1,0 +1,38 @@
+"""Every error a user can meet, under one roof."""
+
+from __future__ import annotations
+
+
+class AdlError(Exception):
+    """Base of all errors raised by adlopt."""
+
+
+class InputError(AdlError, ValueError):
+    """Bad input: the message names the table, row and column, and what would be right."""
+
+
+class InfeasibleReduction(AdlError, ValueError):
+    """More is to be reduced than the eligible positions hold.
+
+    `shortfalls` lists (asset, required, available), in contracts, both unsigned.
+    """
+
+    def __init__(self, shortfalls: list[tuple[str, float, float]]) -> None:
+        self.shortfalls = shortfalls
+        lines = [
+            f"{asset}: required {required:.12g} contracts, available {available:.12g}"
+            for asset, required, available in shortfalls
+        ]
+        super().__init__(
+            "the reduction is larger than the eligible open interest of solvent accounts ("
+            + "; ".join(lines)
+            + "); reduce less, loosen the caps, or check the sign: a negative reduction takes from shorts"
+        )
+
+
+class NotApplicable(AdlError):
+    """The chosen method cannot solve this problem; the message says why and what can."""
+
+
+class SolverFailed(AdlError):
+    """The conic solver gave no usable answer; the message has its status and likely causes."""

@@ -1,0 +1,1 @@
+"""Algorithms: each solves a Problem or says why it cannot."""

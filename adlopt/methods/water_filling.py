@@ -1,0 +1,47 @@
+"""Isolated margin: drain the leverage of every pool above one water level per asset (paper, section 2; closed form).
+
+Optimal price path by price path, hence for every monotone objective and without a price model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adlopt.errors import NotApplicable
+from adlopt.methods.level import drain
+from adlopt.methods.result import Result
+from adlopt.problem import Problem
+
+
+def obstacle(problem: Problem) -> str | None:
+    """Why water-filling does not apply, or None if it does."""
+    if not problem.objective.monotone:
+        return f"the objective {problem.objective} is not monotone"
+    if problem.settlement_offset[problem.reduced_assets].any():
+        return "reductions settle off the mark, so that they change equity and not leverage alone"
+    held = np.diff(problem.book.start)
+    several = np.flatnonzero(held[problem.pool] > 1)
+    if several.size:
+        account = problem.positions["account"].iloc[several[0]]
+        return (
+            f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset under cross margin "
+            f"(account {account!r} for one), where gross leverage ignores hedges"
+        )
+    return None
+
+
+def solve(problem: Problem) -> Result:
+    """Reductions that leave every pool at min(leverage before, level); caps permitting."""
+    reason = obstacle(problem)
+    if reason is not None:
+        raise NotApplicable(f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')")
+    book = problem.book
+    allocation = np.zeros(problem.position.size)
+    levels = np.full(len(book.assets), np.nan)
+    for k in problem.reduced_assets:
+        rows = np.flatnonzero(problem.asset == k)
+        size = np.abs(book.size[problem.position[rows]])
+        width = book.equity[problem.pool[rows]] / book.marks[k]
+        taken, levels[k] = drain(size, width, np.abs(problem.capacity[rows]), abs(problem.target[k]))
+        allocation[rows] = np.sign(problem.target[k]) * taken
+    return Result(allocation, water_level=levels)

@@ -1,0 +1,49 @@
+"""Conditional value at risk: the mean of the worst tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt._tables import FloatArray
+from adlopt.objectives.protocol import Objective, level
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+@dataclass(frozen=True)
+class CVaR(Objective):
+    """Mean loss over the worst 1 - level of probability, splitting the scenario at the edge.
+
+    Source: Rockafellar and Uryasev (2000), min over t of t + E[(L - t)^+] / (1 - level). Level 0 is the expected loss.
+    """
+
+    level: float
+
+    def __post_init__(self) -> None:
+        level("CVaR: the level", self.level, 0.0, 1.0)
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        import cvxpy as cp
+
+        if self.level == 0:  # any t far enough down is a minimiser: spare the solver that ray
+            return weights @ loss
+        # cp.cvar knows equally likely scenarios only.
+        threshold = cp.Variable()
+        return threshold + weights @ cp.pos(loss - threshold) / (1 - self.level)
+
+    def value(self, loss: FloatArray, weights: FloatArray) -> float:
+        return float(self.stress(loss, weights) @ loss)
+
+    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        order = np.argsort(-loss, kind="stable")
+        reached = np.minimum(np.cumsum(weights[order]) / (1 - self.level), 1.0)
+        stressed = np.empty(loss.size)
+        stressed[order] = np.diff(reached, prepend=0.0)
+        return stressed
+
+    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+        return bool((stress <= weights / (1 - self.level)).all())

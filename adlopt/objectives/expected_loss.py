@@ -1,0 +1,31 @@
+"""The mean of the exchange's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt._tables import FloatArray
+from adlopt.objectives.protocol import Objective
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+@dataclass(frozen=True)
+class ExpectedLoss(Objective):
+    """E[L]: the paper's risk-neutral objective."""
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        return weights @ loss
+
+    def value(self, loss: FloatArray, weights: FloatArray) -> float:
+        return float(weights @ loss)
+
+    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        return weights
+
+    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+        return bool(np.array_equal(stress, weights))

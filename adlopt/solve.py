@@ -1,0 +1,99 @@
+"""From a problem to a proven solution: pick a method, run it, certify what it found."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adlopt.certificate import certify_array
+from adlopt.errors import InputError
+from adlopt.methods import auto, factor_leverage, water_filling
+from adlopt.methods.result import Result
+from adlopt.problem import Problem, as_table
+from adlopt.solution import Solution
+
+METHODS = ("auto", "water_filling", "factor_leverage", "conic")
+
+
+def solve(
+    problem: Problem,
+    method: str = "auto",
+    *,
+    tolerance: float = 1e-6,
+    solver: str | None = None,
+    presolve: bool = True,
+    **options: Any,
+) -> Solution:
+    """Solve an ADL problem and prove how good the answer is.
+
+    Parameters
+    ----------
+    method : "auto", "water_filling", "factor_leverage" or "conic".
+    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven".
+    solver : cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear programs.
+    presolve : of the conic method: exact, and much faster; False solves the program as it is written down.
+    options : passed to the conic solver.
+
+    Raises
+    ------
+    NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
+    """
+    started = time.perf_counter()
+    chosen = resolve(problem, method)
+    if chosen != "conic" and (solver is not None or options):
+        raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
+    return solution(problem, run(problem, chosen, solver=solver, presolve=presolve, **options), chosen, tolerance, started)
+
+
+def resolve(problem: Problem, method: str) -> str:
+    """The method that will run: `method` itself, or what `auto` picks."""
+    if method not in METHODS:
+        raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
+    return auto.choose(problem).method if method == "auto" else method
+
+
+def run(problem: Problem, method: str, *, solver: str | None = None, presolve: bool = True, **options: Any) -> Result:
+    """Run a named method, without certifying its result."""
+    if method == "water_filling":
+        return water_filling.solve(problem)
+    if method == "factor_leverage":
+        return factor_leverage.solve(problem)
+    problem.price_model  # noqa: B018  (refuses a problem without one before cvxpy is loaded)
+    from adlopt.methods import conic
+
+    return conic.solve(problem, solver=solver, presolve=presolve, options=options)
+
+
+def solution(problem: Problem, result: Result, method: str, tolerance: float, started: float) -> Solution:
+    """Certify a method's result and put it into the public form."""
+    value = lower_bound = gap = prices = None
+    if problem.prices is not None:
+        proof = certify_array(problem, result.allocation, result.multipliers)
+        value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
+    return Solution(
+        allocation=as_table(problem, result.allocation),
+        value=value,
+        lower_bound=lower_bound,
+        gap=gap,
+        shadow_prices=prices,
+        water_level=_water_level(problem, result.water_level),
+        method=method,
+        status="optimal" if gap is None or gap <= tolerance else "unproven",
+        seconds=time.perf_counter() - started,
+        note=result.note,
+        tolerance=tolerance,
+    )
+
+
+def _water_level(problem: Problem, level: np.ndarray[Any, Any] | None) -> float | pd.Series[float] | None:
+    if level is None:
+        return None
+    if level.size == 1:
+        return float(level[0])
+    assets = problem.reduced_assets
+    if assets.size == 1:
+        return float(level[assets[0]])
+    return pd.Series(level[assets], index=problem.book.assets[assets], name="water_level").rename_axis("asset")
