@@ -247,4 +247,5 @@ def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArra
     notional = abs(problem.sizes(allocation)) @ problem.book.marks
     equity = problem.equity_after(allocation)
     leverage = np.full(equity.shape, np.nan)
-    return np.divide(notional, equity, out=leverage, where=equity > 0)
+    np.divide(notional, equity, out=leverage, where=equity > 0)
+    return leverage

@@ -69,7 +69,7 @@ class Solution:
         return "\n".join([*lines, "", str(table), *tail])
 
     def _repr_html_(self) -> str:
-        facts = self.summary().map(_plain).to_frame("").to_html(header=False)
+        facts = str(self.summary().map(_plain).to_frame("").to_html(header=False))
         shown = self.reduced.head(_ROWS).to_html(index=False, float_format="{:,.6g}".format)
         more = len(self.reduced) - _ROWS
         return facts + shown + (f"<p>{more:,} more in <code>.allocation</code></p>" if more > 0 else "")
