@@ -6,6 +6,7 @@ rho(L(x')) >= rho(L(x)) - g.(x - x'). The largest g.(x - x') is a fractional kna
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +74,12 @@ def certify_array(
     problem: Problem,
     allocation: FloatArray,
     multipliers: Multipliers | None = None,
+    least_cost: Callable[[FloatArray], tuple[float, FloatArray]] | None = None,
 ) -> Certificate:
-    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them."""
+    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them.
+
+    `least_cost` gives the smallest slope.x and its prices where more than boxes and sums constrain the allocation.
+    """
     model = closed_form(problem)
     if model is not None:
         loss = closed_pool_loss(problem, model, allocation)
@@ -83,7 +88,11 @@ def certify_array(
         bound_at_allocation = value
     else:
         value, bound_at_allocation, slope = _scenario_slope(problem, allocation, multipliers)
-    gap, prices = wolfe_gap(problem, allocation, slope)
+    if least_cost is None:
+        gap, prices = wolfe_gap(problem, allocation, slope)
+    else:
+        least, prices = least_cost(slope)
+        gap = max(float(slope @ allocation) - least, 0.0)
     # Losses are never negative, and neither is a monotone measure of them.
     floor = 0.0 if problem.objective.monotone and problem.objective.coherent else -np.inf
     lower_bound = min(max(bound_at_allocation - gap, floor), value)
