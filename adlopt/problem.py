@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,6 +84,7 @@ class Problem:
         """
         if not tables.number("multiple of the reduction", multiple) > 0:
             raise InputError(f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction is its sign")
+        self.positions  # noqa: B018  (cached before the copy, so that variants share it)
         other = copy.copy(self)
         put = object.__setattr__
         put(other, "target", self.target * multiple)
@@ -253,16 +253,16 @@ def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) ->
 
 def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     """The public allocation table of reductions (e,): a row per eligible position, in the book's order."""
-    book = problem.book
-    frame: dict[str, Any] = {}
-    remaining = book.size[problem.position] - allocation
+    size = problem.book.size[problem.position]
     before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
-    frame["reduction"] = allocation
-    frame["remaining"] = remaining
-    frame["fraction"] = allocation / book.size[problem.position]
-    frame["leverage_before"] = before[problem.pool]
-    frame["leverage_after"] = after[problem.pool]
-    return problem.positions.assign(**frame)
+    numbers = {
+        "reduction": allocation,
+        "remaining": size - allocation,
+        "fraction": allocation / size,
+        "leverage_before": before[problem.pool],
+        "leverage_after": after[problem.pool],
+    }
+    return pd.DataFrame({**dict(problem.positions.items()), **numbers})
 
 
 def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArray:
