@@ -21,6 +21,7 @@ from adlopt.objectives.protocol import admissible
 from adlopt.problem import Problem, match_positions
 
 FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
+CLOSED = 1e-9  # a relative gap not worth another pass
 TINY = np.finfo(float).tiny
 
 
@@ -80,13 +81,20 @@ def certify_array(
         loss = closed_pool_loss(problem, model, allocation)
         value = float(loss.value[problem.book.solvent].sum())
         slope = loss.by_equity[problem.pool] * problem.settlement_offset[problem.asset] - loss.by_size
-        bound_at_allocation = value
+        gap, prices = wolfe_gap(problem, allocation, slope)
+        lower_bound, floor = value - gap, 0.0
     else:
-        value, bound_at_allocation, slope = _scenario_slope(problem, allocation, multipliers)
-    gap, prices = wolfe_gap(problem, allocation, slope)
-    # Losses are never negative, and neither is a monotone measure of them.
-    floor = 0.0 if problem.objective.monotone and problem.objective.coherent else -np.inf
-    lower_bound = min(max(bound_at_allocation - gap, floor), value)
+        objective, weights = problem.objective, problem.scenarios.weights
+        losses = scenario_losses(problem, allocation)
+        value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
+        lower_bound, prices = _scenario_bound(problem, allocation, losses, multipliers)
+        if multipliers is not None and value - lower_bound > CLOSED * abs(value):
+            # Where the solver's multipliers are rough the plain subgradient may prove more.
+            plain = _scenario_bound(problem, allocation, losses, None)
+            lower_bound, prices = max((lower_bound, prices), plain, key=lambda bound: bound[0])
+        # Losses are never negative, and a monotone measure of them is never below that of none.
+        floor = objective.value(np.zeros(losses.size), weights) if objective.monotone else -np.inf
+    lower_bound = min(max(lower_bound, floor), value)
     saved = pd.Series(prices, index=problem.book.assets[problem.reduced_assets], name="shadow_price").rename_axis("asset")
     return Certificate(value, lower_bound, saved)
 
@@ -113,17 +121,15 @@ def wolfe_gap(problem: Problem, allocation: FloatArray, slope: FloatArray) -> tu
     return gap, prices
 
 
-def _scenario_slope(
-    problem: Problem, allocation: FloatArray, multipliers: Multipliers | None
-) -> tuple[float, float, FloatArray]:
-    """Value, the linear minorant's value at the allocation, and its slope (e,), from scenario losses."""
+def _scenario_bound(
+    problem: Problem, allocation: FloatArray, losses: FloatArray, multipliers: Multipliers | None
+) -> tuple[float, FloatArray]:
+    """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given, and shadow prices."""
     from adlopt import _kernels
 
-    book, weights, objective = problem.book, problem.scenarios.weights, problem.objective
-    losses = scenario_losses(problem, allocation)
+    book, weights = problem.book, problem.scenarios.weights
     excess = np.maximum(losses - problem.insurance_fund, 0.0)
-    value = objective.value(excess, weights)
-    stress, penalty = _stress(objective, excess, weights, multipliers)
+    stress, penalty = _stress(problem.objective, excess, weights, multipliers)
     given = np.zeros(book.equity.size, dtype=bool)
     start = np.zeros(book.equity.size + 1, dtype=np.int64)
     scenario, weight = np.empty(0, dtype=np.int64), np.empty(0)
@@ -142,7 +148,8 @@ def _scenario_slope(
     )  # fmt: skip
     slope = by_size[problem.position] - mass[problem.pool] * problem.settlement_offset[problem.asset]
     minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
-    return value, minorant, slope
+    gap, prices = wolfe_gap(problem, allocation, slope)
+    return minorant - gap, prices
 
 
 def _stress(
