@@ -150,9 +150,7 @@ def random_case(
         by_account[rng.random(n) < 0.25] *= -1.0
 
     able = np.where(isolated, equity > 0, by_account[account] > 0)
-    interest = {
-        (k, s): np.abs(size[able & (asset == k) & (np.sign(size) == s)]).sum() for k in range(d) for s in (-1.0, 1.0)
-    }
+    interest = {(k, s): np.abs(size[able & (asset == k) & (np.sign(size) == s)]).sum() for k in range(d) for s in (-1.0, 1.0)}
     sides = [key for key, amount in interest.items() if amount > 0]
     if not sides:  # nobody is left to reduce: keep the case, let the largest position be solvent
         by_account[:], equity[:], size[0] = np.abs(by_account) + 1.0, np.abs(equity) + 1.0, notional[0] / mark[asset[0]]
