@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt.errors import NotApplicable
-from adlopt.methods.level import drain
 from adlopt.methods.result import Result
 from adlopt.problem import Problem
 
@@ -32,6 +31,8 @@ def obstacle(problem: Problem) -> str | None:
 
 def solve(problem: Problem) -> Result:
     """Reductions that leave every pool at min(leverage before, level); caps permitting."""
+    from adlopt.methods.level import drain  # compiled loops: loads numba
+
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')")
