@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adlopt import synthetic
+from adlopt import examples
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -31,5 +32,5 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 __all__ = [
     "AdlError", "Book", "CVaR", "Certificate", "ExpectedLoss", "InfeasibleReduction", "InputError", "LogNormal",
     "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem", "Scenarios", "Solution", "SolverFailed", "Verification",
-    "certify", "solve", "synthetic", "to_cvxpy", "verify",
+    "certify", "examples", "solve", "synthetic", "to_cvxpy", "verify",
 ]  # fmt: skip
