@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import synthetic
-from adlopt import examples
+from adlopt import examples, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed

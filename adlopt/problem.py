@@ -234,7 +234,7 @@ def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     frame: dict[str, Any] = {}
     remaining = book.size[problem.position] - allocation
     before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
-    frame["reduction"] = allocation
+    frame["reduction"] = allocation + 0.0  # no negative zeros
     frame["remaining"] = remaining
     frame["fraction"] = allocation / book.size[problem.position]
     frame["leverage_before"] = before[problem.pool]
