@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, synthetic
+from adlopt import constraints, examples, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -51,10 +51,11 @@ __all__ = [
     "Verification",
     "certify",
     "constraints",
+    "examples",
     "explore",
     "frontier",
     "solve",
     "synthetic",
     "to_cvxpy",
     "verify",
-]  # fmt: skip
+]

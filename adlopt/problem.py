@@ -256,7 +256,7 @@ def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     size = problem.book.size[problem.position]
     before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
     numbers = {
-        "reduction": allocation,
+        "reduction": allocation + 0.0,  # no negative zeros
         "remaining": size - allocation,
         "fraction": allocation / size,
         "leverage_before": before[problem.pool],
