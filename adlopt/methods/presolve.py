@@ -16,6 +16,8 @@ from adlopt._kernels import pool_equity
 from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.problem import Problem
 
+NEAR = 1e-4  # of equity and notional: a pool this close to bankruptcy in a scenario stands at the kink
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -49,11 +51,28 @@ def presolve(problem: Problem, *, enabled: bool = True) -> Presolved:
 
     Memory: what is kept, and a few rows of S numbers; never a (pools x scenarios) array.
     """
+    slack = np.zeros(problem.book.equity.size) if enabled else np.full(problem.book.equity.size, np.inf)
+    return _pairs(problem, np.zeros(problem.capacity.size), problem.capacity, slack)
+
+
+def around(problem: Problem, allocation: FloatArray) -> Presolved:
+    """Pairs by their sign at one allocation (e,): only those with equity near zero there stay hinges.
+
+    Dropping (.)^+ where the sign is clear leaves a convex function below the loss: its minimum is a lower bound, and a
+    tight one if the allocation is optimal.
+    """
     book = problem.book
-    low_offset, start = problem.settlement_offset, np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
+    gross = np.bincount(book.pool, np.abs(book.size) * book.marks[book.asset], minlength=book.equity.size)
+    return _pairs(problem, allocation, allocation, NEAR * (book.equity + gross))
+
+
+def _pairs(problem: Problem, low: FloatArray, high: FloatArray, slack: FloatArray) -> Presolved:
+    """Classify pairs by their range over reductions between `low` and `high` (e,), widened by `slack` (n,) money."""
+    book = problem.book
+    start = np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
     arguments = (
         book.solvent, book.equity, book.start, book.asset, book.size, problem.moves,
-        start, problem.asset, problem.capacity, low_offset, enabled,
+        start, problem.asset, low, high, problem.settlement_offset, slack,
     )  # fmt: skip
     nothing_int, nothing = np.empty(0, dtype=np.int64), np.empty(0)
     counts, _ = _classify(*arguments, False, nothing_int, nothing_int, nothing, nothing_int, nothing_int, nothing)
@@ -75,9 +94,10 @@ def _classify(
     moves: FloatArray,
     eligible_start: IntArray,
     eligible_asset: IntArray,
-    capacity: FloatArray,
+    first: FloatArray,
+    last: FloatArray,
     offset: FloatArray,
-    enabled: bool,
+    slack: FloatArray,
     fill: bool,
     linear_pool: IntArray,
     linear_scenario: IntArray,
@@ -101,18 +121,18 @@ def _classify(
             for s in range(S):
                 constant[s] += max(-V[s], 0.0)
             continue
-        low[:] = 0.0
-        high[:] = 0.0
+        low[:] = -slack[i]
+        high[:] = slack[i]
         for j in range(eligible_start[i], eligible_start[i + 1]):
             row = moves[eligible_asset[j]]
             for s in range(S):
-                change = capacity[j] * (row[s] - offset[eligible_asset[j]])
-                low[s] += min(change, 0.0)
-                high[s] += max(change, 0.0)
+                slope = row[s] - offset[eligible_asset[j]]
+                low[s] += min(slope * first[j], slope * last[j])
+                high[s] += max(slope * first[j], slope * last[j])
         for s in range(S):
-            if enabled and high[s] <= V[s]:
+            if high[s] <= V[s]:
                 counts[0] += 1
-            elif enabled and low[s] >= V[s]:
+            elif low[s] >= V[s]:
                 if fill:
                     linear_pool[counts[1]] = i
                     linear_scenario[counts[1]] = s
