@@ -104,7 +104,7 @@ def test_several_functions_and_lists(problem: adl.Problem) -> None:
 
 
 def test_refusals(problem: adl.Problem) -> None:
-    with pytest.raises(adl.SolverFailed, match="infeasible.*without your own"):
+    with pytest.raises(adl.SolverFailed, match=r"infeasible.*without your own"):
         adl.solve(problem, constraints=constraints.at_most_fraction(problem, 0.01))
     with pytest.raises(adl.InputError, match="not convex by cvxpy's rules"):
         adl.solve(problem, constraints=lambda x: cp.abs(x) >= 1)
