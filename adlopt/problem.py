@@ -145,7 +145,8 @@ class Problem:
         """(n, d) `remaining` by pool and asset."""
         book = self.book
         shape = (book.equity.size, len(book.assets))
-        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape)
+        # A copy: scipy sorts a row's entries where they lie, which would shuffle the book's own arrays.
+        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape, copy=True)
 
     def equity_after(self, allocation: FloatArray | None) -> FloatArray:
         """(n,) equity at the marks after settling reductions (e,)."""
