@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import examples, synthetic
+from adlopt import constraints, examples, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
+from adlopt.explore import Exploration, explore
+from adlopt.frontier import frontier
 from adlopt.objectives import CVaR, ExpectedLoss, Objective
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
@@ -29,7 +31,31 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 
 __all__ = [
-    "AdlError", "Book", "CVaR", "Certificate", "ExpectedLoss", "InfeasibleReduction", "InputError", "LogNormal",
-    "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem", "Scenarios", "Solution", "SolverFailed", "Verification",
-    "certify", "examples", "solve", "synthetic", "to_cvxpy", "verify",
-]  # fmt: skip
+    "AdlError",
+    "Book",
+    "CVaR",
+    "Certificate",
+    "ExpectedLoss",
+    "Exploration",
+    "InfeasibleReduction",
+    "InputError",
+    "LogNormal",
+    "NotApplicable",
+    "Objective",
+    "OneFactor",
+    "PriceModel",
+    "Problem",
+    "Scenarios",
+    "Solution",
+    "SolverFailed",
+    "Verification",
+    "certify",
+    "constraints",
+    "examples",
+    "explore",
+    "frontier",
+    "solve",
+    "synthetic",
+    "to_cvxpy",
+    "verify",
+]

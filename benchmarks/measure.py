@@ -33,13 +33,13 @@ class Size:
         return smoke if self.smoke else full if self.full else normal
 
 
-def fastest(job: Callable[[], Any], repeats: int = 5) -> float:
+def fastest(job: Callable[..., Any], *arguments: Any, repeats: int = 5) -> float:
     """Least seconds of several runs, after one to warm up."""
-    job()
+    job(*arguments)
     best = float("inf")
     for _ in range(repeats):
         started = time.perf_counter()
-        job()
+        job(*arguments)
         best = min(best, time.perf_counter() - started)
     return best
 

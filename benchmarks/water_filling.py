@@ -21,9 +21,9 @@ def run(size: Size) -> Iterator[Row]:
         equity = np.exp(rng.normal(9.0, 2.0, accounts))
         notional = equity * np.clip(np.exp(rng.normal(0.7, 1.0, accounts)), 0.05, 40.0)
         total = 0.3 * float(notional.sum())
-        one_pass = fastest(lambda n=notional, e=equity: n / e)
+        one_pass = fastest(np.divide, notional, equity)
         taken, level = drain(notional, equity, notional, total)
-        seconds = fastest(lambda n=notional, e=equity, t=total: drain(n, e, n, t))
+        seconds = fastest(drain, notional, equity, notional, total)
         ratio = seconds / one_pass
         yield Row(
             "water-filling",
