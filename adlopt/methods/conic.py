@@ -185,6 +185,16 @@ def _result(problem: Problem, program: Program) -> Result:
     )
 
 
+def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None:
+    """Multipliers of the program that keeps only the hinges of `local`; None if it cannot be solved."""
+    program = build(problem, presolved=local, merge=True)
+    try:
+        run(program.model, None, {})
+    except SolverFailed:
+        return None
+    return program.multipliers(problem)
+
+
 def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
     """The constraints that the user's functions make of the allocation expression (e,), checked."""
     made: list[cp.Constraint] = []
