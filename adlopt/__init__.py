@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
-from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.objectives import (
+    ChiSquareRobust,
+    Custom,
+    CVaR,
+    Entropic,
+    EVaR,
+    ExpectedLoss,
+    Expectile,
+    Objective,
+    Semideviation,
+    Spectral,
+    WorstCase,
+)
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
 from adlopt.solution import Solution
@@ -28,7 +40,8 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 
 __all__ = [
-    "AdlError", "Book", "CVaR", "Certificate", "ExpectedLoss", "InfeasibleReduction", "InputError", "LogNormal",
-    "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem", "Scenarios", "Solution", "SolverFailed", "Verification",
-    "certify", "solve", "to_cvxpy", "verify",
+    "AdlError", "Book", "CVaR", "Certificate", "ChiSquareRobust", "Custom", "EVaR", "Entropic", "ExpectedLoss", "Expectile",
+    "InfeasibleReduction", "InputError", "LogNormal", "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem",
+    "Scenarios", "Semideviation", "Solution", "SolverFailed", "Spectral", "Verification", "WorstCase", "certify", "solve",
+    "to_cvxpy", "verify",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.book import Book
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
-from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.objectives import Custom, ExpectedLoss, Objective
 from adlopt.prices.protocol import PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = 1e-12  # a requirement above capacity by less, relatively, is the capacity itself
@@ -31,7 +31,7 @@ class Problem:
     reduction : contracts to take off the book, by asset, signed like the positions they shrink: {"BTC": -10.0}
         takes 10 contracts off shorts.
     prices : model of horizon prices; may be left out where the method needs none (isolated margin).
-    objective : risk measure of the scenario losses.
+    objective : risk measure of the scenario losses, or a function of a cvxpy loss vector (see `Custom`).
     caps : most contracts that may be taken from a position: table with `account`, `asset`, `cap` (unsigned) and
         `margin_mode` where an account has both; positions it does not list are bounded by their size alone.
     settlement : price at which reductions execute, by asset; the mark where left out.
@@ -58,13 +58,15 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.book, Book):
             raise InputError(f"Problem: book is a {type(self.book).__name__}; make a Book with Book.from_frame(...)")
+        put = object.__setattr__
+        if callable(self.objective) and not isinstance(self.objective, Objective | type):
+            put(self, "objective", Custom(self.objective))
         if not isinstance(self.objective, Objective):
             raise InputError(f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)")
         if self.prices is not None and not hasattr(self.prices, "scenarios"):
             raise InputError(f"Problem: prices {self.prices!r} is not a price model such as LogNormal(...) or Scenarios(...)")
         if not tables.number("insurance_fund", self.insurance_fund) >= 0:
             raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
-        put = object.__setattr__
         put(self, "target", self._target())
         put(self, "settlement_offset", self._settlement_offset())
         book = self.book
