@@ -17,7 +17,7 @@ def log_mean_exp(exponent: FloatArray, weights: FloatArray) -> float:
 def tilted(exponent: FloatArray, weights: FloatArray) -> FloatArray:
     """(S,) probabilities in proportion to p exp(exponent), for exponents as in `log_mean_exp`."""
     raised = weights * np.exp(exponent)
-    return raised / raised.sum()
+    return np.asarray(raised / raised.sum())
 
 
 def relative_entropy(stress: FloatArray, weights: FloatArray) -> float:

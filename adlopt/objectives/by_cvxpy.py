@@ -30,14 +30,14 @@ def stress(measure: Objective, loss: FloatArray, weights: FloatArray) -> FloatAr
     variable = cp.Variable(loss.size)
     given = variable == loss / unit
     _solve(cp.Problem(cp.Minimize(measure.scaled(unit).expression(variable, weights)), [given]), measure)
-    found = -np.asarray(given.dual_value, dtype=float)
+    found: FloatArray = -np.asarray(given.dual_value, dtype=float)
     s = int(np.argmin(found))
     if found[s] < -NEGATIVE * max(np.abs(found).max(), 1.0):
         raise InputError(
             f"objective {measure}: not monotone: at losses {np.array2string(loss, threshold=6, precision=4)} more loss in "
             f"scenario {s} lowers it by {-found[s]:.3g} per unit of money; it must be nondecreasing in every scenario's loss"
         )
-    return np.maximum(found, 0.0)
+    return np.asarray(np.maximum(found, 0.0))
 
 
 def penalty(measure: Objective, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
@@ -65,7 +65,7 @@ def _solve(problem: cp.Problem, measure: Objective) -> None:
     tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), TOLERANCE)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-        for options in (tight, {}):
+        for options in (tight, {}, {"max_step_fraction": 0.9}):
             try:
                 problem.solve(solver=cp.CLARABEL, warm_start=False, **options)
             except cp.error.SolverError:

@@ -69,7 +69,7 @@ class ChiSquareRobust(Objective):
         stressed = np.zeros(loss.size)
         tilt = np.sqrt(max((1 + self.radius) * mass - 1, 0.0) / variance) if variance > 0 else 0.0
         stressed[likely] = np.maximum(q * (1 + tilt * over), 0.0)
-        return stressed / stressed.sum()
+        return np.asarray(stressed / stressed.sum())
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):

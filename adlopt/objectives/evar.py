@@ -40,11 +40,11 @@ class EVaR(Objective):
 
         if self.level == 0:
             return weights @ loss
-        # t log E[exp(L / t)] is the least of u - t + t E[exp((L - u) / t)] over u; raised >= t exp((L - u) / t).
+        # t log E[exp(L / t)] is the least u with t E[exp((L - u) / t)] <= t; raised >= t exp((L - u) / t).
         likely = np.flatnonzero(weights)
         t, u, raised = cp.Variable(nonneg=True), cp.Variable(), cp.Variable(likely.size)
         above = loss[likely] - u + cp.rel_entr(t, raised) <= 0
-        return least(u + (self.radius - 1) * t + weights[likely] @ raised, above, over=[t, u, raised])
+        return least(u + self.radius * t, above, weights[likely] @ raised <= t, over=[t, u, raised])
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         if self.level == 0:
@@ -78,7 +78,7 @@ class EVaR(Objective):
     def _tilt(self, below: FloatArray, p: FloatArray) -> float:
         """x at which p exp(x below) has the relative entropy allowed; infinite if all mass on the worst loss is allowed.
 
-        `below` in [-1, 0] as `_standard` makes it: the entropy rises in x from zero to -log of the probability of the worst loss.
+        `below` in [-1, 0] as `_standard` makes it: the entropy rises in x from 0 to -log P(worst loss).
         """
         from scipy.optimize import brentq
 

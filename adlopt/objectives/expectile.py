@@ -60,7 +60,7 @@ class Expectile(Objective):
         k = int(np.argmin(below)) + 1
         stressed = weights.copy()
         stressed[order[:k]] *= 1 + self.bonus
-        return stressed / stressed.sum()
+        return np.asarray(stressed / stressed.sum())
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):

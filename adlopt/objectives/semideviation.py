@@ -59,7 +59,8 @@ class Semideviation(Objective):
         if largest == 0:
             return mean
         # Counted in the largest, so that no square leaves the range of floats.
-        return mean + self.c * largest * float(weights @ (over / largest) ** self.order) ** (1 / self.order)
+        moment = float(weights @ (over / largest) ** self.order)
+        return mean + self.c * largest * float(moment ** (1 / self.order))
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         over = np.maximum(loss - weights @ loss, 0.0)
