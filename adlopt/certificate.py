@@ -195,15 +195,25 @@ def _scenario_bound(
 def _stress(
     objective: Objective, losses: FloatArray, weights: FloatArray, multipliers: Multipliers | None
 ) -> tuple[FloatArray, float]:
-    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l."""
+    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l >= 0 no riskier than `losses`."""
     stress, penalty = np.zeros(losses.size), 0.0
+    none = np.zeros(losses.size)
     for at, (factor, term) in enumerate(objective.terms):
-        if multipliers is not None and term.coherent:
-            stress += factor * admissible(term, multipliers.stress[at], weights)
-        else:
+        w, c = None, np.inf
+        if multipliers is not None:
+            w = admissible(term, multipliers.stress[at], weights)
+            if not term.admits(w, weights):
+                # No term of a sum that does not exceed its value here can rise by more than the whole sum has.
+                rise = objective.value(losses, weights) - objective.value(none, weights)
+                ceiling = term.value(none, weights) + rise / factor
+                c = term.penalty(w, weights, ceiling)
+            else:
+                c = 0.0
+        if w is None or not np.isfinite(c):
             w = term.stress(losses, weights)
-            stress += factor * w
-            penalty += factor * (float(w @ losses) - term.value(losses, weights))
+            c = float(w @ losses) - term.value(losses, weights)
+        stress += factor * w
+        penalty += factor * c
     return stress, penalty
 
 

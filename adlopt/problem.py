@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.book import Book
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
-from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.objectives import Custom, ExpectedLoss, Objective
 from adlopt.prices.protocol import PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = 1e-12  # a requirement above capacity by less, relatively, is the capacity itself
@@ -31,7 +32,7 @@ class Problem:
     reduction : contracts to take off the book, by asset, signed like the positions they shrink: {"BTC": -10.0}
         takes 10 contracts off shorts.
     prices : model of horizon prices; may be left out where the method needs none (isolated margin).
-    objective : risk measure of the scenario losses.
+    objective : risk measure of the scenario losses, or a function of a cvxpy loss vector (see `Custom`).
     caps : most contracts that may be taken from a position: table with `account`, `asset`, `cap` (unsigned) and
         `margin_mode` where an account has both; positions it does not list are bounded by their size alone.
     settlement : price at which reductions execute, by asset; the mark where left out.
@@ -76,7 +77,11 @@ class Problem:
     # ------------------------------------------------------------------ derived
 
     def varied(
-        self, *, multiple: float = 1.0, insurance_fund: float | None = None, objective: Objective | None = None
+        self,
+        *,
+        multiple: float = 1.0,
+        insurance_fund: float | None = None,
+        objective: Objective | Callable[..., Any] | None = None,
     ) -> Problem:
         """The same problem with `multiple` > 0 times the reduction, another fund or another objective.
 
@@ -171,6 +176,8 @@ class Problem:
     # ------------------------------------------------------------------ validation
 
     def _check_parameters(self) -> None:
+        if callable(self.objective) and not isinstance(self.objective, Objective | type):
+            object.__setattr__(self, "objective", Custom(self.objective))
         if not isinstance(self.objective, Objective):
             raise InputError(f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)")
         if not tables.number("insurance_fund", self.insurance_fund) >= 0:

@@ -237,20 +237,33 @@ _presolve = presolve  # the keyword argument `presolve` hides the function
 
 def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
+    name = solver or cp.CLARABEL
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            model.solve(solver=solver or cp.CLARABEL, **options)
+        try:
+            _solve(model, name, options)
+        except cp.error.SolverError:
+            if name != cp.CLARABEL or "max_step_fraction" in options:
+                raise
+            # Full steps can run into the boundary of an exponential cone and stick there.
+            _solve(model, name, {**options, "max_step_fraction": 0.9})
     except cp.error.SolverError as error:
         raise SolverFailed(
-            f"{solver or cp.CLARABEL}: {error}; is the solver installed, and does it know the cones this objective needs?"
+            f"{name}: {error}; is the solver installed, and does it know the cones this objective needs?"
         ) from error
+    except cp.error.DCPError as error:
+        raise InputError(f"cvxpy cannot use the problem: {error}") from error
     if model.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or model.value is None:
         cause = {
             cp.INFEASIBLE: "the constraints contradict each other; without your own the reduction is feasible",
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
         }.get(model.status, "try other tolerances, another solver, or presolve=True")
-        raise SolverFailed(f"{solver or cp.CLARABEL} ended with status {model.status!r}: {cause}")
+        raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
+
+
+def _solve(model: cp.Problem, solver: str, options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        model.solve(solver=solver, **options)
 
 
 def typical_loss(problem: Problem) -> float:
