@@ -99,6 +99,8 @@ def start(
 @app.command(epilog="Example: adlopt demo")
 def demo() -> None:
     """Show the paper's four accounts: the problem, both margin regimes, the check against Clarabel."""
+    # Four accounts: compiling the inner loops takes seconds, running them uncompiled a fraction of one.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     from adlopt import _demo
 
     if not _demo.run(render.console()):
