@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
+UNITS = (1.0, 3.0, 30.0, 0.3)  # of the typical loss: where an exponential cone stalls in one, it seldom does in all
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -82,13 +83,13 @@ class Program:
         )
 
 
-def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "") -> Program:
+def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "", unit: float | None = None) -> Program:
     """The scenario program in fractions of positions and units of a typical loss.
 
     With `merge`, pools whose every pair is settled share one variable per asset: right only if no constraint of the
     user's tells them apart. `swept` ("multiple", "insurance_fund" or "level") becomes the program's `parameter`.
     """
-    unit = typical_loss(problem)
+    unit = typical_loss(problem) if unit is None else unit
     parameter = cp.Parameter(nonneg=True, name=swept) if swept else None
     fraction, allocation, column = _allocation(problem, presolved, merge)
     weights = problem.scenarios.weights
@@ -169,11 +170,18 @@ def solve(
 ) -> Result:
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    program = build(problem, presolved=presolved, merge=presolve and not constraints)
-    model: cp.Problem = program.model
-    if constraints:
-        model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
-    run(model, solver, options or {})
+    units = UNITS if problem.objective.cone == "exponential" else UNITS[:1]
+    for unit in units:
+        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit * typical_loss(problem))
+        model: cp.Problem = program.model
+        if constraints:
+            model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
+        try:
+            run(model, solver, options or {})
+            break
+        except SolverFailed:
+            if unit == units[-1]:
+                raise
     return _result(problem, program)
 
 
