@@ -29,14 +29,15 @@ class CVaR(Objective):
     def __post_init__(self) -> None:
         level("CVaR: the level", self.level, 0.0, 1.0)
 
-    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+    def expression(self, loss: cp.Expression, weights: FloatArray, tail: cp.Parameter | None = None) -> cp.Expression:
+        """The measure in cvxpy; `tail` is a parameter that stands for 1 / (1 - level)."""
         import cvxpy as cp
 
-        if self.level == 0:  # any t far enough down is a minimiser: spare the solver that ray
+        if self.level == 0 and tail is None:  # any t far enough down is a minimiser: spare the solver that ray
             return weights @ loss
         # cp.cvar knows equally likely scenarios only.
         threshold = cp.Variable()
-        return threshold + weights @ cp.pos(loss - threshold) / (1 - self.level)
+        return threshold + (1 / (1 - self.level) if tail is None else tail) * (weights @ cp.pos(loss - threshold))
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(self.stress(loss, weights) @ loss)
