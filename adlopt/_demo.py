@@ -57,7 +57,8 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     out.print(table(f"Four accounts of the paper, marks {marks}", columns, bold=highest))
     paragraph(
         out,
-        f"One factor moves both prices: {moves} per standard deviation. Gross leverage adds notionals over equity. Factor leverage is the share of equity lost when "
+        f"One factor moves both prices: {moves} per standard deviation. Gross "
+        "leverage adds notionals over equity. Factor leverage is the share of equity lost when "
         "the factor rises by one standard deviation.",
     )
     paragraph(
@@ -125,6 +126,7 @@ def _show_cross(out: Console, problem: Problem, solution: Solution, by_gross: So
 def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross: Solution) -> None:
     gross_rule = certify(problem, by_gross.allocation.drop(columns="margin_mode"))
     assert solution.value is not None
+    assert solution.lower_bound is not None
     assert solution.shadow_prices is not None
     from_fourth = [rule.allocation.set_index("account")["reduction"]["4"] for rule in (by_gross, solution)]
     out.print(
@@ -141,8 +143,8 @@ def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross:
     paragraph(
         out,
         f"The gross-leverage rule takes most from the safest account and leaves {gross_rule.value / solution.value:.1f} times "
-        f"the expected loss. The optimum is proven: no allocation at all has less than {figure(solution.lower_bound or 0.0, 7)}. One more BTC "
-        f"of reduction would save the exchange {solution.shadow_prices['BTC']:,.2f} (the shadow price).",
+        f"the expected loss. The optimum is proven: no allocation at all has less than {solution.lower_bound:,.2f}. One "
+        f"more BTC of reduction would save the exchange {solution.shadow_prices['BTC']:,.2f} (the shadow price).",
     )
 
 
