@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,11 @@ class Problem:
     # ------------------------------------------------------------------ derived
 
     def varied(
-        self, *, multiple: float = 1.0, insurance_fund: float | None = None, objective: Objective | None = None
+        self,
+        *,
+        multiple: float = 1.0,
+        insurance_fund: float | None = None,
+        objective: Objective | Callable[..., Any] | None = None,
     ) -> Problem:
         """The same problem with `multiple` > 0 times the reduction, another fund or another objective.
 
@@ -145,7 +150,8 @@ class Problem:
         """(n, d) `remaining` by pool and asset."""
         book = self.book
         shape = (book.equity.size, len(book.assets))
-        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape)
+        # A copy: scipy sorts a row's entries where they lie, which would shuffle the book's own arrays.
+        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape, copy=True)
 
     def equity_after(self, allocation: FloatArray | None) -> FloatArray:
         """(n,) equity at the marks after settling reductions (e,)."""
