@@ -22,7 +22,7 @@ from adlopt.verify import Verification, verify
 def run(out: Console) -> bool:
     """Print the demonstration; False if a check against Clarabel fails."""
     book = examples.paper_book()
-    prices = OneFactor(examples.paper_direction())
+    prices = OneFactor(examples.paper_direction(), points=2**12)
     cross = Problem(book, examples.PAPER_REDUCTION, prices)
     isolated = Problem(book.with_margin("isolated"), examples.PAPER_REDUCTION, prices)
 
