@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
-SHORTER_STEPS = (0.9, 0.6)  # towards the boundary of the cones; Clarabel's default is 0.99
+SHORTER_STEPS = (0.9, 0.8, 0.6, 0.5)  # towards the boundary of the cones; Clarabel's default is 0.99
 
 
 class Model(cp.Problem):  # type: ignore[misc]
