@@ -240,9 +240,10 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
     name = solver or cp.CLARABEL
     # Long steps can run into the boundary of an exponential cone and stick there: shorter ones are the second choice.
+    # A warm start would keep the old step.
     shorter = SHORTER_STEPS if name == cp.CLARABEL and "max_step_fraction" not in options else ()
     try:
-        for further_options in ({}, *({"max_step_fraction": step} for step in shorter)):
+        for further_options in ({}, *({"max_step_fraction": step, "warm_start": False} for step in shorter)):
             try:
                 _solve(model, name, {**options, **further_options})
                 break
