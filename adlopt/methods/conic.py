@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
 UNITS = (1.0, 3.0, 30.0, 0.3)  # of the typical loss: where an exponential cone stalls in one, it seldom does in all
+SHORTER_STEPS = (0.9, 0.8, 0.6, 0.5)  # towards the boundary of the cones; Clarabel's default is 0.99
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -170,18 +171,22 @@ def solve(
 ) -> Result:
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    units = UNITS if problem.objective.cone == "exponential" else UNITS[:1]
-    for unit in units:
-        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit * typical_loss(problem))
+    unit = typical_loss(problem)
+    delicate = problem.objective.cone == "exponential" and solver is None and not options
+    # A unit in which the solver sails through is worth more than short steps in one where it does not.
+    for multiple, patient in [*((m, False) for m in UNITS if delicate), (1.0, True)]:
+        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=multiple * unit)
         model: cp.Problem = program.model
         if constraints:
             model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
         try:
-            run(model, solver, options or {})
-            break
+            run(model, solver, options or {}, patient=patient)
         except SolverFailed:
-            if unit == units[-1]:
+            if patient:
                 raise
+            continue
+        if model.status == cp.OPTIMAL:
+            break
     return _result(problem, program)
 
 
@@ -243,17 +248,21 @@ def least_cost(
 _presolve = presolve  # the keyword argument `presolve` hides the function
 
 
-def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
+def run(model: cp.Problem, solver: str | None, options: dict[str, Any], *, patient: bool = True) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
     name = solver or cp.CLARABEL
+    # Long steps can run into the boundary of an exponential cone and stick there: shorter ones are the second choice.
+    # A warm start would keep the old step.
+    shorter = SHORTER_STEPS if patient and name == cp.CLARABEL and "max_step_fraction" not in options else ()
     try:
-        try:
-            _solve(model, name, options)
-        except cp.error.SolverError:
-            if name != cp.CLARABEL or "max_step_fraction" in options:
-                raise
-            # Full steps can run into the boundary of an exponential cone and stick there.
-            _solve(model, name, {**options, "max_step_fraction": 0.9})
+        for further_options in ({}, *({"max_step_fraction": step, "warm_start": False} for step in shorter)):
+            try:
+                _solve(model, name, {**options, **further_options})
+                break
+            except cp.error.SolverError as error:
+                failed = error
+        else:
+            raise failed
     except cp.error.SolverError as error:
         raise SolverFailed(
             f"{name}: {error}; is the solver installed, and does it know the cones this objective needs?"

@@ -10,7 +10,7 @@ import numpy as np
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray
 from adlopt.errors import InputError
-from adlopt.objectives.protocol import ROUNDING, Objective, distribution
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -48,9 +48,11 @@ class Semideviation(Objective):
         import cvxpy as cp
 
         # Monotone, though not term by term: a loss variable that is only bounded below still ends on its bound.
-        mean = weights @ loss
+        # The mean is a variable: written out, it would fill a (scenarios x scenarios) matrix.
+        mean = cp.Variable()
         over = cp.pos(loss - mean)
-        return mean + self.c * (weights @ over if self.order == 1 else cp.norm(cp.multiply(np.sqrt(weights), over), 2))
+        spread = weights @ over if self.order == 1 else cp.norm(cp.multiply(np.sqrt(weights), over), 2)
+        return least(mean + self.c * spread, mean == weights @ loss, over=[mean])
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         mean = float(weights @ loss)

@@ -1,0 +1,93 @@
+"""Values that can be worked out by hand, and definitions checked directly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+import adlopt as adl
+from tests.objectives.families import losses
+
+
+def test_expectile_balances_overshoots_and_undershoots():
+    for seed in range(8):
+        loss, weights = losses(seed)
+        for tau in (0.5, 0.7, 0.99):
+            e = adl.Expectile(tau).value(loss, weights)
+            over, under = weights @ np.maximum(loss - e, 0), weights @ np.maximum(e - loss, 0)
+            assert tau * over == pytest.approx((1 - tau) * under, rel=1e-10, abs=1e-15)
+
+
+def test_evar_is_the_least_exponential_bound():
+    for seed in range(8):
+        loss, weights = losses(seed)
+        likely = weights > 0
+        for level in (1e-6, 0.1, 0.6):
+
+            def bound(log_t, level=level, some=loss[likely], p=weights[likely]):
+                t = np.exp(log_t)
+                return some.max() + t * np.log(p @ np.exp((some - some.max()) / t) / (1 - level))
+
+            least = minimize_scalar(bound, bounds=(-12, 12), method="bounded", options={"xatol": 1e-12}).fun
+            assert adl.EVaR(level).value(loss, weights) == pytest.approx(least, rel=1e-8)
+
+
+def test_evar_puts_all_on_the_worst_loss_where_the_level_exceeds_the_rest():
+    loss, weights = np.array([5.0, 1.0, 5.0, 0.0]), np.array([0.1, 0.5, 0.2, 0.2])
+    assert adl.EVaR(0.7).value(loss, weights) == 5.0
+    assert adl.EVaR(0.7).stress(loss, weights) == pytest.approx([1 / 3, 0, 2 / 3, 0])
+    assert adl.EVaR(0.69).value(loss, weights) < 5.0
+    assert adl.EVaR(0.69).value(loss, weights) == pytest.approx(5.0, abs=0.05)
+
+
+def test_chi_square_is_mean_plus_deviation_until_a_probability_reaches_zero():
+    loss, weights = np.array([0.0, 1.0]), np.array([0.5, 0.5])
+    assert adl.ChiSquareRobust(0.25).value(loss, weights) == pytest.approx(0.5 + 0.5 * 0.5)
+    assert adl.ChiSquareRobust(1.0).value(loss, weights) == pytest.approx(1.0)
+    assert adl.ChiSquareRobust(9.0).value(loss, weights) == 1.0
+    # Three equally likely losses 0, 1, 2 and radius 1.5: all of 0's probability goes; on {1, 2} the distance
+    # 3 (w1^2 + w2^2) - 1 = 1.5 leaves w2 = (1 + sqrt(2/3)) / 2.
+    value = adl.ChiSquareRobust(1.5).evaluate([0.0, 1.0, 2.0])
+    assert value == pytest.approx(1 + (1 + np.sqrt(2 / 3)) / 2, rel=1e-12)
+
+
+def test_semideviation_by_hand():
+    assert adl.Semideviation(0.5, 1).evaluate([0.0, 4.0]) == pytest.approx(2 + 0.5 * 1)
+    assert adl.Semideviation(0.5, 2).evaluate([0.0, 4.0]) == pytest.approx(2 + 0.5 * np.sqrt(2))
+
+
+def test_entropic_does_not_overflow():
+    assert adl.Entropic(1.0).evaluate([0.0, 1e6]) == pytest.approx(1e6 - np.log(2), rel=1e-15)
+    assert adl.Entropic(1e-3).scaled(1e6) == adl.Entropic(1e3)
+    assert 1e6 * adl.Entropic(1e3).evaluate([0.0, 1e-3]) == pytest.approx(adl.Entropic(1e-3).evaluate([0.0, 1e3]))
+
+
+def test_spectrum_becomes_its_mixture():
+    # For the spectrum 2u the measure is the mean of the larger of two independent losses.
+    loss, weights = losses(3, size=12)
+    larger = np.maximum.outer(loss, loss)
+    exact = weights @ larger @ weights
+    coarse, fine = (adl.Spectral.from_spectrum(lambda u: 2 * u, points=n).value(loss, weights) for n in (5, 400))
+    assert fine == pytest.approx(exact, rel=1e-4)
+    assert abs(fine - exact) < abs(coarse - exact)
+    # A spectrum without bound at u = 1, and one that is flat.
+    assert adl.Spectral.from_spectrum(lambda u: 0.5 / np.sqrt(1 - u), points=200).value(loss, weights) > weights @ loss
+    assert adl.Spectral.from_spectrum(lambda u: 1.0).value(loss, weights) == pytest.approx(weights @ loss)
+
+
+def test_spectral_prints_its_mixture_without_what_does_not_count():
+    assert str(adl.Spectral([0.0, 0.5, 0.9], [0.25, 0.0, 0.75])) == "Spectral(0.25 * CVaR(level=0.0) + 0.75 * CVaR(level=0.9))"
+
+
+def test_sums_say_what_they_are():
+    average = 0.5 * adl.EVaR(0.5) + 0.5 * adl.CVaR(0.5)
+    assert average.coherent
+    assert average.cash_additive
+    more = average + 0.5 * adl.Entropic(1.0)
+    assert not more.coherent
+    assert not more.cash_additive
+    assert more.monotone
+    assert more.cone == "exponential"
+    assert (adl.Semideviation(1.0, 2) + adl.CVaR(0.9)).cone == "second-order"
+    assert (adl.Semideviation(1.0, 1) + adl.WorstCase()).cone == "linear"
