@@ -152,7 +152,7 @@ class Book:
         marks: Mapping[str, float] | pd.Series[float] | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from Parquet files."""
-        return cls.from_frame(pd.read_parquet(positions), None if accounts is None else pd.read_parquet(accounts), marks)
+        return cls.from_frame(_parquet(positions), None if accounts is None else _parquet(accounts), marks)
 
     # ------------------------------------------------------------------ out
 
@@ -299,6 +299,13 @@ def _csv(path: str | Path) -> pd.DataFrame:
         raise InputError(f"cannot read {path}: {error}") from error
     frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
     return frame
+
+
+def _parquet(path: str | Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _isolated(positions: pd.DataFrame) -> BoolArray:
