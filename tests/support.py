@@ -27,6 +27,9 @@ TWISTS = (
 )  # fmt: skip
 """What `random_case` can do to a book."""
 
+TAME = tuple(twist for twist in TWISTS if twist not in ("twelve orders", "wild leverage"))
+"""Those within the accuracy of a general solver that is given the program as it stands, without presolve."""
+
 
 @dataclass(frozen=True)
 class Paper:

@@ -123,7 +123,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("NaN weight", lambda: prices(weights=[1.0, np.nan]), r"weight 1 is nan"),
     ("weights that do not sum", lambda: prices(weights=[0.5, 0.4]), r"weights sum to 0.9, not to one"),
     ("number of weights", lambda: prices(weights=[1.0]), r"2 weights are needed"),
-    ("no prices", lambda: adl.Scenarios(), r"give either prices or returns"),
+    ("no prices", adl.Scenarios, r"give either prices or returns"),
     ("returns in percent", lambda: adl.Scenarios(returns=[[-5.0]]), r"below -1 .*percent"),
     (
         "direction missing",
@@ -215,7 +215,7 @@ def test_fast_paths_refuse() -> None:
     hedged = adl.Book.from_frame(
         pd.DataFrame({"account": "a", "asset": ["BTC", "ETH"], "size": [-1.0, 3.0], "equity": 50.0}), marks=MARKS
     )
-    with pytest.raises(adl.NotApplicable, match="more than one asset under cross margin.*account 'a'"):
+    with pytest.raises(adl.NotApplicable, match=r"more than one asset under cross margin.*account 'a'"):
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "water_filling")
     with pytest.raises(adl.NotApplicable, match="OneFactor"):
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}, prices()), "factor_leverage")

@@ -7,8 +7,10 @@ import pytest
 
 from adlopt.methods.level import drain
 
-KINDS = ("plain", "ties", "twelve orders", "wild widths", "caps", "tight caps", "zero caps", "capacity", "one", "negative heights",
-         "almost nothing", "almost all")  # fmt: skip
+KINDS = (
+    "plain", "ties", "twelve orders", "wild widths", "caps", "tight caps", "zero caps", "capacity", "one", "negative heights",
+    "almost nothing", "almost all",
+)  # fmt: skip
 
 
 def instance(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
