@@ -11,8 +11,10 @@ from tests.support import TAME, Case, Reference, close, random_case
 
 
 def case_of(seed: int) -> Case:
-    return random_case(seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=False, twist=TAME[seed % len(TAME)], reduced=2,
-                       settlement=seed % 2 == 1, fund=seed % 5 == 4)  # fmt: skip
+    return random_case(
+        seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=False, twist=TAME[seed % len(TAME)], reduced=2,
+        settlement=seed % 2 == 1, fund=seed % 5 == 4,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(36))

@@ -27,7 +27,8 @@ NAMES = ["normal", "t3", "shifted normal", "uniform", "laplace", "gumbel", "t2.1
 def integrated(distribution: object, t: float, *, upper: bool) -> float:
     """E[(eps - t)^+] or E[(t - eps)^+] from the density, by pieces."""
     sign = 1.0 if upper else -1.0
-    edges = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, np.inf]
+    support = np.abs(np.array(distribution.support()) - t)  # type: ignore[attr-defined]
+    edges = np.unique([0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, np.inf, *support])
     parts = [
         quad(lambda y: y * distribution.pdf(t + sign * y), a, b, epsabs=0, epsrel=1e-11, limit=200)[0]  # type: ignore[attr-defined]
         for a, b in pairwise(edges)
