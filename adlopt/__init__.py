@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, synthetic
+from adlopt import constraints, examples, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
 from adlopt.frontier import frontier
-from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.objectives import (
+    ChiSquareRobust,
+    Custom,
+    CVaR,
+    Entropic,
+    EVaR,
+    ExpectedLoss,
+    Expectile,
+    Objective,
+    Semideviation,
+    Spectral,
+    WorstCase,
+)
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
 from adlopt.solution import Solution
@@ -35,7 +47,12 @@ __all__ = [
     "Book",
     "CVaR",
     "Certificate",
+    "ChiSquareRobust",
+    "Custom",
+    "EVaR",
+    "Entropic",
     "ExpectedLoss",
+    "Expectile",
     "Exploration",
     "InfeasibleReduction",
     "InputError",
@@ -46,15 +63,19 @@ __all__ = [
     "PriceModel",
     "Problem",
     "Scenarios",
+    "Semideviation",
     "Solution",
     "SolverFailed",
+    "Spectral",
     "Verification",
+    "WorstCase",
     "certify",
     "constraints",
+    "examples",
     "explore",
     "frontier",
     "solve",
     "synthetic",
     "to_cvxpy",
     "verify",
-]  # fmt: skip
+]

@@ -17,12 +17,13 @@ from adlopt._tables import FloatArray
 from adlopt.errors import InputError
 from adlopt.evaluation import closed_form, closed_pool_loss, scenario_losses
 from adlopt.methods.result import Multipliers
-from adlopt.objectives import Objective
+from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.objectives.protocol import admissible
 from adlopt.problem import Problem, match_positions
 
 FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
 CLOSED = 1e-9  # a relative gap not worth another pass
+MOST_KINKS, MOST_PAIRS = 20_000, 200_000  # a second or two of Clarabel
 TINY = np.finfo(float).tiny
 
 LeastCost = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -60,6 +61,9 @@ class Certificate:
 def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
     """Bound how far any feasible allocation is from optimal, whatever made it.
 
+    A subgradient and a sort per asset prove the bound. Where pools stand at the kink (equity exactly zero in a scenario, as
+    at most optima) the subgradient is chosen by a small program over those kinks alone, if there are few enough of them.
+
     Parameters
     ----------
     allocation : table with `account`, `asset`, `reduction` (contracts, signed like the position) and `margin_mode`
@@ -70,7 +74,24 @@ def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
     InputError : the allocation is not feasible; the message names the rows or the asset.
     NotApplicable : the problem has no price model.
     """
-    return certify_array(problem, feasible_array(problem, allocation))
+    reductions = feasible_array(problem, allocation)
+    proof = certify_array(problem, reductions)
+    if closed_form(problem) is not None or proof.gap <= CLOSED:
+        return proof
+    return max(proof, _at_kinks(problem, reductions) or proof, key=lambda one: one.lower_bound)
+
+
+def _at_kinks(problem: Problem, allocation: FloatArray) -> Certificate | None:
+    """Certificate by the best subgradient at the kinks; None if there are none, or too many for a quick answer."""
+    from adlopt.methods import conic
+    from adlopt.methods.presolve import around
+
+    local = around(problem, allocation)
+    kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
+    if not kinked or local.hinges.pool.size > MOST_KINKS or local.linear.pool.size > MOST_PAIRS:
+        return None
+    multipliers = conic.multipliers_around(problem, local)
+    return None if multipliers is None else certify_array(problem, allocation, multipliers)
 
 
 def certify_array(
@@ -174,15 +195,25 @@ def _scenario_bound(
 def _stress(
     objective: Objective, losses: FloatArray, weights: FloatArray, multipliers: Multipliers | None
 ) -> tuple[FloatArray, float]:
-    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l."""
+    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l >= 0 no riskier than `losses`."""
     stress, penalty = np.zeros(losses.size), 0.0
+    none = np.zeros(losses.size)
     for at, (factor, term) in enumerate(objective.terms):
-        if multipliers is not None and term.coherent:
-            stress += factor * admissible(term, multipliers.stress[at], weights)
-        else:
+        w, c = None, np.inf
+        if multipliers is not None:
+            w = admissible(term, multipliers.stress[at], weights)
+            if not term.admits(w, weights):
+                # No term of a sum that does not exceed its value here can rise by more than the whole sum has.
+                rise = objective.value(losses, weights) - objective.value(none, weights)
+                ceiling = term.value(none, weights) + rise / factor
+                c = term.penalty(w, weights, ceiling)
+            else:
+                c = 0.0
+        if w is None or not np.isfinite(c):
             w = term.stress(losses, weights)
-            stress += factor * w
-            penalty += factor * (float(w @ losses) - term.value(losses, weights))
+            c = float(w @ losses) - term.value(losses, weights)
+        stress += factor * w
+        penalty += factor * c
     return stress, penalty
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
+UNITS = (1.0, 3.0, 30.0, 0.3)  # of the typical loss: where an exponential cone stalls in one, it seldom does in all
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -82,13 +83,13 @@ class Program:
         )
 
 
-def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "") -> Program:
+def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "", unit: float | None = None) -> Program:
     """The scenario program in fractions of positions and units of a typical loss.
 
     With `merge`, pools whose every pair is settled share one variable per asset: right only if no constraint of the
     user's tells them apart. `swept` ("multiple", "insurance_fund" or "level") becomes the program's `parameter`.
     """
-    unit = typical_loss(problem)
+    unit = typical_loss(problem) if unit is None else unit
     parameter = cp.Parameter(nonneg=True, name=swept) if swept else None
     fraction, allocation, column = _allocation(problem, presolved, merge)
     weights = problem.scenarios.weights
@@ -169,11 +170,18 @@ def solve(
 ) -> Result:
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    program = build(problem, presolved=presolved, merge=presolve and not constraints)
-    model: cp.Problem = program.model
-    if constraints:
-        model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
-    run(model, solver, options or {})
+    units = UNITS if problem.objective.cone == "exponential" else UNITS[:1]
+    for unit in units:
+        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit * typical_loss(problem))
+        model: cp.Problem = program.model
+        if constraints:
+            model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
+        try:
+            run(model, solver, options or {})
+            break
+        except SolverFailed:
+            if unit == units[-1]:
+                raise
     return _result(problem, program)
 
 
@@ -183,6 +191,16 @@ def _result(problem: Problem, program: Program) -> Result:
         multipliers=program.multipliers(problem),
         note=str(program.presolved),
     )
+
+
+def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None:
+    """Multipliers of the program that keeps only the hinges of `local`; None if it cannot be solved."""
+    program = build(problem, presolved=local, merge=True)
+    try:
+        run(program.model, None, {})
+    except SolverFailed:
+        return None
+    return program.multipliers(problem)
 
 
 def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
@@ -227,20 +245,33 @@ _presolve = presolve  # the keyword argument `presolve` hides the function
 
 def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
+    name = solver or cp.CLARABEL
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            model.solve(solver=solver or cp.CLARABEL, **options)
+        try:
+            _solve(model, name, options)
+        except cp.error.SolverError:
+            if name != cp.CLARABEL or "max_step_fraction" in options:
+                raise
+            # Full steps can run into the boundary of an exponential cone and stick there.
+            _solve(model, name, {**options, "max_step_fraction": 0.9})
     except cp.error.SolverError as error:
         raise SolverFailed(
-            f"{solver or cp.CLARABEL}: {error}; is the solver installed, and does it know the cones this objective needs?"
+            f"{name}: {error}; is the solver installed, and does it know the cones this objective needs?"
         ) from error
+    except cp.error.DCPError as error:
+        raise InputError(f"cvxpy cannot use the problem: {error}") from error
     if model.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or model.value is None:
         cause = {
             cp.INFEASIBLE: "the constraints contradict each other; without your own the reduction is feasible",
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
         }.get(model.status, "try other tolerances, another solver, or presolve=True")
-        raise SolverFailed(f"{solver or cp.CLARABEL} ended with status {model.status!r}: {cause}")
+        raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
+
+
+def _solve(model: cp.Problem, solver: str, options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        model.solve(solver=solver, **options)
 
 
 def typical_loss(problem: Problem) -> float:

@@ -21,7 +21,7 @@ def obstacle(problem: Problem) -> str | None:
     held = np.diff(problem.book.start)
     several = np.flatnonzero(held[problem.pool] > 1)
     if several.size:
-        account = problem.positions["account"].iloc[several[0]]
+        account = problem.book.names[problem.book.pool_account[problem.pool[several[0]]]]
         return (
             f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset under cross margin "
             f"(account {account!r} for one), where gross leverage ignores hedges"

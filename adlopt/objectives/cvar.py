@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._tables import FloatArray
-from adlopt.objectives.protocol import Objective, level
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution, level
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -22,6 +22,9 @@ class CVaR(Objective):
     """
 
     level: float
+
+    coherent = cash_additive = True
+    cone = "linear"
 
     def __post_init__(self) -> None:
         level("CVaR: the level", self.level, 0.0, 1.0)
@@ -41,10 +44,14 @@ class CVaR(Objective):
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         order = np.argsort(-loss, kind="stable")
-        reached = np.minimum(np.cumsum(weights[order]) / (1 - self.level), 1.0)
         stressed = np.empty(loss.size)
-        stressed[order] = np.diff(reached, prepend=0.0)
+        stressed[order] = self.tail(weights[order])
         return stressed
 
+    def tail(self, weights: FloatArray) -> FloatArray:
+        """(S,) stressed probabilities of scenarios sorted from the worst."""
+        most = weights / (1 - self.level)
+        return np.minimum(most, np.maximum(1.0 - (np.cumsum(most) - most), 0.0))
+
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
-        return bool((stress <= weights / (1 - self.level)).all())
+        return distribution(stress, weights) and bool((stress <= weights * ((1 + ROUNDING) / (1 - self.level))).all())
