@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import cvxpy as cp
 import numpy as np
 
 from adlopt._tables import FloatArray
 from adlopt.errors import InputError, SolverFailed
-from adlopt.objectives.protocol import Objective
+
+if TYPE_CHECKING:  # the protocol falls back on this module
+    from adlopt.objectives.protocol import Objective
 
 TOLERANCE = 1e-10  # asked of the solver first; else its own default, 1e-8
 NEGATIVE = 1e-6  # share of the largest stress that counts as below zero, and not as a solver's inaccuracy

@@ -39,8 +39,8 @@ class OneFactor:
     ) -> None:
         self.direction = direction
         tables.by_asset("OneFactor, direction", direction, tables.names_of(direction))
-        if not isinstance(points, int | np.integer) or points < 2:
-            raise InputError(f"OneFactor: points is {points!r}; a whole number >= 2 is needed")
+        if not isinstance(points, int | np.integer) or points < 3:
+            raise InputError(f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a middle")
         self.points = int(points)
         self._given = shock
         if weights is not None and (shock is None or hasattr(shock, "ppf")):

@@ -1,0 +1,81 @@
+"""A real cvxpy problem: its loss expression, and constraints of the user's own."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+import adlopt as adl
+from adlopt.evaluation import excess_losses
+from adlopt.methods.conic import repaired
+from tests.support import TAME, Case, Reference, random_case
+
+
+def case_of(seed: int) -> Case:
+    return random_case(seed, ("cross", "mixed")[seed % 2], one_factor=False, reduced=2, twist="plain",
+                       settlement=seed % 3 == 1, fund=seed % 4 == 2)  # fmt: skip
+
+
+@pytest.mark.parametrize("presolve", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_user_constraint(seed: int, presolve: bool) -> None:
+    """No position loses more than half, or than it must on average if that is more."""
+    case = case_of(seed)
+    problem = case.problem(adl.CVaR(0.8))
+    model = adl.to_cvxpy(problem, presolve=presolve)
+    assert isinstance(model, cp.Problem)
+    size = np.abs(model.positions["size"].to_numpy())
+    needed = max(
+        abs(total) / size[(model.positions["asset"] == name).to_numpy()].sum() for name, total in case.reduction.items()
+    )
+    limit = max(0.5, (1 + needed) / 2)
+    changed = cp.Problem(model.objective, [*model.constraints, cp.abs(model.allocation) <= limit * size])
+    changed.solve(solver=cp.CLARABEL)
+    assert changed.status == cp.OPTIMAL
+    x = np.asarray(model.allocation.value)
+    assert (np.abs(x) <= limit * size * (1 + 1e-6)).all()
+    assert changed.value >= adl.solve(problem, "conic").value * (1 - 1e-6) - 1e-9
+    # The same through the front door.
+    solution = adl.solve(problem, constraints=lambda allocation: cp.abs(allocation) <= limit * size)
+    assert solution.value == pytest.approx(changed.value, rel=1e-5, abs=1e-6 * Reference(case).losses(None).max())
+
+
+@pytest.mark.parametrize("presolve", [True, False])
+@pytest.mark.parametrize("seed", range(16))
+def test_loss_expression(seed: int, presolve: bool) -> None:
+    """At the optimum and at any other allocation within the boxes it is the exchange's loss."""
+    case = random_case(
+        seed, "mixed", one_factor=False, twist=TAME[seed % len(TAME)], reduced=2, settlement=seed % 3 == 1, fund=seed % 4 == 2
+    )
+    problem = case.problem()
+    model = adl.to_cvxpy(problem, presolve=presolve)
+    model.solve(solver=cp.CLARABEL)
+    (fraction,) = (variable for variable in model.variables() if variable.name() == "fraction")
+    for point in (np.clip(fraction.value, 0.0, 1.0), np.random.default_rng(seed).random(fraction.size)):
+        fraction.value = point
+        x = np.asarray(model.allocation.value)
+        wanted = excess_losses(problem, x)
+        np.testing.assert_allclose(
+            model.loss.value, wanted, rtol=1e-8, atol=1e-9 * max(excess_losses(problem, None).max(), 1e-300)
+        )
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_losses_of_the_package_are_those_of_the_tables(seed: int) -> None:
+    case = random_case(seed, "mixed", one_factor=False, reduced=2, settlement=seed % 2 == 1, fund=seed % 3 == 1)
+    reference = Reference(case)
+    np.testing.assert_allclose(excess_losses(case.problem(), None), reference.losses(None), rtol=1e-9,
+                               atol=1e-12 * np.abs(reference.equity).max())  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_repair_keeps_boxes_and_sums(seed: int) -> None:
+    """From any point, even far outside."""
+    problem = random_case(seed, "mixed", one_factor=False, reduced=2).problem()
+    rough = problem.capacity * np.random.default_rng(seed).normal(0.5, 1.0, problem.capacity.size)
+    x = repaired(problem, rough)
+    assert (np.abs(x) <= np.abs(problem.capacity)).all()
+    assert (x * problem.capacity >= 0).all()
+    sums = np.bincount(problem.asset, x, minlength=problem.target.size)
+    np.testing.assert_allclose(sums, problem.target, rtol=1e-12)

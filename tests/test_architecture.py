@@ -1,0 +1,96 @@
+"""Imports run one way, and `import adlopt` stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "adlopt"
+
+# From the ground to the front; what is not listed is front: it may import any of these, none of them imports it.
+LAYERS = (
+    ("errors",),
+    ("_tables", "_jit"),
+    ("_kernels", "book", "prices"),
+    ("objectives",),
+    ("problem",),
+    ("evaluation", "constraints"),
+    ("methods",),
+    ("certificate", "solution"),
+    ("solve",),
+    ("verify",),
+)
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+FRONT = len(LAYERS)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports, anywhere in it, other than for type checking."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(inside)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for part in node.body
+        for inside in ast.walk(part)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            base = node.module or ""
+            inner = {f"{base}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= inner or {base}
+    return found & MODULES.keys()
+
+
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def height(module: str) -> int:
+    parts = module.split(".")
+    return FRONT + 1 if len(parts) == 1 else HEIGHT.get(parts[1], FRONT)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_run_one_way(module: str) -> None:
+    """A core module imports nothing that stands above it."""
+    if height(module) >= FRONT:
+        return
+    above = {other for other in imports(MODULES[module]) if height(other) > height(module)}
+    assert not above, f"{module} imports {sorted(above)}, which stand above it"
+
+
+def test_there_are_no_circles() -> None:
+    """Functions' imports count too; packages are left out, since they only gather names."""
+    graph = {name: imports(path) - {"adlopt"} for name, path in MODULES.items() if path.name != "__init__.py"}
+    TopologicalSorter(graph).prepare()
+
+
+def test_statement_and_methods_do_not_know_each_other() -> None:
+    assert not {other for other in imports(MODULES["adlopt.problem"]) if other.startswith("adlopt.methods")}
+
+
+def test_every_listed_room_exists() -> None:
+    assert {name.split(".")[1] for name in MODULES if "." in name} >= set(HEIGHT)
+
+
+@pytest.mark.parametrize("heavy", ["cvxpy", "numba", "matplotlib", "scipy.stats"])
+def test_import_is_light(heavy: str) -> None:
+    code = f"import sys, adlopt; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0, f"import adlopt loads {heavy}"

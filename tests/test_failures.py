@@ -1,0 +1,265 @@
+"""The failure contract: bad input ends in the named error, and its message says what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import adlopt as adl
+
+MARKS = {"BTC": 100.0, "ETH": 10.0}
+
+
+def positions(**changed: Any) -> pd.DataFrame:
+    """Three rows; `changed` maps a column to (row, value)."""
+    table = pd.DataFrame(
+        {"account": ["a", "b", "c"], "asset": ["BTC", "BTC", "ETH"], "size": [-1.0, -2.0, 3.0], "equity": [50.0, 60.0, 7.0],
+         "entry_price": [100.0, 90.0, 11.0], "mark": [100.0, 100.0, 10.0], "margin_mode": "cross"}
+    )  # fmt: skip
+    for column, (row, value) in changed.items():
+        table[column] = table[column].astype(object)
+        table.loc[row, column] = value
+    return table
+
+
+def book(**changed: Any) -> adl.Book:
+    return adl.Book.from_frame(positions(**changed), marks=MARKS)
+
+
+def with_accounts(**columns: Any) -> adl.Book:
+    return adl.Book.from_frame(positions().drop(columns="equity"), pd.DataFrame(columns), MARKS)
+
+
+def prices(values: Any = ((90.0, 9.0), (110.0, 11.0)), **options: Any) -> adl.Scenarios:
+    return adl.Scenarios(values, **options)
+
+
+BAD: list[tuple[str, Callable[[], object], str]] = [
+    ("NaN size", lambda: book(size=(1, np.nan)), r"positions, row 1 \(account 'b', asset 'BTC'\), column 'size': nan is not a"),
+    ("infinite size", lambda: book(size=(2, np.inf)), r"row 2 .*'size': inf is not a finite"),
+    ("NaN equity", lambda: book(equity=(0, np.nan)), r"row 0 .*'equity': nan"),
+    ("infinite equity", lambda: book(equity=(0, -np.inf)), r"row 0 .*'equity': -inf"),
+    ("infinite entry", lambda: book(entry_price=(0, np.inf)), r"row 0 .*'entry_price': inf"),
+    ("entry of zero", lambda: book(entry_price=(2, 0.0)), r"row 2 .*'entry_price': 0.0 is not a price > 0"),
+    ("text size", lambda: book(size=(1, "two")), r"row 1 .*'size': 'two' is not a number"),
+    ("text equity", lambda: book(equity=(2, "1,000")), r"row 2 .*'equity': '1,000' is not a number"),
+    ("NaN mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.nan}), r"marks, asset 'ETH': nan is not a"),
+    ("infinite mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.inf}), r"marks, asset 'ETH': inf"),
+    ("mark of zero", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": 0.0}), r"marks, asset 'ETH'.*price > 0"),
+    ("negative mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": -1}), r"marks, asset 'BTC'.*price > 0"),
+    ("text mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": "x"}), r"marks, asset 'BTC': 'x' is not"),
+    ("NaN mark column", lambda: adl.Book.from_frame(positions(mark=(1, np.nan))), r"row 1 .*'mark': nan"),
+    ("mark column of zero", lambda: adl.Book.from_frame(positions(mark=(2, 0.0))), r"row 2 .*'mark': 0.0 is not a price > 0"),
+    ("marks that differ", lambda: adl.Book.from_frame(positions(mark=(1, 99.0))), r"row 1 .*'mark': 99.0 differs"),
+    ("no marks", lambda: adl.Book.from_frame(positions().drop(columns="mark")), r"marks: give a price for every asset"),
+    ("asset without mark", lambda: adl.Book.from_frame(positions(), marks={"BTC": 1.0}), r"row 2 .*'asset': .*'ETH'; add it"),
+    ("duplicate", lambda: book(account=(1, "a")), r"row 1 \(account 'a', asset 'BTC'\).*already has a position in 'BTC'"),
+    ("empty table", lambda: adl.Book.from_frame(positions().iloc[:0], marks=MARKS), r"positions: the table has no rows"),
+    ("no size", lambda: adl.Book.from_frame(positions().drop(columns="size"), marks=MARKS), r"column 'size' is missing"),
+    (
+        "no account",
+        lambda: adl.Book.from_frame(positions().drop(columns="account"), marks=MARKS),
+        r"column 'account' is missing",
+    ),
+    ("no asset", lambda: adl.Book.from_frame(positions().drop(columns="asset"), marks=MARKS), r"column 'asset' is missing"),
+    ("no equity", lambda: adl.Book.from_frame(positions().drop(columns="equity"), marks=MARKS), r"row 0.*no equity.*'equity'"),
+    ("empty account", lambda: book(account=(1, None)), r"row 1 .*'account': is empty"),
+    ("empty asset", lambda: book(asset=(1, "")), r"row 1 .*'asset': is empty"),
+    ("margin mode", lambda: book(margin_mode=(1, "portfolio")), r"row 1 .*'margin_mode': 'portfolio' is neither"),
+    ("two equities", lambda: book(account=(2, "a")), r"row 2 .*'equity': 7.0 differs from an earlier row"),
+    ("account not listed", lambda: with_accounts(account=["a", "b"], equity=[1.0, 2.0]), r"row 2 .*'account': .*'c'"),
+    (
+        "account twice",
+        lambda: with_accounts(account=["a", "b", "c", "a"], equity=1.0),
+        r"accounts, row 3 .*'a' stands there twice",
+    ),
+    ("account NaN", lambda: with_accounts(account=["a", "b", "c"], equity=[1, np.nan, 1]), r"accounts, row 1 .*'equity': nan"),
+    (
+        "account text",
+        lambda: with_accounts(account=["a", "b", "c"], collateral=[1, 2, "x"]),
+        r"accounts, row 2 .*'collateral': 'x'",
+    ),
+    ("accounts bare", lambda: with_accounts(account=["a", "b", "c"]), r"accounts: a column 'equity' or 'collateral'"),
+    ("zero reduction", lambda: adl.Problem(book(), {"BTC": 0.0}), r"reduction, asset 'BTC': is zero"),
+    ("NaN reduction", lambda: adl.Problem(book(), {"BTC": np.nan}), r"reduction, asset 'BTC': nan is not a finite"),
+    ("text reduction", lambda: adl.Problem(book(), {"BTC": "x"}), r"reduction, asset 'BTC': 'x' is not a number"),  # type: ignore[dict-item]
+    ("no reduction", lambda: adl.Problem(book(), {}), r"reduction: give contracts by asset"),
+    ("unknown asset", lambda: adl.Problem(book(), {"SOL": -1.0}), r"reduction: unknown asset 'SOL'; the book has BTC, ETH"),
+    ("CVaR of one", lambda: adl.CVaR(1.0), r"CVaR: the level is 1; it must lie in \[0, 1\)"),
+    ("CVaR below zero", lambda: adl.CVaR(-0.1), r"CVaR: the level is -0.1"),
+    ("CVaR in percent", lambda: adl.CVaR(99), r"CVaR: the level is 99"),
+    ("CVaR NaN", lambda: adl.CVaR(np.nan), r"CVaR: the level"),
+    ("negative factor", lambda: -1 * adl.CVaR(0.5), r"factor -1"),
+    (
+        "correlation not PSD",
+        lambda: adl.LogNormal([0.5] * 3, [[1, 0.9, 0.9], [0.9, 1, -0.9], [0.9, -0.9, 1]]),
+        r"not positive semid",
+    ),
+    ("correlation asymmetric", lambda: adl.LogNormal([0.5] * 2, [[1, 0.2], [0.3, 1]]), r"symmetric with ones"),
+    ("correlation shape", lambda: adl.LogNormal([0.5] * 2, np.eye(3)), r"must be 2 x 2 .*got shape \(3, 3\)"),
+    ("correlation NaN", lambda: adl.LogNormal([0.5] * 2, [[1, np.nan], [np.nan, 1]]), r"not finite"),
+    ("negative volatility", lambda: adl.LogNormal({"BTC": -0.5, "ETH": 1}), r"volatility of 'BTC' is negative"),
+    (
+        "volatility missing",
+        lambda: adl.Problem(book(), {"BTC": -1}, adl.LogNormal({"BTC": 0.5})),
+        r"no volatility for asset 'ETH'",
+    ),
+    ("horizon", lambda: adl.LogNormal({"BTC": 0.5}, horizon=0), r"horizon is 0; .*> 0"),
+    ("scenario assets", lambda: adl.Problem(book(), {"BTC": -1}, prices(assets=["BTC", "SOL"])), r"no prices for asset 'ETH'"),
+    (
+        "scenario columns",
+        lambda: adl.Problem(book(), {"BTC": -1}, prices(np.ones((4, 3)))),
+        r"3 columns for the book's 2 assets",
+    ),
+    ("NaN price", lambda: prices([[1.0, np.nan]], assets=["X", "Y"]), r"row 0, column 'Y': nan is not a finite"),
+    ("infinite price", lambda: prices(pd.DataFrame({"X": [1.0, np.inf]})), r"row 1, column 'X': inf"),
+    ("text price", lambda: prices(pd.DataFrame({"X": [1.0, "high"]})), r"row 1, column 'X': 'high' is not a number"),
+    ("negative weight", lambda: prices(weights=[1.5, -0.5]), r"weight 1 is -0.5"),
+    ("NaN weight", lambda: prices(weights=[1.0, np.nan]), r"weight 1 is nan"),
+    ("weights that do not sum", lambda: prices(weights=[0.5, 0.4]), r"weights sum to 0.9, not to one"),
+    ("number of weights", lambda: prices(weights=[1.0]), r"2 weights are needed"),
+    ("no prices", adl.Scenarios, r"give either prices or returns"),
+    ("returns in percent", lambda: adl.Scenarios(returns=[[-5.0]]), r"below -1 .*percent"),
+    (
+        "direction missing",
+        lambda: adl.Problem(book(), {"BTC": -1}, adl.OneFactor({"BTC": 1.0})),
+        r"direction: no entry for asset 'ETH'",
+    ),
+    ("direction NaN", lambda: adl.OneFactor({"BTC": np.nan}), r"direction, asset 'BTC': nan"),
+    ("sample NaN", lambda: adl.OneFactor({"BTC": 1.0}, [0.0, np.nan]), r"nonempty list of finite numbers"),
+    ("sample weights", lambda: adl.OneFactor({"BTC": 1.0}, [0.0, 1.0], weights=[0.5, 0.6]), r"weights sum to 1.1"),
+    ("weights of a normal", lambda: adl.OneFactor({"BTC": 1.0}, weights=[1.0]), r"weights belong to a sample"),
+    ("negative fund", lambda: adl.Problem(book(), {"BTC": -1}, insurance_fund=-1.0), r"insurance_fund is -1.0"),
+    ("settlement asset", lambda: adl.Problem(book(), {"BTC": -1}, settlement={"SOL": 1.0}), r"settlement: unknown asset 'SOL'"),
+    ("settlement price", lambda: adl.Problem(book(), {"BTC": -1}, settlement={"BTC": 0.0}), r"settlement, asset 'BTC'.*> 0"),
+    ("not an objective", lambda: adl.Problem(book(), {"BTC": -1}, objective="CVaR"), r"'CVaR' is not an Objective"),  # type: ignore[arg-type]
+    ("not a book", lambda: adl.Problem(positions(), {"BTC": -1}), r"make a Book"),  # type: ignore[arg-type]
+    (
+        "unknown method",
+        lambda: adl.solve(adl.Problem(book(), {"BTC": -1}), "simplex"),
+        r"method 'simplex' is unknown; use one of",
+    ),
+    ("margin", lambda: book().with_margin("portfolio"), r"'portfolio' is not a margin mode"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("make", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_input_error(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(adl.InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a", "BTC", -1.0)], r"caps, row 0 .*'cap': -1.0 is negative"),
+        ([("a", "BTC", np.nan)], r"caps, row 0 .*'cap': nan"),
+        ([("a", "ETH", 1.0)], r"caps, row 0 .*no such position in 'ETH'"),
+        ([("z", "BTC", 1.0)], r"caps, row 0 .*'z' is not in the book"),
+        ([("a", "BTC", 1.0), ("a", "BTC", 2.0)], r"caps, row 1 .*given twice"),
+    ],
+)
+def test_caps(rows: list[tuple[str, str, float]], message: str) -> None:
+    with pytest.raises(adl.InputError, match=message):
+        adl.Problem(book(), {"BTC": -1.0}, caps=pd.DataFrame(rows, columns=["account", "asset", "cap"]))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "shortfalls"),
+    [
+        ({"BTC": -3.5}, [("BTC", 3.5, 3.0)]),
+        ({"BTC": 1.0}, [("BTC", 1.0, 0.0)]),
+        ({"BTC": -4.0, "ETH": 5.0}, [("BTC", 4.0, 3.0), ("ETH", 5.0, 3.0)]),
+    ],
+)
+def test_beyond_capacity(reduction: dict[str, float], shortfalls: list[tuple[str, float, float]]) -> None:
+    with pytest.raises(adl.InfeasibleReduction) as caught:
+        adl.Problem(book(), reduction)
+    assert caught.value.shortfalls == shortfalls
+    for asset, required, available in shortfalls:
+        assert f"{asset}: required {required:g} contracts, available {available:g}" in str(caught.value)
+
+
+def test_bankrupt_and_capped_positions_are_no_capacity() -> None:
+    with pytest.raises(adl.InfeasibleReduction, match="required 3 contracts, available 1"):
+        adl.Problem(book(equity=(1, -5.0)), {"BTC": -3.0})
+    caps = pd.DataFrame({"account": ["b"], "asset": ["BTC"], "cap": [0.5]})
+    with pytest.raises(adl.InfeasibleReduction, match=r"required 3 contracts, available 1\.5"):
+        adl.Problem(book(), {"BTC": -3.0}, caps=caps)
+
+
+@pytest.mark.parametrize("equity", [0.0, -5.0])
+def test_bankrupt_accounts_are_listed_and_take_no_part(equity: float) -> None:
+    holding = book(equity=(1, equity))
+    assert holding.bankrupt["account"].tolist() == ["b"]
+    assert holding.bankrupt["equity"].tolist() == [equity]
+    problem = adl.Problem(holding, {"BTC": -1.0}, prices())
+    solution = adl.solve(problem)
+    assert solution.allocation["account"].tolist() == ["a"]
+    # Only a's loss counts: short 1 with equity 50 never loses it all here.
+    assert solution.value == 0.0
+    assert holding.open_interest.loc["BTC"].tolist() == [0.0, 1.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("error", [adl.InputError, adl.InfeasibleReduction, adl.NotApplicable, adl.SolverFailed])
+def test_one_roof(error: type[Exception]) -> None:
+    assert issubclass(error, adl.AdlError)
+
+
+def test_fast_paths_refuse() -> None:
+    hedged = adl.Book.from_frame(
+        pd.DataFrame({"account": "a", "asset": ["BTC", "ETH"], "size": [-1.0, 3.0], "equity": 50.0}), marks=MARKS
+    )
+    with pytest.raises(adl.NotApplicable, match=r"more than one asset under cross margin.*account 'a'"):
+        adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "water_filling")
+    with pytest.raises(adl.NotApplicable, match="OneFactor"):
+        adl.solve(adl.Problem(hedged, {"BTC": -1.0}, prices()), "factor_leverage")
+    with pytest.raises(adl.NotApplicable, match="price model"):
+        adl.solve(adl.Problem(hedged, {"BTC": -1.0}))
+    with pytest.raises(adl.NotApplicable, match="price model"):
+        adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "conic")
+    one = adl.OneFactor({"BTC": 5.0, "ETH": 0.0})
+    with pytest.raises(adl.NotApplicable, match="2 assets"):
+        adl.solve(adl.Problem(hedged, {"BTC": -0.5, "ETH": 1.0}, one), "factor_leverage")
+    with pytest.raises(adl.NotApplicable, match="does not move 'ETH'"):
+        adl.solve(adl.Problem(hedged, {"ETH": 1.0}, one), "factor_leverage")
+    with pytest.raises(adl.NotApplicable, match="off the mark"):
+        adl.solve(adl.Problem(hedged, {"BTC": -1.0}, one, settlement={"BTC": 90.0}), "factor_leverage")
+    with pytest.raises(adl.NotApplicable, match="off the mark"):
+        adl.solve(adl.Problem(book(), {"BTC": -1.0}, settlement={"BTC": 90.0}), "water_filling")
+
+
+def test_solver_failures_are_named() -> None:
+    problem = adl.Problem(book(), {"BTC": -1.0}, prices([[150.0, 9.0], [110.0, 11.0]]))
+    with pytest.raises(adl.SolverFailed, match="NO_SUCH"):
+        adl.solve(problem, "conic", solver="NO_SUCH")
+    with pytest.raises(adl.InputError, match="method='conic'"):
+        adl.solve(problem, "water_filling", solver="HIGHS")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("account,asset,size,equity\na,BTC,-1,50\nb,BTC,x,60\n", r"line 3 \(account 'b', asset 'BTC'\), column 'size': 'x'"),
+        ("account,asset,size,equity\na,BTC,-1,50\nb,BTC,,60\n", r"line 3 .*'size': nan"),
+        ("account,asset,size\na,BTC,-1\n", r"line 2 .*no equity"),
+        ("account,asset,equity\na,BTC,-1\n", r"column 'size' is missing"),
+        ("", r"cannot read"),
+    ],
+)
+def test_csv_errors_count_lines(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text(text)
+    with pytest.raises(adl.InputError, match=message):
+        adl.Book.read_csv(path, marks=MARKS)
+
+
+@pytest.mark.parametrize("read", [adl.Book.read_csv, adl.Book.read_parquet])
+def test_a_file_that_is_not_there(read: Callable[..., adl.Book], tmp_path: Path) -> None:
+    with pytest.raises(adl.InputError, match="cannot read"):
+        read(tmp_path / "none.table", marks=MARKS)
