@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
-UNITS = (1.0, 3.0, 30.0, 0.3)  # of the typical loss: where an exponential cone stalls in one, it seldom does in all
-SHORTER_STEPS = (0.9, 0.8, 0.6, 0.5)  # towards the boundary of the cones; Clarabel's default is 0.99
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -147,7 +145,10 @@ def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]
         else:
             value = 1.0 / (1.0 - point)
         program.model.param_dict[swept].value = value
-        run(program.model, None, {})
+        try:
+            run(program.model, None, {})
+        except SolverFailed:  # in this unit; others may do
+            return solve(variant)
         return _result(variant, program)
 
     return solve_at
@@ -171,23 +172,36 @@ def solve(
 ) -> Result:
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    unit = typical_loss(problem)
-    delicate = problem.objective.cone == "exponential" and solver is None and not options
-    # A unit in which the solver sails through is worth more than short steps in one where it does not.
-    for multiple, patient in [*((m, False) for m in UNITS if delicate), (1.0, True)]:
-        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=multiple * unit)
+    inaccurate: Program | None = None
+    for unit, further_options in _attempts(problem, solver, options or {}):
+        program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit)
         model: cp.Problem = program.model
         if constraints:
             model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
         try:
-            run(model, solver, options or {}, patient=patient)
-        except SolverFailed:
-            if patient:
-                raise
+            run(model, solver, further_options)
+        except SolverFailed as error:
+            failed = error
             continue
         if model.status == cp.OPTIMAL:
-            break
-    return _result(problem, program)
+            return _result(problem, program)
+        inaccurate = program
+    if inaccurate is None:
+        raise failed
+    return _result(problem, inaccurate)
+
+
+def _attempts(problem: Problem, solver: str | None, options: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
+    """Units of money and solver options to try in turn until an answer is accurate.
+
+    Exponential cones stall Clarabel in some units and at long steps towards their boundary, and sail through in others.
+    """
+    unit = typical_loss(problem)
+    if problem.objective.cone != "exponential" or solver is not None or options:
+        return [(unit, options)]
+    risk = problem.objective.value(excess_losses(problem, None), problem.scenarios.weights)
+    steps: list[dict[str, Any]] = [{}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
+    return [(each, step) for step in steps for each in (max(risk, unit), unit, 3 * unit)]
 
 
 def _result(problem: Problem, program: Program) -> Result:
@@ -248,24 +262,16 @@ def least_cost(
 _presolve = presolve  # the keyword argument `presolve` hides the function
 
 
-def run(model: cp.Problem, solver: str | None, options: dict[str, Any], *, patient: bool = True) -> None:
+def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
     name = solver or cp.CLARABEL
-    # Long steps can run into the boundary of an exponential cone and stick there: shorter ones are the second choice.
-    # A warm start would keep the old step.
-    shorter = SHORTER_STEPS if patient and name == cp.CLARABEL and "max_step_fraction" not in options else ()
     try:
-        for further_options in ({}, *({"max_step_fraction": step, "warm_start": False} for step in shorter)):
-            try:
-                _solve(model, name, {**options, **further_options})
-                break
-            except cp.error.SolverError as error:
-                failed = error
-        else:
-            raise failed
-    except cp.error.SolverError as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+            model.solve(solver=name, **options)
+    except (cp.error.SolverError, TypeError, ValueError) as error:
         raise SolverFailed(
-            f"{name}: {error}; is the solver installed, and does it know the cones this objective needs?"
+            f"{name}: {error} Is the solver installed, does it have these options, and the cones that this objective needs?"
         ) from error
     except cp.error.DCPError as error:
         raise InputError(f"cvxpy cannot use the problem: {error}") from error
@@ -275,12 +281,6 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any], *, patie
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
         }.get(model.status, "try other tolerances, another solver, or presolve=True")
         raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
-
-
-def _solve(model: cp.Problem, solver: str, options: dict[str, Any]) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-        model.solve(solver=solver, **options)
 
 
 def typical_loss(problem: Problem) -> float:
