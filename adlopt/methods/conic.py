@@ -200,7 +200,8 @@ def _attempts(problem: Problem, solver: str | None, options: dict[str, Any]) -> 
     if problem.objective.cone != "exponential" or solver is not None or options:
         return [(unit, options)]
     risk = problem.objective.value(excess_losses(problem, None), problem.scenarios.weights)
-    steps: list[dict[str, Any]] = [{}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
+    tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
+    steps: list[dict[str, Any]] = [tight, {}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
     return [(each, step) for step in steps for each in (max(risk, unit), unit, 3 * unit)]
 
 
