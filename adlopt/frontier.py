@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ from adlopt.solve import resolve, run, solution
 
 def frontier(
     problem: Problem,
-    reduction: Sequence[float] | None = None,
+    reduction: Iterable[float] | None = None,
     *,
-    insurance_fund: Sequence[float] | None = None,
-    level: Sequence[float] | None = None,
+    insurance_fund: Iterable[float] | None = None,
+    level: Iterable[float] | None = None,
     method: str = "auto",
     tolerance: float = 1e-6,
 ) -> pd.DataFrame:
