@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
-from adlopt.evaluation import excess_losses
+from adlopt.evaluation import closed_form, excess_losses
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.objectives import CVaR, ExpectedLoss
@@ -206,10 +206,14 @@ def _attempts(problem: Problem, solver: str | None, options: dict[str, Any]) -> 
 
 
 def _result(problem: Problem, program: Program) -> Result:
+    note = str(program.presolved)
+    if closed_form(problem) is not None:
+        drawn = problem.scenarios.weights.size
+        note += f"; solved on {drawn:,} scenarios, but valued and certified in closed form: more points narrow the gap"
     return Result(
         allocation=repaired(problem, np.asarray(program.model.allocation.value)),
         multipliers=program.multipliers(problem),
-        note=str(program.presolved),
+        note=note,
     )
 
 
