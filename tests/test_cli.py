@@ -347,7 +347,7 @@ def test_bad_tables(table, parts):
         ([*DIRECTION, "--volatility", "BTC=1"], ["give one"]),
         (["--points", "8"], ["--points has no effect"]),
         ([*DIRECTION, "--correlation", "0.5"], ["--correlation has no effect"]),
-        ([*DIRECTION, "--points", "1"], [">= 2"]),
+        ([*DIRECTION, "--points", "1"], [">= 3"]),
         ([*DIRECTION, "--points", "many"], ["--points"]),
         (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "2"], ["not positive semidefinite"]),
         (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "none.csv"], ["none.csv"]),
