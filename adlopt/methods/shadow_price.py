@@ -1,0 +1,327 @@
+"""Shadow prices: the general cross-margin problem, taken apart by what one more contract of each asset costs.
+
+At given prices of the reduced assets every pool has a small problem of its own. An interior-point path leads to the
+prices at which their answers add up to the reduction: on it each pool's barrier problem is solved to the end, with steps
+of its own length, and only the prices move by a common Newton step. One step length for all, as in a textbook
+interior-point method, is set by the worst of a hundred thousand pools and stalls.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adlopt._tables import FloatArray, IntArray
+from adlopt.errors import NotApplicable
+from adlopt.methods.feasible import repaired, typical_loss
+from adlopt.methods.presolve import Presolved, presolve
+from adlopt.methods.result import Multipliers, Result
+from adlopt.objectives import ExpectedLoss
+from adlopt.problem import Problem
+
+FULL = 1e-13  # relative to capacity: a reduction this close to it takes all there is
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The presolved program by blocks, in fractions of positions and units of money (see `_shadow_kernels`)."""
+
+    variable: IntArray
+    pair: IntArray
+    hinge: IntArray
+    entry: IntArray
+    asset: IntArray
+    share: FloatArray
+    scenario: IntArray
+    level: FloatArray
+    slope: FloatArray
+    pool: IntArray  # (pairs,)
+    column: IntArray  # (e,) variable of each eligible position, -1 if it is taken whole
+    constant: float  # cost that nothing can change
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return (
+            self.variable, self.pair, self.hinge, self.entry, self.asset, self.share, self.scenario, self.level, self.slope,
+        )  # fmt: skip
+
+
+def obstacle(problem: Problem) -> str | None:
+    """Why the method does not apply, or None if it does."""
+    if problem.prices is None:
+        return "the problem has no price model"
+    if not isinstance(problem.objective, ExpectedLoss):
+        return f"the objective {problem.objective} does not separate across pools"
+    if problem.insurance_fund > 0:
+        return "an insurance fund couples all pools in every scenario"
+    return None
+
+
+def solve(problem: Problem, *, tolerance: float = 1e-6) -> Result:
+    """Follow the central path until the relative gap is proven to be at most `tolerance`."""
+    reason = obstacle(problem)
+    if reason is not None:
+        raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
+    presolved = presolve(problem)
+    unit = typical_loss(problem)
+    stress = problem.scenarios.weights
+    blocks = build(problem, presolved, stress, unit)
+    path = Path(blocks, stress)
+    note = path.follow(tolerance)
+    fraction = np.ones(problem.position.size)
+    inside = blocks.column >= 0
+    fraction[inside] = path.y[blocks.column[inside]]
+    return Result(
+        allocation=repaired(problem, fraction * problem.capacity),
+        multipliers=Multipliers(
+            stress=(stress,),
+            uncovered=np.ones(stress.size),
+            pool=blocks.pool,
+            scenario=blocks.scenario,
+            weight=path.shares(),
+        ),
+        note=f"{presolved}; {note}",
+    )
+
+
+def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: float) -> Blocks:
+    """Sort what the presolve left into blocks; scenarios without stress drop out."""
+    d = problem.target.size
+    cap = np.abs(problem.capacity)
+    available = np.bincount(problem.asset, cap, minlength=d)
+    full = np.abs(problem.target) >= available * (1 - FULL)
+    row = np.full(d, -1)
+    row[problem.reduced_assets] = np.where(full[problem.reduced_assets], -1, 0)
+    row[row == 0] = np.arange((row == 0).sum())
+    free_asset = row[problem.asset] >= 0
+    choice = free_asset & (cap > 0)
+
+    linear, hinges = presolved.linear, presolved.hinges
+    keep_l, keep_h = stress[linear.scenario] > 0, stress[hinges.scenario] > 0
+    pool = np.concatenate([linear.pool[keep_l], hinges.pool[keep_h]])
+    order = np.argsort(pool, kind="stable")
+    pool = pool[order]
+    scenario = np.concatenate([linear.scenario[keep_l], hinges.scenario[keep_h]])[order]
+    level = np.concatenate([linear.shortfall[keep_l], hinges.shortfall[keep_h]])[order] / unit
+    is_linear = order < keep_l.sum()
+
+    pair = np.append(np.flatnonzero(np.diff(pool, prepend=-1)), pool.size)
+    block_pool = pool[pair[:-1]]
+    block_of_pair = np.repeat(np.arange(block_pool.size), np.diff(pair))
+    hinge = pair[:-1] + np.bincount(block_of_pair[is_linear], minlength=block_pool.size)
+
+    block = np.full(problem.book.equity.size, -1)
+    block[block_pool] = np.arange(block_pool.size)
+    own = choice & (block[problem.pool] >= 0)
+    rows = np.flatnonzero(own)
+    column = np.full(problem.position.size, -1)
+    column[rows] = np.arange(rows.size)
+    variable = np.searchsorted(problem.pool[rows], block_pool)
+    share = cap[rows] / np.abs(problem.target[problem.asset[rows]])
+    asset = row[problem.asset[rows]]
+    slope, _ = _slopes(problem, rows, np.append(variable, rows.size), block_of_pair, scenario)
+    taken = np.flatnonzero(~free_asset & (block[problem.pool] >= 0) & (cap > 0))
+    if taken.size:
+        start = np.searchsorted(problem.pool[taken], np.append(block_pool, problem.book.equity.size))
+        shift, of_pair = _slopes(problem, taken, start, block_of_pair, scenario)
+        level += np.bincount(of_pair, shift, minlength=level.size) / unit
+
+    # Pools without pairs: all their positions in an asset are one variable, a block of its own.
+    merged = np.flatnonzero(choice & ~own)
+    weight = np.bincount(
+        row[problem.asset[merged]], cap[merged] / np.abs(problem.target[problem.asset[merged]]), minlength=int(row.max()) + 1
+    )
+    lone = np.flatnonzero(weight)
+    number = np.full(weight.size, -1)
+    number[lone] = rows.size + np.arange(lone.size)
+    column[merged] = number[row[problem.asset[merged]]]
+    width = np.append(np.diff(np.append(variable, rows.size)), np.ones(lone.size, dtype=np.int64))
+    return Blocks(
+        variable=np.concatenate([variable, rows.size + np.arange(lone.size + 1)]),
+        pair=np.append(pair, np.full(lone.size, pool.size)),
+        hinge=np.append(hinge, np.full(lone.size, pool.size)),
+        entry=np.append(np.concatenate([[0], np.cumsum(np.diff(pair) * width[: block_pool.size])]), np.zeros(lone.size, np.int64)),
+        asset=np.append(asset, lone),
+        share=np.append(share, weight[lone]),
+        scenario=scenario,
+        level=level,
+        slope=slope / unit,
+        pool=pool,
+        column=column,
+        constant=float(stress @ presolved.constant) / unit,
+    )
+
+
+def _slopes(
+    problem: Problem, rows: IntArray, start: IntArray, block_of_pair: IntArray, scenario: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Change of each pair's shortfall if the whole of each eligible position in `rows` of its block is taken; its pair."""
+    count = np.diff(start)[block_of_pair]
+    of_pair = np.repeat(np.arange(count.size), count)
+    first = np.cumsum(count) - count
+    position = rows[start[block_of_pair][of_pair] + np.arange(of_pair.size) - first[of_pair]]
+    asset = problem.asset[position]
+    change = problem.moves[asset, scenario[of_pair]] - problem.settlement_offset[asset]
+    return change * problem.capacity[position], of_pair
+
+
+class Path:
+    """The central path of a program in blocks, and where we stand on it."""
+
+    def __init__(self, blocks: Blocks, stress: FloatArray, start: float = 1e2) -> None:
+        self.blocks, self.stress = blocks, stress
+        self.rows = int(blocks.asset.max()) + 1 if blocks.asset.size else 0
+        self.mu = self._start_weight(start)
+        self.prices = np.array(
+            [_opening_price(blocks.share[blocks.asset == k], self.mu) for k in range(self.rows)], dtype=np.float64
+        )
+        pull = self.prices[blocks.asset] * blocks.share / self.mu
+        self.y, self.yc = _opening_fraction(pull), _opening_fraction(-pull)
+        self.low, self.high = self.mu / self.y, self.mu / self.yc
+        q = stress[blocks.scenario]
+        self.u, self.s = 2 * self.mu / q, 2 * self.mu / q
+        self.w, self.v = q / 2, q / 2
+        self.measures = 2 * blocks.share.size + 2 * int((blocks.pair[1:] - blocks.hinge).sum())
+        self.chunks = _chunks(blocks)
+        width = np.diff(blocks.variable)
+        corner = np.cumsum(width * (width + 1) // 2)
+        self.corner = np.append(0, corner[:-1])
+        self.factor = np.empty(corner[-1])
+        self.base = np.empty((2, blocks.share.size))
+        self.dy = np.empty(blocks.share.size)
+        self.dw = np.empty(blocks.level.size)
+        self.reach = np.empty((2, width.size))
+
+    def _start_weight(self, start: float) -> float:
+        return start * float(np.median(self.stress))
+
+    def assemble(self):
+        from adlopt.methods import _shadow_kernels as kernels
+        results = [(np.zeros((self.rows, self.rows)), np.zeros((2, self.rows))) for _ in self.chunks]
+
+        def run(at: int) -> None:
+            kernels.assemble(
+                *self.chunks[at], *self.blocks.arrays, self.prices, self.stress, *self.state,
+                self.corner, self.factor, self.base, *results[at])
+        self._each(run)
+        return (sum(parts) for parts in zip(*results, strict=True))
+
+    def direct(self, change, mu):
+        from adlopt.methods import _shadow_kernels as kernels
+        lags = [np.zeros((2, kernels.BINS)) for _ in self.chunks]
+
+        def run(at: int) -> None:
+            kernels.direct(
+                *self.chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
+                self.corner, self.factor, self.base, self.dy, self.dw, self.reach, lags[at])
+        self._each(run)
+        return sum(lags)
+
+    def advance(self, mu, step, step_dual):
+        from adlopt.methods import _shadow_kernels as kernels
+        b = self.blocks
+
+        def run(at: int) -> None:
+            kernels.advance(
+                *self.chunks[at], b.variable, b.pair, b.hinge, b.scenario, self.stress, mu, step, step_dual, *self.state,
+                self.dy, self.dw, self.reach)
+        self._each(run)
+
+    @property
+    def state(self):
+        return self.y, self.yc, self.low, self.high, self.u, self.s, self.w, self.v
+
+    def bounds(self) -> tuple[float, float]:
+        """Cost of the program at y, and the proven bound, in units."""
+        out = [np.zeros(2) for _ in self.chunks]
+        from adlopt.methods import _shadow_kernels as kernels
+
+        def run(at: int) -> None:
+            kernels.bounds(
+                *self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, out[at]
+            )  # fmt: skip
+
+        self._each(run)
+        cost, bound = sum(out)
+        return self.blocks.constant + cost, self.blocks.constant + bound - float(self.prices.sum())
+
+    def shares(self) -> FloatArray:
+        share = np.clip(self.w / self.stress[self.blocks.scenario], 0.0, 1.0)
+        linear = np.arange(share.size) < np.repeat(self.blocks.hinge, np.diff(self.blocks.pair))
+        share[linear] = 1.0
+        return share
+
+    def follow(self, tolerance: float, log=False, cap=100, eps=.02, smin=.1, slope=1.0, rho=1.0) -> str:
+        t = td = 0.5
+        for sweeps in range(1, cap + 1):
+            schur, ahead = self.assemble()
+            gap = np.nan
+            if self.measures * self.mu < 30 * tolerance:
+                value, bound = self.bounds()
+                gap = (value - bound) / max(abs(value), 1e-300)
+                true = np.bincount(self.blocks.asset, self.blocks.share*self.y)-1
+                if gap <= tolerance / 3 and np.abs(true).max() < 1e-7:
+                    break
+            worst = min(t, td)
+            sigma = max(smin, (1 - worst) ** rho * slope)
+            mu = self.mu * min(sigma, 1.0)
+            change = np.linalg.lstsq(schur, ahead[0] + mu * ahead[1] - 1)[0]
+            lag = self.direct(change, mu)
+            t, td = (_common_step(l, eps) for l in lag)
+            self.advance(mu, t, td)
+            self.prices = self.prices + td * change
+            if log:
+                print(f"{sweeps:3d} mu {self.mu:.2e} -> {mu:.2e} steps {t:.3f} {td:.3f} min {self.reach.min():.3f} gap {gap:.3e} {self.prices[:3]}")
+            self.mu += worst * (mu - self.mu)
+        return f"{sweeps} sweeps, {gap}"
+
+    def _each(self, run: Any) -> None:
+        if len(self.chunks) == 1:
+            run(0)
+            return
+        with ThreadPoolExecutor(len(self.chunks)) as executor:
+            list(executor.map(run, range(len(self.chunks))))
+
+
+def _chunks(blocks: Blocks) -> list[tuple[int, int]]:
+    """Runs of blocks of like work, one per processor; one run where threads would cost more than they save."""
+    work = np.cumsum(np.diff(blocks.pair) + 1)
+    processors = min(os.cpu_count() or 1, 1 + int(work[-1]) // 20_000)
+    cut = np.searchsorted(work, work[-1] * np.arange(1, processors) / processors)
+    edge = [0, *(int(c) for c in cut), work.size]
+    return list(zip(edge[:-1], edge[1:], strict=True))
+
+
+def _opening_fraction(pull: FloatArray) -> FloatArray:
+    """Minimiser over (0, 1) of pull y - log y - log(1 - y)."""
+    return 2.0 / (pull + 2.0 + np.hypot(pull, 2.0))
+
+
+def _opening_price(share: FloatArray, mu: float) -> float:
+    """Price at which boxes alone, at barrier weight mu, add up to the reduction: sum A y(price A / mu) = 1."""
+    low, high = 0.0, 0.0
+    total = lambda x: float(share @ _opening_fraction(x * share))  # noqa: E731
+    sign = 1.0 if total(0.0) > 1 else -1.0
+    high = sign / share.max()
+    while (total(high) - 1) * sign > 0:
+        low, high = high, 2 * high
+    for _ in range(12):
+        middle = (low + high) / 2
+        if (total(middle) - 1) * sign > 0:
+            low = middle
+        else:
+            high = middle
+    return mu * (low + high) / 2
+
+
+def _common_step(lag: FloatArray, tolerance: float) -> float:
+    """Longest common step with which those who cannot follow miss at most `tolerance` of the movement."""
+    edge = np.arange(lag.size) / lag.size
+    for step in np.append(edge[1:], 1.0)[::-1]:
+        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= tolerance * step * lag.sum():
+            return float(step)
+    return float(edge[1])
