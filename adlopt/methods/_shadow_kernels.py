@@ -145,7 +145,7 @@ def assemble(
 
 
 @jit_parallel
-def direct(
+def predict(
     first: int,
     last: int,
     variable: IntArray,
@@ -171,12 +171,18 @@ def direct(
     corner: IntArray,
     factor: FloatArray,
     base: FloatArray,
-    dy: FloatArray,  # out
-    dw: FloatArray,  # out
-    reach: FloatArray,  # out: (2, blocks) longest step of the interior variables, and of their multipliers
+    dy: FloatArray,  # scratch
+    dw: FloatArray,  # scratch
+    twist: FloatArray,  # out: (2, variables) second-order terms of y low and yc high
+    bend: FloatArray,  # out: (2, pairs) second-order terms of s w and u v
+    ahead: FloatArray,  # out: (d,) what the correction adds to sum A (y + dy)
     lag: FloatArray,  # out: (2, BINS) movement of sum A y by length of the block's longest step
 ) -> None:
-    """Newton's direction to barrier weight mu with prices changed, and how far each block can follow it."""
+    """Second-order terms of a step to barrier weight mu, and what correcting for them does (Mehrotra)."""
+    widest = 1
+    for b in range(first, last):
+        widest = max(widest, variable[b + 1] - variable[b])
+    g = np.empty(widest)
     for b in range(first, last):
         v0 = variable[b]
         m = variable[b + 1] - v0
@@ -220,6 +226,122 @@ def direct(
             rv = (rest - dwp) / v[p]
             fall_d = max(fall_d, -rw, -rv)
             fall_p = max(fall_p, 1.0 + rw - mu / (w[p] * s[p]), 1.0 + rv - mu / (v[p] * u[p]))
+        far = BOUNDARY / fall_p
+        far_dual = BOUNDARY / fall_d
+        for kind in range(2):
+            lag[kind, min(int((far if kind == 0 else far_dual) * BINS), BINS - 1)] += movement
+        part = far * far_dual
+        for j in range(m):
+            i = v0 + j
+            r = dy[i] / y[i]
+            rc = dy[i] / yc[i]
+            twist[0, i] = part * dy[i] * low[i] * (mu / (y[i] * low[i]) - 1.0 - r)
+            twist[1, i] = -part * dy[i] * high[i] * (mu / (yc[i] * high[i]) - 1.0 + rc)
+            g[j] = twist[0, i] / y[i] - twist[1, i] / yc[i]
+        row = entry[b] + m * (hinge[b] - pair[b])
+        for p in range(hinge[b], pair[b + 1]):
+            dv = stress[scenario[p]] - w[p] - v[p] - dw[p]
+            bend[0, p] = part * dw[p] * s[p] * (mu / (w[p] * s[p]) - 1.0 - dw[p] / w[p])
+            bend[1, p] = part * dv * u[p] * (mu / (v[p] * u[p]) - 1.0 - dv / v[p])
+            f = (bend[1, p] * w[p] - bend[0, p] * v[p]) / (u[p] * w[p] + s[p] * v[p])
+            for j in range(m):
+                g[j] += slope[row + j] * f
+            row += m
+        at = corner[b]
+        for j in range(m):
+            a = g[j]
+            for k in range(j):
+                a -= factor[at + k] * g[k]
+            g[j] = a / factor[at + j]
+            at += j + 1
+        for j in range(m - 1, -1, -1):
+            at -= j + 1
+            a = g[j] / factor[at + j]
+            g[j] = a
+            for k in range(j):
+                g[k] -= factor[at + k] * a
+            base[0, v0 + j] -= a
+            ahead[asset[v0 + j]] -= share[v0 + j] * a
+
+
+@jit_parallel
+def direct(
+    first: int,
+    last: int,
+    variable: IntArray,
+    pair: IntArray,
+    hinge: IntArray,
+    entry: IntArray,
+    asset: IntArray,
+    share: FloatArray,
+    scenario: IntArray,
+    level: FloatArray,
+    slope: FloatArray,
+    change: FloatArray,  # (d,) of prices
+    stress: FloatArray,
+    mu: float,
+    y: FloatArray,
+    yc: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    u: FloatArray,
+    s: FloatArray,
+    w: FloatArray,
+    v: FloatArray,
+    corner: IntArray,
+    factor: FloatArray,
+    base: FloatArray,
+    twist: FloatArray,
+    bend: FloatArray,
+    dy: FloatArray,  # out
+    dw: FloatArray,  # out
+    reach: FloatArray,  # out: (2, blocks) longest step of the interior variables, and of their multipliers
+    lag: FloatArray,  # out: (2, BINS) movement of sum A y by length of the block's longest step
+) -> None:
+    """Newton's direction to barrier weight mu with prices changed, and how far each block can follow it."""
+    for b in range(first, last):
+        v0 = variable[b]
+        m = variable[b + 1] - v0
+        for j in range(m):
+            dy[v0 + j] = change[asset[v0 + j]] * share[v0 + j]
+        at = corner[b]
+        for j in range(m):
+            a = dy[v0 + j]
+            for k in range(j):
+                a -= factor[at + k] * dy[v0 + k]
+            dy[v0 + j] = a / factor[at + j]
+            at += j + 1
+        for j in range(m - 1, -1, -1):
+            at -= j + 1
+            a = dy[v0 + j] / factor[at + j]
+            dy[v0 + j] = a
+            for k in range(j):
+                dy[v0 + k] -= factor[at + k] * a
+        fall_p = BOUNDARY
+        fall_d = BOUNDARY
+        movement = 0.0
+        for j in range(m):
+            i = v0 + j
+            dy[i] = base[0, i] + mu * base[1, i] - dy[i]
+            r = dy[i] / y[i]
+            rc = dy[i] / yc[i]
+            fall_p = max(fall_p, -r, rc)
+            fall_d = max(fall_d, r + 1.0 - (mu - twist[0, i]) / (y[i] * low[i]), 1.0 - rc - (mu - twist[1, i]) / (yc[i] * high[i]))
+            movement += abs(share[i] * dy[i])
+        row = entry[b] + m * (hinge[b] - pair[b])
+        for p in range(hinge[b], pair[b + 1]):
+            z = level[p]
+            for j in range(m):
+                z += slope[row + j] * (y[v0 + j] + dy[v0 + j])
+            row += m
+            rest = stress[scenario[p]] - w[p] - v[p]
+            h = v[p] * w[p] / (u[p] * w[p] + s[p] * v[p])
+            dwp = h * (z + u[p] / v[p] * rest + (mu - bend[0, p]) / w[p] - (mu - bend[1, p]) / v[p])
+            dw[p] = dwp
+            rw = dwp / w[p]
+            rv = (rest - dwp) / v[p]
+            fall_d = max(fall_d, -rw, -rv)
+            fall_p = max(fall_p, 1.0 + rw - (mu - bend[0, p]) / (w[p] * s[p]), 1.0 + rv - (mu - bend[1, p]) / (v[p] * u[p]))
         reach[0, b] = BOUNDARY / fall_p
         reach[1, b] = BOUNDARY / fall_d
         for kind in range(2):
@@ -246,6 +368,8 @@ def advance(
     s: FloatArray,
     w: FloatArray,
     v: FloatArray,
+    twist: FloatArray,
+    bend: FloatArray,
     dy: FloatArray,
     dw: FloatArray,
     reach: FloatArray,
@@ -255,14 +379,14 @@ def advance(
         far = min(step, reach[0, b])
         far_dual = min(step_dual, reach[1, b])
         for i in range(variable[b], variable[b + 1]):
-            low[i] += far_dual * (mu / y[i] - low[i] - low[i] * dy[i] / y[i])
-            high[i] += far_dual * (mu / yc[i] - high[i] + high[i] * dy[i] / yc[i])
+            low[i] += far_dual * ((mu - twist[0, i]) / y[i] - low[i] - low[i] * dy[i] / y[i])
+            high[i] += far_dual * ((mu - twist[1, i]) / yc[i] - high[i] + high[i] * dy[i] / yc[i])
             y[i] += far * dy[i]
             yc[i] -= far * dy[i]
         for p in range(hinge[b], pair[b + 1]):
             dv = stress[scenario[p]] - w[p] - v[p] - dw[p]
-            u[p] += far * (mu / v[p] - u[p] - u[p] * dv / v[p])
-            s[p] += far * (mu / w[p] - s[p] - s[p] * dw[p] / w[p])
+            u[p] += far * ((mu - bend[1, p]) / v[p] - u[p] - u[p] * dv / v[p])
+            s[p] += far * ((mu - bend[0, p]) / w[p] - s[p] - s[p] * dw[p] / w[p])
             w[p] += far_dual * dw[p]
             v[p] += far_dual * dv
 

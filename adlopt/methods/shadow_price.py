@@ -193,6 +193,8 @@ class Path:
         self.factor = np.empty(corner[-1])
         self.base = np.empty((2, blocks.share.size))
         self.dy = np.empty(blocks.share.size)
+        self.twist = np.zeros((2, blocks.share.size))
+        self.bend = np.zeros((2, blocks.level.size))
         self.dw = np.empty(blocks.level.size)
         self.reach = np.empty((2, width.size))
 
@@ -210,6 +212,17 @@ class Path:
         self._each(run)
         return (sum(parts) for parts in zip(*results, strict=True))
 
+    def predict(self, change, mu):
+        from adlopt.methods import _shadow_kernels as kernels
+        results = [(np.zeros(self.rows), np.zeros((2, kernels.BINS))) for _ in self.chunks]
+
+        def run(at: int) -> None:
+            kernels.predict(
+                *self.chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
+                self.corner, self.factor, self.base, self.dy, self.dw, self.twist, self.bend, *results[at])
+        self._each(run)
+        return (sum(parts) for parts in zip(*results, strict=True))
+
     def direct(self, change, mu):
         from adlopt.methods import _shadow_kernels as kernels
         lags = [np.zeros((2, kernels.BINS)) for _ in self.chunks]
@@ -217,7 +230,7 @@ class Path:
         def run(at: int) -> None:
             kernels.direct(
                 *self.chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
-                self.corner, self.factor, self.base, self.dy, self.dw, self.reach, lags[at])
+                self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach, lags[at])
         self._each(run)
         return sum(lags)
 
@@ -228,7 +241,7 @@ class Path:
         def run(at: int) -> None:
             kernels.advance(
                 *self.chunks[at], b.variable, b.pair, b.hinge, b.scenario, self.stress, mu, step, step_dual, *self.state,
-                self.dy, self.dw, self.reach)
+                self.twist, self.bend, self.dy, self.dw, self.reach)
         self._each(run)
 
     @property
@@ -255,8 +268,8 @@ class Path:
         share[linear] = 1.0
         return share
 
-    def follow(self, tolerance: float, log=False, cap=100, eps=.02, smin=.1, slope=1.0, rho=1.0) -> str:
-        t = td = 0.5
+    def follow(self, tolerance: float, log=False, cap=100, eps=.03, smin=.05, rho=2.0, pm=0.0) -> str:
+        sigma = 0.5
         for sweeps in range(1, cap + 1):
             schur, ahead = self.assemble()
             gap = np.nan
@@ -266,17 +279,25 @@ class Path:
                 true = np.bincount(self.blocks.asset, self.blocks.share*self.y)-1
                 if gap <= tolerance / 3 and np.abs(true).max() < 1e-7:
                     break
-            worst = min(t, td)
-            sigma = max(smin, (1 - worst) ** rho * slope)
+            if not np.isfinite(schur).all():
+                return f"{sweeps} sweeps nan"
+            if pm >= 0:
+                mu = self.mu * pm
+                change = np.linalg.lstsq(schur, ahead[0] + mu * ahead[1] - 1)[0]
+                further, lag = self.predict(change, mu)
+                ta, tb = (_common_step(l, eps) for l in lag)
+                sigma = max(smin, min(1.0, (1 - min(ta, tb)) ** rho))
+                ahead[0] += further
             mu = self.mu * min(sigma, 1.0)
             change = np.linalg.lstsq(schur, ahead[0] + mu * ahead[1] - 1)[0]
             lag = self.direct(change, mu)
             t, td = (_common_step(l, eps) for l in lag)
+            if pm < 0: sigma = max(smin, 1 - min(t, td)) 
             self.advance(mu, t, td)
             self.prices = self.prices + td * change
             if log:
-                print(f"{sweeps:3d} mu {self.mu:.2e} -> {mu:.2e} steps {t:.3f} {td:.3f} min {self.reach.min():.3f} gap {gap:.3e} {self.prices[:3]}")
-            self.mu += worst * (mu - self.mu)
+                print(f"{sweeps:3d} mu {self.mu:.2e} -> {mu:.2e} pred {ta:.3f} {tb:.3f} steps {t:.3f} {td:.3f} min {self.reach.min():.3f} gap {gap:.3e} {self.prices[:3]}")
+            self.mu += min(t, td) * (mu - self.mu)
         return f"{sweeps} sweeps, {gap}"
 
     def _each(self, run: Any) -> None:
