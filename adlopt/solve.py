@@ -15,7 +15,7 @@ from adlopt.methods.result import Result
 from adlopt.problem import Problem, as_table
 from adlopt.solution import Solution
 
-METHODS = ("auto", "water_filling", "factor_leverage", "conic")
+METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
 
 
 def solve(
@@ -31,8 +31,9 @@ def solve(
 
     Parameters
     ----------
-    method : "auto", "water_filling", "factor_leverage" or "conic".
-    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven".
+    method : "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
+    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven". The shadow-price
+        method works until it is reached.
     solver : cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear programs.
     presolve : of the conic method: exact, and much faster; False solves the program as it is written down.
     options : passed to the conic solver.
@@ -45,7 +46,7 @@ def solve(
     chosen = resolve(problem, method)
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
-    return solution(problem, run(problem, chosen, solver=solver, presolve=presolve, **options), chosen, tolerance, started)
+    return solution(problem, run(problem, chosen, tolerance=tolerance, solver=solver, presolve=presolve, **options), chosen, tolerance, started)
 
 
 def resolve(problem: Problem, method: str) -> str:
@@ -55,13 +56,25 @@ def resolve(problem: Problem, method: str) -> str:
     return auto.choose(problem).method if method == "auto" else method
 
 
-def run(problem: Problem, method: str, *, solver: str | None = None, presolve: bool = True, **options: Any) -> Result:
+def run(
+    problem: Problem,
+    method: str,
+    *,
+    tolerance: float = 1e-6,
+    solver: str | None = None,
+    presolve: bool = True,
+    **options: Any,
+) -> Result:
     """Run a named method, without certifying its result."""
     if method == "water_filling":
         return water_filling.solve(problem)
     if method == "factor_leverage":
         return factor_leverage.solve(problem)
-    problem.price_model  # noqa: B018  (refuses a problem without one before cvxpy is loaded)
+    problem.price_model  # noqa: B018  (refuses a problem without one before anything heavy is loaded)
+    if method == "shadow_price":
+        from adlopt.methods import shadow_price
+
+        return shadow_price.solve(problem, tolerance=tolerance)
     from adlopt.methods import conic
 
     return conic.solve(problem, solver=solver, presolve=presolve, options=options)

@@ -19,13 +19,20 @@ from adlopt._tables import FloatArray, IntArray
 
 BOUNDARY = 0.995  # share of the way to the nearest bound that a step may go
 BINS = 100  # of step lengths, from 0 to 1
+ROUNDING = 1e-13
 PIVOT = 1e-14  # relative to the diagonal: smaller pivots are rounding
 
 
 @jit_parallel
+def _unsettled(q: float, w: float, v: float) -> float:
+    """What w + v lacks of q, rounding aside: that would be large against a multiplier near zero."""
+    rest = q - w - v
+    return rest if abs(rest) > ROUNDING * q else 0.0
+
+
+@jit_parallel
 def assemble(
-    first: int,
-    last: int,
+    blocks: IntArray,  # which ones
     variable: IntArray,  # (blocks + 1,) first variable of each block
     pair: IntArray,  # (blocks + 1,) first pair of each block: linear ones, then hinges
     hinge: IntArray,  # (blocks,) first hinge of each block
@@ -53,13 +60,13 @@ def assemble(
 ) -> None:
     """Newton's equations of the blocks first..last, solved but for the change of prices."""
     widest = 1
-    for b in range(first, last):
+    for b in blocks:
         widest = max(widest, variable[b + 1] - variable[b])
     H = np.empty((widest, widest))
     g0 = np.empty(widest)
     g1 = np.empty(widest)
     column = np.empty(widest)
-    for b in range(first, last):
+    for b in blocks:
         v0 = variable[b]
         m = variable[b + 1] - v0
         row = entry[b]
@@ -80,7 +87,7 @@ def assemble(
             for j in range(m):
                 z += slope[row + j] * y[v0 + j]
             h = v[p] * w[p] / (u[p] * w[p] + s[p] * v[p])
-            f0 = w[p] + h * (z + u[p] / v[p] * (stress[scenario[p]] - w[p] - v[p]))
+            f0 = w[p] + h * (z + u[p] / v[p] * _unsettled(stress[scenario[p]], w[p], v[p]))
             f1 = h * (v[p] - w[p]) / (w[p] * v[p])
             for j in range(m):
                 D = slope[row + j]
@@ -146,8 +153,7 @@ def assemble(
 
 @jit_parallel
 def predict(
-    first: int,
-    last: int,
+    blocks: IntArray,  # which ones
     variable: IntArray,
     pair: IntArray,
     hinge: IntArray,
@@ -180,10 +186,10 @@ def predict(
 ) -> None:
     """Second-order terms of a step to barrier weight mu, and what correcting for them does (Mehrotra)."""
     widest = 1
-    for b in range(first, last):
+    for b in blocks:
         widest = max(widest, variable[b + 1] - variable[b])
     g = np.empty(widest)
-    for b in range(first, last):
+    for b in blocks:
         v0 = variable[b]
         m = variable[b + 1] - v0
         for j in range(m):
@@ -218,7 +224,7 @@ def predict(
             for j in range(m):
                 z += slope[row + j] * (y[v0 + j] + dy[v0 + j])
             row += m
-            rest = stress[scenario[p]] - w[p] - v[p]
+            rest = _unsettled(stress[scenario[p]], w[p], v[p])
             h = v[p] * w[p] / (u[p] * w[p] + s[p] * v[p])
             dwp = h * (z + u[p] / v[p] * rest + mu * (v[p] - w[p]) / (w[p] * v[p]))
             dw[p] = dwp
@@ -240,7 +246,7 @@ def predict(
             g[j] = twist[0, i] / y[i] - twist[1, i] / yc[i]
         row = entry[b] + m * (hinge[b] - pair[b])
         for p in range(hinge[b], pair[b + 1]):
-            dv = stress[scenario[p]] - w[p] - v[p] - dw[p]
+            dv = _unsettled(stress[scenario[p]], w[p], v[p]) - dw[p]
             bend[0, p] = part * dw[p] * s[p] * (mu / (w[p] * s[p]) - 1.0 - dw[p] / w[p])
             bend[1, p] = part * dv * u[p] * (mu / (v[p] * u[p]) - 1.0 - dv / v[p])
             f = (bend[1, p] * w[p] - bend[0, p] * v[p]) / (u[p] * w[p] + s[p] * v[p])
@@ -266,8 +272,7 @@ def predict(
 
 @jit_parallel
 def direct(
-    first: int,
-    last: int,
+    blocks: IntArray,  # which ones
     variable: IntArray,
     pair: IntArray,
     hinge: IntArray,
@@ -299,7 +304,7 @@ def direct(
     lag: FloatArray,  # out: (2, BINS) movement of sum A y by length of the block's longest step
 ) -> None:
     """Newton's direction to barrier weight mu with prices changed, and how far each block can follow it."""
-    for b in range(first, last):
+    for b in blocks:
         v0 = variable[b]
         m = variable[b + 1] - v0
         for j in range(m):
@@ -334,7 +339,7 @@ def direct(
             for j in range(m):
                 z += slope[row + j] * (y[v0 + j] + dy[v0 + j])
             row += m
-            rest = stress[scenario[p]] - w[p] - v[p]
+            rest = _unsettled(stress[scenario[p]], w[p], v[p])
             h = v[p] * w[p] / (u[p] * w[p] + s[p] * v[p])
             dwp = h * (z + u[p] / v[p] * rest + (mu - bend[0, p]) / w[p] - (mu - bend[1, p]) / v[p])
             dw[p] = dwp
@@ -350,8 +355,7 @@ def direct(
 
 @jit_parallel
 def advance(
-    first: int,
-    last: int,
+    blocks: IntArray,  # which ones
     variable: IntArray,
     pair: IntArray,
     hinge: IntArray,
@@ -375,7 +379,7 @@ def advance(
     reach: FloatArray,
 ) -> None:
     """Go along the direction: as far as asked, or where a block cannot, as far as it can."""
-    for b in range(first, last):
+    for b in blocks:
         far = min(step, reach[0, b])
         far_dual = min(step_dual, reach[1, b])
         for i in range(variable[b], variable[b + 1]):
@@ -384,7 +388,7 @@ def advance(
             y[i] += far * dy[i]
             yc[i] -= far * dy[i]
         for p in range(hinge[b], pair[b + 1]):
-            dv = stress[scenario[p]] - w[p] - v[p] - dw[p]
+            dv = _unsettled(stress[scenario[p]], w[p], v[p]) - dw[p]
             u[p] += far * ((mu - bend[1, p]) / v[p] - u[p] - u[p] * dv / v[p])
             s[p] += far * ((mu - bend[0, p]) / w[p] - s[p] - s[p] * dw[p] / w[p])
             w[p] += far_dual * dw[p]
@@ -393,8 +397,7 @@ def advance(
 
 @jit_parallel
 def bounds(
-    first: int,
-    last: int,
+    blocks: IntArray,  # which ones
     variable: IntArray,
     pair: IntArray,
     hinge: IntArray,
@@ -412,10 +415,10 @@ def bounds(
 ) -> None:
     """Into `out`: cost of the blocks at y; least value of their Lagrangian over the boxes at multipliers w and prices."""
     widest = 1
-    for b in range(first, last):
+    for b in blocks:
         widest = max(widest, variable[b + 1] - variable[b])
     reduced = np.empty(widest)
-    for b in range(first, last):
+    for b in blocks:
         v0 = variable[b]
         m = variable[b + 1] - v0
         row = entry[b]

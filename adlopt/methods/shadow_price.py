@@ -17,12 +17,20 @@ import numpy as np
 
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import NotApplicable
+from adlopt.methods import _shadow_kernels as kernels
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.objectives import ExpectedLoss
 from adlopt.problem import Problem
 
+STEPS = 200  # of the interior-point method, at most
+START = 100.0  # times the typical loss per scenario: the path's first barrier weight
+STEEPEST = 0.05  # least factor by which the barrier weight falls in one step
+LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
+BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
+NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
+CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
 FULL = 1e-13  # relative to capacity: a reduction this close to it takes all there is
 
 
@@ -172,10 +180,11 @@ def _slopes(
 class Path:
     """The central path of a program in blocks, and where we stand on it."""
 
-    def __init__(self, blocks: Blocks, stress: FloatArray, start: float = 1e2) -> None:
+    def __init__(self, blocks: Blocks, stress: FloatArray) -> None:
         self.blocks, self.stress = blocks, stress
         self.rows = int(blocks.asset.max()) + 1 if blocks.asset.size else 0
-        self.mu = self._start_weight(start)
+        self.value = 1.0
+        self.mu = START * float(np.median(stress[stress > 0]))
         self.prices = np.array(
             [_opening_price(blocks.share[blocks.asset == k], self.mu) for k in range(self.rows)], dtype=np.float64
         )
@@ -198,69 +207,64 @@ class Path:
         self.dw = np.empty(blocks.level.size)
         self.reach = np.empty((2, width.size))
 
-    def _start_weight(self, start: float) -> float:
-        return start * float(np.median(self.stress))
+    def _assemble(self, chunks: list[IntArray] | None = None) -> tuple[FloatArray, FloatArray]:
+        """Newton's equations at the present point: Schur complement (d, d) and what comes of sum A y (2, d)."""
+        chunks = chunks or self.chunks
+        out = [(np.zeros((self.rows, self.rows)), np.zeros((2, self.rows))) for _ in chunks]
+        self._each(
+            lambda at: kernels.assemble(
+                chunks[at], *self.blocks.arrays, self.prices, self.stress, *self.state,
+                self.corner, self.factor, self.base, *out[at],
+            )  # fmt: skip
+        )
+        return sum(part[0] for part in out), sum(part[1] for part in out)
 
-    def assemble(self):
-        from adlopt.methods import _shadow_kernels as kernels
-        results = [(np.zeros((self.rows, self.rows)), np.zeros((2, self.rows))) for _ in self.chunks]
+    def _predict(self, change: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Second-order terms of the step to the end of the path: what they add to sum A y (d,), and the lag (2, BINS)."""
+        out = [(np.zeros(self.rows), np.zeros((2, kernels.BINS))) for _ in self.chunks]
+        self._each(
+            lambda at: kernels.predict(
+                self.chunks[at], *self.blocks.arrays, change, self.stress, 0.0, *self.state,
+                self.corner, self.factor, self.base, self.dy, self.dw, self.twist, self.bend, *out[at],
+            )  # fmt: skip
+        )
+        return sum(part[0] for part in out), sum(part[1] for part in out)
 
-        def run(at: int) -> None:
-            kernels.assemble(
-                *self.chunks[at], *self.blocks.arrays, self.prices, self.stress, *self.state,
-                self.corner, self.factor, self.base, *results[at])
-        self._each(run)
-        return (sum(parts) for parts in zip(*results, strict=True))
+    def _direct(self, chunks: list[IntArray], change: FloatArray, mu: float) -> FloatArray:
+        """Direction to barrier weight mu with prices changed; the lag (2, BINS)."""
+        lag = [np.zeros((2, kernels.BINS)) for _ in chunks]
+        self._each(
+            lambda at: kernels.direct(
+                chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
+                self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach, lag[at],
+            )  # fmt: skip
+        )
+        return sum(lag)
 
-    def predict(self, change, mu):
-        from adlopt.methods import _shadow_kernels as kernels
-        results = [(np.zeros(self.rows), np.zeros((2, kernels.BINS))) for _ in self.chunks]
-
-        def run(at: int) -> None:
-            kernels.predict(
-                *self.chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
-                self.corner, self.factor, self.base, self.dy, self.dw, self.twist, self.bend, *results[at])
-        self._each(run)
-        return (sum(parts) for parts in zip(*results, strict=True))
-
-    def direct(self, change, mu):
-        from adlopt.methods import _shadow_kernels as kernels
-        lags = [np.zeros((2, kernels.BINS)) for _ in self.chunks]
-
-        def run(at: int) -> None:
-            kernels.direct(
-                *self.chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
-                self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach, lags[at])
-        self._each(run)
-        return sum(lags)
-
-    def advance(self, mu, step, step_dual):
-        from adlopt.methods import _shadow_kernels as kernels
+    def _advance(self, chunks: list[IntArray], mu: float, far: float, far_dual: float) -> None:
         b = self.blocks
-
-        def run(at: int) -> None:
-            kernels.advance(
-                *self.chunks[at], b.variable, b.pair, b.hinge, b.scenario, self.stress, mu, step, step_dual, *self.state,
-                self.twist, self.bend, self.dy, self.dw, self.reach)
-        self._each(run)
+        self._each(
+            lambda at: kernels.advance(
+                chunks[at], b.variable, b.pair, b.hinge, b.scenario, self.stress, mu, far, far_dual, *self.state,
+                self.twist, self.bend, self.dy, self.dw, self.reach,
+            )  # fmt: skip
+        )
 
     @property
-    def state(self):
+    def state(self) -> tuple[FloatArray, ...]:
         return self.y, self.yc, self.low, self.high, self.u, self.s, self.w, self.v
 
     def bounds(self) -> tuple[float, float]:
         """Cost of the program at y, and the proven bound, in units."""
         out = [np.zeros(2) for _ in self.chunks]
-        from adlopt.methods import _shadow_kernels as kernels
-
-        def run(at: int) -> None:
-            kernels.bounds(
-                *self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, out[at]
+        self._each(
+            lambda at: kernels.bounds(
+                self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, out[at]
             )  # fmt: skip
-
-        self._each(run)
+        )
         cost, bound = sum(out)
-        return self.blocks.constant + cost, self.blocks.constant + bound - float(self.prices.sum())
+        self.value = self.blocks.constant + cost
+        return self.value, self.blocks.constant + bound - float(self.prices.sum())
 
     def shares(self) -> FloatArray:
         share = np.clip(self.w / self.stress[self.blocks.scenario], 0.0, 1.0)
@@ -268,37 +272,58 @@ class Path:
         share[linear] = 1.0
         return share
 
-    def follow(self, tolerance: float, log=False, cap=100, eps=.03, smin=.05, rho=2.0, pm=0.0) -> str:
-        sigma = 0.5
-        for sweeps in range(1, cap + 1):
-            schur, ahead = self.assemble()
-            gap = np.nan
-            if self.measures * self.mu < 30 * tolerance:
-                value, bound = self.bounds()
-                gap = (value - bound) / max(abs(value), 1e-300)
-                true = np.bincount(self.blocks.asset, self.blocks.share*self.y)-1
-                if gap <= tolerance / 3 and np.abs(true).max() < 1e-7:
+    def follow(self, tolerance: float) -> str:
+        """Walk down the path until the relative gap is proven, or the numbers allow no more."""
+        best = np.inf
+        for step in range(1, STEPS + 1):
+            schur, ahead = self._assemble()
+            if self.measures * self.mu < NEAR * tolerance:
+                gap = self.gap()
+                if gap < best:
+                    best, found = gap, (self.y.copy(), self.w.copy(), self.prices.copy())
+                if gap <= AIM * tolerance:
                     break
-            if not np.isfinite(schur).all():
-                return f"{sweeps} sweeps nan"
-            if pm >= 0:
-                mu = self.mu * pm
-                change = np.linalg.lstsq(schur, ahead[0] + mu * ahead[1] - 1)[0]
-                further, lag = self.predict(change, mu)
-                ta, tb = (_common_step(l, eps) for l in lag)
-                sigma = max(smin, min(1.0, (1 - min(ta, tb)) ** rho))
-                ahead[0] += further
-            mu = self.mu * min(sigma, 1.0)
-            change = np.linalg.lstsq(schur, ahead[0] + mu * ahead[1] - 1)[0]
-            lag = self.direct(change, mu)
-            t, td = (_common_step(l, eps) for l in lag)
-            if pm < 0: sigma = max(smin, 1 - min(t, td)) 
-            self.advance(mu, t, td)
-            self.prices = self.prices + td * change
-            if log:
-                print(f"{sweeps:3d} mu {self.mu:.2e} -> {mu:.2e} pred {ta:.3f} {tb:.3f} steps {t:.3f} {td:.3f} min {self.reach.min():.3f} gap {gap:.3e} {self.prices[:3]}")
-            self.mu += min(t, td) * (mu - self.mu)
-        return f"{sweeps} sweeps, {gap}"
+            if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
+                break
+            affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
+            reach = min(_common_step(part) for part in lag)
+            ahead[0] += affine
+            mu = max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, self._floor(tolerance)))
+            change = _solve(schur, ahead[0] + mu * ahead[1] - 1.0)
+            far, far_dual = (_common_step(part) for part in self._direct(self.chunks, change, mu))
+            self._advance(self.chunks, mu, far, far_dual)
+            self.prices = self.prices + far_dual * change
+            self.mu += min(far, far_dual) * (mu - self.mu)
+            self._settle()
+        if np.isfinite(best):
+            self.y, self.w, self.prices = found
+        return f"{step} interior-point steps"
+
+    def gap(self) -> float:
+        """Relative gap, the cost of closing the sums included at twice the shadow prices."""
+        value, bound = self.bounds()
+        missing = np.bincount(self.blocks.asset, self.blocks.share * self.y, minlength=self.rows) - 1.0
+        if value == 0.0 and np.abs(missing).max() < CLOSED:
+            return 0.0
+        excess = abs(value - bound) + 2.0 * float(np.abs(self.prices * missing).sum())
+        return excess / max(abs(value), np.finfo(float).tiny)
+
+    def _floor(self, tolerance: float) -> float:
+        """Barrier weight at which the path itself is well within the tolerance."""
+        return FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
+
+    def _settle(self) -> None:
+        """Newton steps of their own, at the prices of all, for blocks that could not follow: they would hold back the next."""
+        behind = self.chunks
+        self.twist[:] = 0.0
+        self.bend[:] = 0.0
+        for _ in range(SETTLING):
+            behind = [chunk[self.reach[:, chunk].min(axis=0) < BEHIND] for chunk in behind]
+            if not sum(chunk.size for chunk in behind):
+                break
+            self._assemble(behind)
+            self._direct(behind, np.zeros(self.rows), self.mu)
+            self._advance(behind, self.mu, 1.0, 1.0)
 
     def _each(self, run: Any) -> None:
         if len(self.chunks) == 1:
@@ -308,13 +333,13 @@ class Path:
             list(executor.map(run, range(len(self.chunks))))
 
 
-def _chunks(blocks: Blocks) -> list[tuple[int, int]]:
+def _chunks(blocks: Blocks) -> list[IntArray]:
     """Runs of blocks of like work, one per processor; one run where threads would cost more than they save."""
     work = np.cumsum(np.diff(blocks.pair) + 1)
     processors = min(os.cpu_count() or 1, 1 + int(work[-1]) // 20_000)
     cut = np.searchsorted(work, work[-1] * np.arange(1, processors) / processors)
     edge = [0, *(int(c) for c in cut), work.size]
-    return list(zip(edge[:-1], edge[1:], strict=True))
+    return [np.arange(a, b) for a, b in zip(edge[:-1], edge[1:], strict=True)]
 
 
 def _opening_fraction(pull: FloatArray) -> FloatArray:
@@ -339,10 +364,16 @@ def _opening_price(share: FloatArray, mu: float) -> float:
     return mu * (low + high) / 2
 
 
-def _common_step(lag: FloatArray, tolerance: float) -> float:
-    """Longest common step with which those who cannot follow miss at most `tolerance` of the movement."""
+def _common_step(lag: FloatArray) -> float:
+    """Longest common step with which those who cannot follow miss at most LAG of the movement."""
     edge = np.arange(lag.size) / lag.size
     for step in np.append(edge[1:], 1.0)[::-1]:
-        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= tolerance * step * lag.sum():
+        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= LAG * step * lag.sum():
             return float(step)
     return float(edge[1])
+
+
+def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
+    """Change of prices that closes the residual; least squares, since an asset that no block can move has no equation."""
+    scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
+    return np.asarray(np.linalg.lstsq(schur / np.outer(scale, scale), residual / scale)[0] / scale)
