@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import synthetic
+from adlopt import constraints, examples, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
-from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.explore import Exploration, explore
+from adlopt.frontier import frontier
+from adlopt.objectives import (
+    ChiSquareRobust,
+    Custom,
+    CVaR,
+    Entropic,
+    EVaR,
+    ExpectedLoss,
+    Expectile,
+    Objective,
+    Semideviation,
+    Spectral,
+    WorstCase,
+)
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
 from adlopt.solution import Solution
@@ -29,7 +43,39 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 
 __all__ = [
-    "AdlError", "Book", "CVaR", "Certificate", "ExpectedLoss", "InfeasibleReduction", "InputError", "LogNormal",
-    "NotApplicable", "Objective", "OneFactor", "PriceModel", "Problem", "Scenarios", "Solution", "SolverFailed", "Verification",
-    "certify", "solve", "synthetic", "to_cvxpy", "verify",
-]  # fmt: skip
+    "AdlError",
+    "Book",
+    "CVaR",
+    "Certificate",
+    "ChiSquareRobust",
+    "Custom",
+    "EVaR",
+    "Entropic",
+    "ExpectedLoss",
+    "Expectile",
+    "Exploration",
+    "InfeasibleReduction",
+    "InputError",
+    "LogNormal",
+    "NotApplicable",
+    "Objective",
+    "OneFactor",
+    "PriceModel",
+    "Problem",
+    "Scenarios",
+    "Semideviation",
+    "Solution",
+    "SolverFailed",
+    "Spectral",
+    "Verification",
+    "WorstCase",
+    "certify",
+    "constraints",
+    "examples",
+    "explore",
+    "frontier",
+    "solve",
+    "synthetic",
+    "to_cvxpy",
+    "verify",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,32 @@ from adlopt.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """A CSV file with names as text; the index counts the file's lines."""
+    text = {"account": str, "asset": str, "margin_mode": str}
+    try:
+        # Blank lines are read, and dropped after counting.
+        frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""], skip_blank_lines=False)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"cannot read {path}: {_one_line(error)}") from error
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes leading columns that have no name for an index
+        raise InputError(f"cannot read {path}: its rows have more fields than its header has names")
+    frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
+    return frame.dropna(how="all")
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """A Parquet file; errors name the file."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are among these
+        raise InputError(f"cannot read {path}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def row_name(frame: pd.DataFrame, at: int) -> str:

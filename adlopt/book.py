@@ -142,7 +142,7 @@ class Book:
         marks: Mapping[str, float] | pd.Series[float] | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from CSV files; errors count lines as an editor does."""
-        return cls.from_frame(_csv(positions), None if accounts is None else _csv(accounts), marks)
+        return cls.from_frame(tables.read_csv(positions), None if accounts is None else tables.read_csv(accounts), marks)
 
     @classmethod
     def read_parquet(
@@ -152,7 +152,8 @@ class Book:
         marks: Mapping[str, float] | pd.Series[float] | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from Parquet files."""
-        return cls.from_frame(pd.read_parquet(positions), None if accounts is None else pd.read_parquet(accounts), marks)
+        listed = None if accounts is None else tables.read_parquet(accounts)
+        return cls.from_frame(tables.read_parquet(positions), listed, marks)
 
     # ------------------------------------------------------------------ out
 
@@ -288,17 +289,6 @@ class Book:
 
     def _margin_mode(self, pools: IntArray | slice) -> pd.Categorical:
         return pd.Categorical.from_codes(self.isolated[pools].astype(np.int8), categories=["cross", "isolated"])
-
-
-def _csv(path: str | Path) -> pd.DataFrame:
-    """A CSV file as text for names; the index counts the file's lines."""
-    try:
-        text = {"account": str, "asset": str, "margin_mode": str}
-        frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
-    return frame
 
 
 def _isolated(positions: pd.DataFrame) -> BoolArray:

@@ -6,6 +6,7 @@ rho(L(x')) >= rho(L(x)) - g.(x - x'). The largest g.(x - x') is a fractional kna
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,16 @@ from adlopt._tables import FloatArray
 from adlopt.errors import InputError
 from adlopt.evaluation import closed_form, closed_pool_loss, scenario_losses
 from adlopt.methods.result import Multipliers
-from adlopt.objectives import Objective
+from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.objectives.protocol import admissible
 from adlopt.problem import Problem, match_positions
 
 FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
+CLOSED = 1e-9  # a relative gap not worth another pass
+MOST_KINKS, MOST_PAIRS = 20_000, 200_000  # a second or two of Clarabel
 TINY = np.finfo(float).tiny
+
+LeastCost = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,9 @@ class Certificate:
 def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
     """Bound how far any feasible allocation is from optimal, whatever made it.
 
+    A subgradient and a sort per asset prove the bound. Where pools stand at the kink (equity exactly zero in a scenario, as
+    at most optima) the subgradient is chosen by a small program over those kinks alone, if there are few enough of them.
+
     Parameters
     ----------
     allocation : table with `account`, `asset`, `reduction` (contracts, signed like the position) and `margin_mode`
@@ -66,29 +74,65 @@ def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
     InputError : the allocation is not feasible; the message names the rows or the asset.
     NotApplicable : the problem has no price model.
     """
-    return certify_array(problem, feasible_array(problem, allocation))
+    reductions = feasible_array(problem, allocation)
+    proof = certify_array(problem, reductions)
+    if closed_form(problem) is not None or proof.gap <= CLOSED:
+        return proof
+    return max(proof, _at_kinks(problem, reductions) or proof, key=lambda one: one.lower_bound)
+
+
+def _at_kinks(problem: Problem, allocation: FloatArray) -> Certificate | None:
+    """Certificate by the best subgradient at the kinks; None if there are none, or too many for a quick answer."""
+    from adlopt.methods import conic
+    from adlopt.methods.presolve import around
+
+    local = around(problem, allocation)
+    kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
+    if not kinked or local.hinges.pool.size > MOST_KINKS or local.linear.pool.size > MOST_PAIRS:
+        return None
+    multipliers = conic.multipliers_around(problem, local)
+    return None if multipliers is None else certify_array(problem, allocation, multipliers)
 
 
 def certify_array(
     problem: Problem,
     allocation: FloatArray,
     multipliers: Multipliers | None = None,
+    least_cost: LeastCost | None = None,
 ) -> Certificate:
-    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them."""
+    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them.
+
+    `least_cost` gives the smallest slope.x and its prices where more than boxes and sums constrain the allocation.
+    """
     model = closed_form(problem)
     if model is not None:
         loss = closed_pool_loss(problem, model, allocation)
         value = float(loss.value[problem.book.solvent].sum())
         slope = loss.by_equity[problem.pool] * problem.settlement_offset[problem.asset] - loss.by_size
-        bound_at_allocation = value
+        gap, prices = _gap(problem, allocation, slope, least_cost)
+        lower_bound, floor = value - gap, 0.0
     else:
-        value, bound_at_allocation, slope = _scenario_slope(problem, allocation, multipliers)
-    gap, prices = wolfe_gap(problem, allocation, slope)
-    # Losses are never negative, and neither is a monotone measure of them.
-    floor = 0.0 if problem.objective.monotone and problem.objective.coherent else -np.inf
-    lower_bound = min(max(bound_at_allocation - gap, floor), value)
+        objective, weights = problem.objective, problem.scenarios.weights
+        losses = scenario_losses(problem, allocation)
+        value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
+        lower_bound, prices = _scenario_bound(problem, allocation, losses, multipliers, least_cost)
+        if multipliers is not None and value - lower_bound > CLOSED * abs(value):
+            # Where the solver's multipliers are rough the plain subgradient may prove more.
+            plain = _scenario_bound(problem, allocation, losses, None, least_cost)
+            lower_bound, prices = max((lower_bound, prices), plain, key=lambda bound: bound[0])
+        # Losses are never negative, and a monotone measure of them is never below that of none.
+        floor = objective.value(np.zeros(losses.size), weights) if objective.monotone else -np.inf
+    lower_bound = min(max(lower_bound, floor), value)
     saved = pd.Series(prices, index=problem.book.assets[problem.reduced_assets], name="shadow_price").rename_axis("asset")
     return Certificate(value, lower_bound, saved)
+
+
+def _gap(problem: Problem, allocation: FloatArray, slope: FloatArray, least_cost: LeastCost | None) -> tuple[float, FloatArray]:
+    """`wolfe_gap`, over what `least_cost` knows to be feasible where it is given."""
+    if least_cost is None:
+        return wolfe_gap(problem, allocation, slope)
+    least, prices = least_cost(slope)
+    return max(float(slope @ allocation) - least, 0.0), prices
 
 
 def wolfe_gap(problem: Problem, allocation: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
@@ -113,17 +157,19 @@ def wolfe_gap(problem: Problem, allocation: FloatArray, slope: FloatArray) -> tu
     return gap, prices
 
 
-def _scenario_slope(
-    problem: Problem, allocation: FloatArray, multipliers: Multipliers | None
-) -> tuple[float, float, FloatArray]:
-    """Value, the linear minorant's value at the allocation, and its slope (e,), from scenario losses."""
+def _scenario_bound(
+    problem: Problem,
+    allocation: FloatArray,
+    losses: FloatArray,
+    multipliers: Multipliers | None,
+    least_cost: LeastCost | None,
+) -> tuple[float, FloatArray]:
+    """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given, and shadow prices."""
     from adlopt import _kernels
 
-    book, weights, objective = problem.book, problem.scenarios.weights, problem.objective
-    losses = scenario_losses(problem, allocation)
+    book, weights = problem.book, problem.scenarios.weights
     excess = np.maximum(losses - problem.insurance_fund, 0.0)
-    value = objective.value(excess, weights)
-    stress, penalty = _stress(objective, excess, weights, multipliers)
+    stress, penalty = _stress(problem.objective, excess, weights, multipliers)
     given = np.zeros(book.equity.size, dtype=bool)
     start = np.zeros(book.equity.size + 1, dtype=np.int64)
     scenario, weight = np.empty(0, dtype=np.int64), np.empty(0)
@@ -142,21 +188,32 @@ def _scenario_slope(
     )  # fmt: skip
     slope = by_size[problem.position] - mass[problem.pool] * problem.settlement_offset[problem.asset]
     minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
-    return value, minorant, slope
+    gap, prices = _gap(problem, allocation, slope, least_cost)
+    return minorant - gap, prices
 
 
 def _stress(
     objective: Objective, losses: FloatArray, weights: FloatArray, multipliers: Multipliers | None
 ) -> tuple[FloatArray, float]:
-    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l."""
+    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l >= 0 no riskier than `losses`."""
     stress, penalty = np.zeros(losses.size), 0.0
+    none = np.zeros(losses.size)
     for at, (factor, term) in enumerate(objective.terms):
-        if multipliers is not None and term.coherent:
-            stress += factor * admissible(term, multipliers.stress[at], weights)
-        else:
+        w, c = None, np.inf
+        if multipliers is not None:
+            w = admissible(term, multipliers.stress[at], weights)
+            if not term.admits(w, weights):
+                # No term of a sum that does not exceed its value here can rise by more than the whole sum has.
+                rise = objective.value(losses, weights) - objective.value(none, weights)
+                ceiling = term.value(none, weights) + rise / factor
+                c = term.penalty(w, weights, ceiling)
+            else:
+                c = 0.0
+        if w is None or not np.isfinite(c):
             w = term.stress(losses, weights)
-            stress += factor * w
-            penalty += factor * (float(w @ losses) - term.value(losses, weights))
+            c = float(w @ losses) - term.value(losses, weights)
+        stress += factor * w
+        penalty += factor * c
     return stress, penalty
 
 

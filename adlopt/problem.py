@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.book import Book
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
-from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.objectives import Custom, ExpectedLoss, Objective
 from adlopt.prices.protocol import PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = 1e-12  # a requirement above capacity by less, relatively, is the capacity itself
@@ -31,7 +32,7 @@ class Problem:
     reduction : contracts to take off the book, by asset, signed like the positions they shrink: {"BTC": -10.0}
         takes 10 contracts off shorts.
     prices : model of horizon prices; may be left out where the method needs none (isolated margin).
-    objective : risk measure of the scenario losses.
+    objective : risk measure of the scenario losses, or a function of a cvxpy loss vector (see `Custom`).
     caps : most contracts that may be taken from a position: table with `account`, `asset`, `cap` (unsigned) and
         `margin_mode` where an account has both; positions it does not list are bounded by their size alone.
     settlement : price at which reductions execute, by asset; the mark where left out.
@@ -58,12 +59,9 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.book, Book):
             raise InputError(f"Problem: book is a {type(self.book).__name__}; make a Book with Book.from_frame(...)")
-        if not isinstance(self.objective, Objective):
-            raise InputError(f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)")
         if self.prices is not None and not hasattr(self.prices, "scenarios"):
             raise InputError(f"Problem: prices {self.prices!r} is not a price model such as LogNormal(...) or Scenarios(...)")
-        if not tables.number("insurance_fund", self.insurance_fund) >= 0:
-            raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
+        self._check_parameters()
         put = object.__setattr__
         put(self, "target", self._target())
         put(self, "settlement_offset", self._settlement_offset())
@@ -77,6 +75,30 @@ class Problem:
             self.scenarios  # noqa: B018  (a model that does not fit the book is refused now)
 
     # ------------------------------------------------------------------ derived
+
+    def varied(
+        self,
+        *,
+        multiple: float = 1.0,
+        insurance_fund: float | None = None,
+        objective: Objective | Callable[..., Any] | None = None,
+    ) -> Problem:
+        """The same problem with `multiple` > 0 times the reduction, another fund or another objective.
+
+        Scenarios drawn already are kept: that is what makes a sweep cheaper than stating each problem anew.
+        """
+        if not tables.number("multiple of the reduction", multiple) > 0:
+            raise InputError(f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction is its sign")
+        self.positions  # noqa: B018  (cached before the copy, so that variants share it)
+        other = copy.copy(self)
+        put = object.__setattr__
+        put(other, "target", self.target * multiple)
+        put(other, "reduction", {self.book.assets[k]: float(other.target[k]) for k in self.reduced_assets})
+        put(other, "insurance_fund", self.insurance_fund if insurance_fund is None else insurance_fund)
+        put(other, "objective", self.objective if objective is None else objective)
+        other._check_parameters()
+        other._refuse_infeasible()
+        return other
 
     @property
     def pool(self) -> IntArray:
@@ -128,7 +150,8 @@ class Problem:
         """(n, d) `remaining` by pool and asset."""
         book = self.book
         shape = (book.equity.size, len(book.assets))
-        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape)
+        # A copy: scipy sorts a row's entries where they lie, which would shuffle the book's own arrays.
+        return sp.csr_array((self.remaining(allocation), book.asset, book.start), shape=shape, copy=True)
 
     def equity_after(self, allocation: FloatArray | None) -> FloatArray:
         """(n,) equity at the marks after settling reductions (e,)."""
@@ -151,6 +174,14 @@ class Problem:
         )
 
     # ------------------------------------------------------------------ validation
+
+    def _check_parameters(self) -> None:
+        if callable(self.objective) and not isinstance(self.objective, Objective | type):
+            object.__setattr__(self, "objective", Custom(self.objective))
+        if not isinstance(self.objective, Objective):
+            raise InputError(f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)")
+        if not tables.number("insurance_fund", self.insurance_fund) >= 0:
+            raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
 
     def _target(self) -> FloatArray:
         reduction = self.reduction.to_dict() if isinstance(self.reduction, pd.Series) else self.reduction
@@ -230,16 +261,16 @@ def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) ->
 
 def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     """The public allocation table of reductions (e,): a row per eligible position, in the book's order."""
-    book = problem.book
-    frame: dict[str, Any] = {}
-    remaining = book.size[problem.position] - allocation
+    size = problem.book.size[problem.position]
     before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
-    frame["reduction"] = allocation
-    frame["remaining"] = remaining
-    frame["fraction"] = allocation / book.size[problem.position]
-    frame["leverage_before"] = before[problem.pool]
-    frame["leverage_after"] = after[problem.pool]
-    return problem.positions.assign(**frame)
+    numbers = {
+        "reduction": allocation + 0.0,  # no negative zeros
+        "remaining": size - allocation,
+        "fraction": allocation / size,
+        "leverage_before": before[problem.pool],
+        "leverage_after": after[problem.pool],
+    }
+    return pd.DataFrame({**dict(problem.positions.items()), **numbers})
 
 
 def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArray:

@@ -72,7 +72,7 @@ class Solution:
         facts = str(self.summary().map(_plain).to_frame("").to_html(header=False))
         shown = self.reduced.head(_ROWS).to_html(index=False, float_format="{:,.6g}".format)
         more = len(self.reduced) - _ROWS
-        return facts + shown + (f"<p>{more:,} more in <code>.allocation</code></p>" if more > 0 else "")
+        return facts + str(shown) + (f"<p>{more:,} more in <code>.allocation</code></p>" if more > 0 else "")
 
 
 _ROWS = 20

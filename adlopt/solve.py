@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from adlopt._tables import FloatArray
 from adlopt.certificate import certify_array
-from adlopt.errors import InputError
+from adlopt.constraints import Constraints
+from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import auto, factor_leverage, water_filling
 from adlopt.methods.result import Result
 from adlopt.problem import Problem, as_table
@@ -22,6 +25,7 @@ def solve(
     problem: Problem,
     method: str = "auto",
     *,
+    constraints: Constraints | Sequence[Constraints] = (),
     tolerance: float = 1e-6,
     solver: str | None = None,
     presolve: bool = True,
@@ -32,6 +36,8 @@ def solve(
     Parameters
     ----------
     method : "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
+    constraints : function, or list of functions, from the allocation as a cvxpy expression (e,), in contracts, to convex
+        constraints; common ones are in `adlopt.constraints`. The conic method alone knows them.
     tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven". The shadow-price
         method works until it is reached.
     solver : cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear programs.
@@ -43,23 +49,29 @@ def solve(
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
     started = time.perf_counter()
-    chosen = resolve(problem, method)
+    chosen = resolve(problem, method, constrained=bool(constraints))
+    if chosen != "conic" and constraints:
+        raise NotApplicable(f"{chosen}: it knows no further constraints; use method='conic'")
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
-    return solution(problem, run(problem, chosen, tolerance=tolerance, solver=solver, presolve=presolve, **options), chosen, tolerance, started)
+    result = run(
+        problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options
+    )
+    return solution(problem, result, chosen, tolerance, started, constraints)
 
 
-def resolve(problem: Problem, method: str) -> str:
+def resolve(problem: Problem, method: str, *, constrained: bool = False) -> str:
     """The method that will run: `method` itself, or what `auto` picks."""
     if method not in METHODS:
         raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
-    return auto.choose(problem).method if method == "auto" else method
+    return auto.choose(problem, constrained=constrained).method if method == "auto" else method
 
 
 def run(
     problem: Problem,
     method: str,
     *,
+    constraints: Constraints | Sequence[Constraints] = (),
     tolerance: float = 1e-6,
     solver: str | None = None,
     presolve: bool = True,
@@ -77,14 +89,21 @@ def run(
         return shadow_price.solve(problem, tolerance=tolerance)
     from adlopt.methods import conic
 
-    return conic.solve(problem, solver=solver, presolve=presolve, options=options)
+    return conic.solve(problem, constraints=constraints, solver=solver, presolve=presolve, options=options)
 
 
-def solution(problem: Problem, result: Result, method: str, tolerance: float, started: float) -> Solution:
+def solution(
+    problem: Problem,
+    result: Result,
+    method: str,
+    tolerance: float,
+    started: float,
+    constraints: Constraints | Sequence[Constraints] = (),
+) -> Solution:
     """Certify a method's result and put it into the public form."""
     value = lower_bound = gap = prices = None
     if problem.prices is not None:
-        proof = certify_array(problem, result.allocation, result.multipliers)
+        proof = certify_array(problem, result.allocation, result.multipliers, _least_cost(problem, constraints))
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
         allocation=as_table(problem, result.allocation),
@@ -99,6 +118,16 @@ def solution(problem: Problem, result: Result, method: str, tolerance: float, st
         note=result.note,
         tolerance=tolerance,
     )
+
+
+def _least_cost(
+    problem: Problem, constraints: Constraints | Sequence[Constraints]
+) -> Callable[[FloatArray], tuple[float, FloatArray]] | None:
+    if not constraints:
+        return None
+    from adlopt.methods import conic
+
+    return lambda slope: conic.least_cost(problem, slope, constraints)
 
 
 def _water_level(problem: Problem, level: np.ndarray[Any, Any] | None) -> float | pd.Series[float] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from adlopt._tables import FloatArray
@@ -31,9 +30,12 @@ class Verification:
 
     @property
     def difference(self) -> float:
-        """(value - check_value), relative to the larger of the two; positive where the fast path is worse."""
-        scale = max(abs(self.value), abs(self.check_value), NEGLIGIBLE * abs(self.before), np.finfo(float).tiny)
-        return (self.value - self.check_value) / scale
+        """(value - check_value), relative to the larger of the two; positive where the fast path is worse.
+
+        Zero if both are below `NEGLIGIBLE` of the objective before any reduction.
+        """
+        larger = max(abs(self.value), abs(self.check_value))
+        return (self.value - self.check_value) / larger if larger > NEGLIGIBLE * abs(self.before) else 0.0
 
     @property
     def agree(self) -> bool:

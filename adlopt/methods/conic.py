@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cvxpy as cp
 import numpy as np
@@ -12,12 +13,18 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._tables import FloatArray, IntArray
-from adlopt.errors import SolverFailed
+from adlopt.errors import InputError, SolverFailed
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
-from adlopt.objectives import ExpectedLoss
+from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.problem import Problem
+
+if TYPE_CHECKING:
+    from adlopt.constraints import Constraints
+
+
+SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -75,13 +82,14 @@ class Program:
         )
 
 
-def build(problem: Problem, *, presolved: Presolved, merge: bool) -> Program:
+def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "") -> Program:
     """The scenario program in fractions of positions and units of a typical loss.
 
     With `merge`, pools whose every pair is settled share one variable per asset: right only if no constraint of the
-    user's tells them apart.
+    user's tells them apart. `swept` ("multiple", "insurance_fund" or "level") becomes the program's `parameter`.
     """
     unit = typical_loss(problem)
+    parameter = cp.Parameter(nonneg=True, name=swept) if swept else None
     fraction, allocation, column = _allocation(problem, presolved, merge)
     weights = problem.scenarios.weights
     shortfall, hinge_gather = _shortfall(problem, presolved.hinges, column, fraction.size, unit)
@@ -90,7 +98,7 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool) -> Program:
     per_scenario = linear_gather @ linear_slope
     affine = offset + per_scenario @ fraction if per_scenario.nnz else cp.Constant(offset)
 
-    constraints = [fraction >= 0, fraction <= 1, *_totals(problem, allocation)]
+    constraints = [fraction >= 0, fraction <= 1, *_totals(problem, allocation, parameter if swept == "multiple" else 1.0)]
     hinges = beyond_fund = None
     exact = total = affine
     if presolved.hinges.pool.size:
@@ -100,8 +108,8 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool) -> Program:
         constraints.append(hinges)
         total = affine + hinge_gather @ cost
         exact = affine + hinge_gather @ cp.pos(inside)
-    if problem.insurance_fund > 0:
-        fund = problem.insurance_fund / unit
+    if problem.insurance_fund > 0 or swept == "insurance_fund":
+        fund = parameter if swept == "insurance_fund" else problem.insurance_fund / unit
         beyond = cp.Variable(weights.size, nonneg=True, name="loss_beyond_fund")
         beyond_fund = beyond >= total - fund
         constraints.append(beyond_fund)
@@ -116,9 +124,31 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool) -> Program:
             measure = loss >= total
             constraints.append(measure)
         measures.append(measure)
-        risk += factor * term.scaled(unit).expression(loss, weights)
+        if swept == "level" and isinstance(term, CVaR):
+            risk += factor * term.expression(loss, weights, tail=parameter)
+        else:
+            risk += factor * term.scaled(unit).expression(loss, weights)
     model = Model(cp.Minimize(unit * risk), constraints, allocation, unit * exact, problem.positions)
     return Program(model, presolved, unit, hinges, beyond_fund, tuple(measures))
+
+
+def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]:
+    """A function that solves variants of the problem, each at its point of a sweep, by one compiled program."""
+    presolved = _presolve(problem)
+    program = build(problem, presolved=presolved, merge=True, swept=swept)
+
+    def solve_at(variant: Problem, point: float) -> Result:
+        if swept == "multiple":
+            value = float(np.abs(variant.target).sum() / np.abs(problem.target).sum())
+        elif swept == "insurance_fund":
+            value = point / program.unit
+        else:
+            value = 1.0 / (1.0 - point)
+        program.model.param_dict[swept].value = value
+        run(program.model, None, {})
+        return _result(variant, program)
+
+    return solve_at
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
@@ -130,17 +160,76 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 
 def solve(
-    problem: Problem, *, solver: str | None = None, presolve: bool = True, options: dict[str, Any] | None = None
+    problem: Problem,
+    *,
+    constraints: Constraints | Sequence[Constraints] = (),
+    solver: str | None = None,
+    presolve: bool = True,
+    options: dict[str, Any] | None = None,
 ) -> Result:
-    """Solve by Clarabel, or by any installed cvxpy solver named."""
+    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    program = build(problem, presolved=presolved, merge=presolve)
-    run(program.model, solver, options or {})
+    program = build(problem, presolved=presolved, merge=presolve and not constraints)
+    model: cp.Problem = program.model
+    if constraints:
+        model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
+    run(model, solver, options or {})
+    return _result(problem, program)
+
+
+def _result(problem: Problem, program: Program) -> Result:
     return Result(
         allocation=repaired(problem, np.asarray(program.model.allocation.value)),
         multipliers=program.multipliers(problem),
-        note=str(presolved),
+        note=str(program.presolved),
     )
+
+
+def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None:
+    """Multipliers of the program that keeps only the hinges of `local`; None if it cannot be solved."""
+    program = build(problem, presolved=local, merge=True)
+    try:
+        run(program.model, None, {})
+    except SolverFailed:
+        return None
+    return program.multipliers(problem)
+
+
+def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
+    """The constraints that the user's functions make of the allocation expression (e,), checked."""
+    made: list[cp.Constraint] = []
+    for function in [constraints] if callable(constraints) else constraints:
+        given = function(allocation)
+        for constraint in given if isinstance(given, Iterable) else [given]:
+            if not isinstance(constraint, cp.Constraint):
+                raise InputError(f"constraints: {constraint!r} is not a cvxpy constraint; return one, or a list of them")
+            if not constraint.is_dcp():
+                raise InputError(
+                    f"constraints: {constraint} is not convex by cvxpy's rules (DCP): convex <= concave, affine == affine"
+                )
+            made.append(constraint)
+    return made
+
+
+def least_cost(
+    problem: Problem, slope: FloatArray, constraints: Constraints | Sequence[Constraints]
+) -> tuple[float, FloatArray]:
+    """Smallest slope.x over allocations x that keep the user's constraints too, and money saved per further contract.
+
+    The certificate's knapsack where the user's constraints couple positions: a small program without scenarios, less
+    the solver's tolerance, so that this cannot make the bound optimistic.
+    """
+    fraction = cp.Variable(problem.capacity.size)
+    allocation = sp.diags_array(problem.capacity) @ fraction
+    totals = _totals(problem, allocation)
+    unit = float(np.abs(slope * problem.capacity).max()) or 1.0
+    model = cp.Problem(
+        cp.Minimize((slope * problem.capacity / unit) @ fraction),
+        [fraction >= 0, fraction <= 1, *totals, *further(constraints, allocation)],
+    )
+    run(model, None, {})
+    saved = unit * np.atleast_1d(totals[0].dual_value) / np.abs(problem.target[problem.reduced_assets])
+    return unit * (float(model.value) - SOLVER_TOLERANCE * (1.0 + abs(float(model.value)))), saved
 
 
 _presolve = presolve  # the keyword argument `presolve` hides the function
@@ -148,20 +237,33 @@ _presolve = presolve  # the keyword argument `presolve` hides the function
 
 def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
+    name = solver or cp.CLARABEL
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            model.solve(solver=solver or cp.CLARABEL, **options)
+        try:
+            _solve(model, name, options)
+        except cp.error.SolverError:
+            if name != cp.CLARABEL or "max_step_fraction" in options:
+                raise
+            # Full steps can run into the boundary of an exponential cone and stick there.
+            _solve(model, name, {**options, "max_step_fraction": 0.9})
     except cp.error.SolverError as error:
         raise SolverFailed(
-            f"{solver or cp.CLARABEL}: {error}; is the solver installed, and does it know the cones this objective needs?"
+            f"{name}: {error}; is the solver installed, and does it know the cones this objective needs?"
         ) from error
+    except cp.error.DCPError as error:
+        raise InputError(f"cvxpy cannot use the problem: {error}") from error
     if model.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or model.value is None:
         cause = {
             cp.INFEASIBLE: "the constraints contradict each other; without your own the reduction is feasible",
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
         }.get(model.status, "try other tolerances, another solver, or presolve=True")
-        raise SolverFailed(f"{solver or cp.CLARABEL} ended with status {model.status!r}: {cause}")
+        raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
+
+
+def _solve(model: cp.Problem, solver: str, options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        model.solve(solver=solver, **options)
 
 
 def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp.Variable, cp.Expression, IntArray]:
@@ -182,12 +284,12 @@ def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp
     return fraction, spread @ fraction, column
 
 
-def _totals(problem: Problem, allocation: cp.Expression) -> list[cp.Constraint]:
+def _totals(problem: Problem, allocation: cp.Expression, multiple: Any = 1.0) -> list[cp.Constraint]:
     """Required reductions, each relative to its size."""
     assets = problem.reduced_assets
     row = np.searchsorted(assets, problem.asset)
     share = sp.csr_array((1.0 / problem.target[problem.asset], (row, np.arange(row.size))), shape=(assets.size, row.size))
-    return [share @ allocation == 1]
+    return [share @ allocation == multiple]
 
 
 def _shortfall(problem: Problem, pairs: Pairs, column: IntArray, width: int, unit: float) -> tuple[sp.csr_array, sp.csr_array]:

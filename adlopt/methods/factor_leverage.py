@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt.errors import NotApplicable
-from adlopt.methods.level import drain
 from adlopt.methods.result import Result
 from adlopt.prices.one_factor import OneFactor
 from adlopt.problem import Problem
@@ -33,6 +32,8 @@ def obstacle(problem: Problem) -> str | None:
 
 def solve(problem: Problem) -> Result:
     """Reductions that bring factor leverage to clip(level, least reachable, before) in every pool."""
+    from adlopt.methods.level import drain  # compiled loops: loads numba
+
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"factor_leverage: {reason}; use method='conic'")

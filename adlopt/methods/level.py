@@ -111,7 +111,9 @@ def _close_sum(taken: FloatArray, width: FloatArray, cap: FloatArray, total: flo
             break
     residual = total - taken.sum()
     if residual != 0.0:
-        at = int(np.argmax(cap - taken if residual > 0 else taken))
+        room = cap - taken if residual > 0 else taken
+        partly = (taken > 0) & (taken < cap)
+        at = int(np.argmax(np.where(partly, room, 0.0) if partly.any() else room))
         taken[at] = min(max(taken[at] + residual, 0.0), cap[at])
 
 

@@ -16,6 +16,8 @@ from adlopt._kernels import pool_equity
 from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.problem import Problem
 
+NEAR = 1e-4  # of equity and notional: a pool this close to bankruptcy in a scenario stands at the kink
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -49,24 +51,72 @@ def presolve(problem: Problem, *, enabled: bool = True) -> Presolved:
 
     Memory: what is kept, and a few rows of S numbers; never a (pools x scenarios) array.
     """
+    slack = np.zeros(problem.book.equity.size) if enabled else np.full(problem.book.equity.size, np.inf)
+    return _pairs(problem, np.zeros(problem.capacity.size), problem.capacity, slack)
+
+
+def around(problem: Problem, allocation: FloatArray) -> Presolved:
+    """Pairs by their sign at one allocation (e,): only those with equity near zero there stay hinges.
+
+    Dropping (.)^+ where the sign is clear leaves a convex function below the loss: its minimum is a lower bound, and a
+    tight one if the allocation is optimal.
+    """
     book = problem.book
-    low_offset, start = problem.settlement_offset, np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
-    arguments = (
+    gross = np.bincount(book.pool, np.abs(book.size) * book.marks[book.asset], minlength=book.equity.size)
+    return _pairs(problem, allocation, allocation, NEAR * (book.equity + gross))
+
+
+def _pairs(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatArray) -> Presolved:
+    """Classify pairs by their range over reductions from `first` to `last` (e,), widened by `slack` (n,) money."""
+    book = problem.book
+    start = np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
+    rows = (
         book.solvent, book.equity, book.start, book.asset, book.size, problem.moves,
-        start, problem.asset, problem.capacity, low_offset, enabled,
+        start, problem.asset, first, last, problem.settlement_offset, slack,
     )  # fmt: skip
-    nothing_int, nothing = np.empty(0, dtype=np.int64), np.empty(0)
-    counts, _ = _classify(*arguments, False, nothing_int, nothing_int, nothing, nothing_int, nothing_int, nothing)
-    linear = Pairs(np.empty(counts[1], dtype=np.int64), np.empty(counts[1], dtype=np.int64), np.empty(counts[1]))
-    hinges = Pairs(np.empty(counts[2], dtype=np.int64), np.empty(counts[2], dtype=np.int64), np.empty(counts[2]))
-    _, constant = _classify(
-        *arguments, True, linear.pool, linear.scenario, linear.shortfall, hinges.pool, hinges.scenario, hinges.shortfall
-    )
-    return Presolved(constant, linear, hinges, int(counts[0]))
+    linear_count, hinge_count, constant = _count(*rows)
+    linear, hinges = _empty(linear_count.sum()), _empty(hinge_count.sum())
+    _fill(
+        *rows, linear_count + hinge_count,
+        linear.pool, linear.scenario, linear.shortfall, hinges.pool, hinges.scenario, hinges.shortfall,
+    )  # fmt: skip
+    reducible = int(np.count_nonzero(book.solvent & (np.diff(start) > 0)))
+    dropped = reducible * problem.moves.shape[1] - linear.pool.size - hinges.pool.size
+    return Presolved(constant, linear, hinges, dropped)
+
+
+def _empty(count: int) -> Pairs:
+    return Pairs(np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64), np.empty(count))
 
 
 @jit
-def _classify(
+def _range(
+    i: int,
+    moves: FloatArray,
+    start: IntArray,
+    asset: IntArray,
+    first: FloatArray,
+    last: FloatArray,
+    offset: FloatArray,
+    slack: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> None:
+    """Least and most that the reductions of pool i add to its shortfall, by scenario, into `low` and `high` (S,)."""
+    low[:] = -slack[i]
+    high[:] = slack[i]
+    for j in range(start[i], start[i + 1]):
+        row = moves[asset[j]]
+        shift = offset[asset[j]]
+        for s in range(low.size):
+            one = (row[s] - shift) * first[j]
+            other = (row[s] - shift) * last[j]
+            low[s] += one if one < other else other
+            high[s] += other if one < other else one
+
+
+@jit
+def _count(
     solvent: BoolArray,
     equity: FloatArray,
     start: IntArray,
@@ -75,20 +125,15 @@ def _classify(
     moves: FloatArray,
     eligible_start: IntArray,
     eligible_asset: IntArray,
-    capacity: FloatArray,
+    first: FloatArray,
+    last: FloatArray,
     offset: FloatArray,
-    enabled: bool,
-    fill: bool,
-    linear_pool: IntArray,
-    linear_scenario: IntArray,
-    linear_shortfall: FloatArray,
-    hinge_pool: IntArray,
-    hinge_scenario: IntArray,
-    hinge_shortfall: FloatArray,
-) -> tuple[IntArray, FloatArray]:
-    """Counts of (dropped, linear, hinge) pairs and the constant loss (S,); with `fill`, the pairs too."""
+    slack: FloatArray,
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Linear and hinge pairs by pool (n,), and the loss (S,) of pools that cannot be reduced. No branch on a pair."""
     S = moves.shape[1]
-    counts = np.zeros(3, dtype=np.int64)
+    linear = np.zeros(equity.size, dtype=np.int64)
+    hinges = np.zeros(equity.size, dtype=np.int64)
     constant = np.zeros(S)
     V = np.empty(S)
     low = np.empty(S)
@@ -101,27 +146,61 @@ def _classify(
             for s in range(S):
                 constant[s] += max(-V[s], 0.0)
             continue
-        low[:] = 0.0
-        high[:] = 0.0
-        for j in range(eligible_start[i], eligible_start[i + 1]):
-            row = moves[eligible_asset[j]]
-            for s in range(S):
-                change = capacity[j] * (row[s] - offset[eligible_asset[j]])
-                low[s] += min(change, 0.0)
-                high[s] += max(change, 0.0)
+        _range(i, moves, eligible_start, eligible_asset, first, last, offset, slack, low, high)
+        always = 0
+        ever = 0
         for s in range(S):
-            if enabled and high[s] <= V[s]:
-                counts[0] += 1
-            elif enabled and low[s] >= V[s]:
-                if fill:
-                    linear_pool[counts[1]] = i
-                    linear_scenario[counts[1]] = s
-                    linear_shortfall[counts[1]] = -V[s]
-                counts[1] += 1
+            always += (high[s] > V[s]) & (low[s] >= V[s])
+            ever += high[s] > V[s]
+        linear[i] = always
+        hinges[i] = ever - always
+    return linear, hinges, constant
+
+
+@jit
+def _fill(
+    solvent: BoolArray,
+    equity: FloatArray,
+    start: IntArray,
+    asset: IntArray,
+    size: FloatArray,
+    moves: FloatArray,
+    eligible_start: IntArray,
+    eligible_asset: IntArray,
+    first: FloatArray,
+    last: FloatArray,
+    offset: FloatArray,
+    slack: FloatArray,
+    kept: IntArray,
+    linear_pool: IntArray,
+    linear_scenario: IntArray,
+    linear_shortfall: FloatArray,
+    hinge_pool: IntArray,
+    hinge_scenario: IntArray,
+    hinge_shortfall: FloatArray,
+) -> None:
+    """Write the pairs of the pools that have any."""
+    S = moves.shape[1]
+    V = np.empty(S)
+    low = np.empty(S)
+    high = np.empty(S)
+    linear = 0
+    hinges = 0
+    for i in range(equity.size):
+        if kept[i] == 0:
+            continue
+        pool_equity(i, equity, start, asset, size, moves, V)
+        _range(i, moves, eligible_start, eligible_asset, first, last, offset, slack, low, high)
+        for s in range(S):
+            if high[s] <= V[s]:
+                continue
+            if low[s] >= V[s]:
+                linear_pool[linear] = i
+                linear_scenario[linear] = s
+                linear_shortfall[linear] = -V[s]
+                linear += 1
             else:
-                if fill:
-                    hinge_pool[counts[2]] = i
-                    hinge_scenario[counts[2]] = s
-                    hinge_shortfall[counts[2]] = -V[s]
-                counts[2] += 1
-    return counts, constant
+                hinge_pool[hinges] = i
+                hinge_scenario[hinges] = s
+                hinge_shortfall[hinges] = -V[s]
+                hinges += 1

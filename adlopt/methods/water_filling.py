@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt.errors import NotApplicable
-from adlopt.methods.level import drain
 from adlopt.methods.result import Result
 from adlopt.problem import Problem
 
@@ -22,7 +21,7 @@ def obstacle(problem: Problem) -> str | None:
     held = np.diff(problem.book.start)
     several = np.flatnonzero(held[problem.pool] > 1)
     if several.size:
-        account = problem.positions["account"].iloc[several[0]]
+        account = problem.book.names[problem.book.pool_account[problem.pool[several[0]]]]
         return (
             f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset under cross margin "
             f"(account {account!r} for one), where gross leverage ignores hedges"
@@ -32,6 +31,8 @@ def obstacle(problem: Problem) -> str | None:
 
 def solve(problem: Problem) -> Result:
     """Reductions that leave every pool at min(leverage before, level); caps permitting."""
+    from adlopt.methods.level import drain  # compiled loops: loads numba
+
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')")

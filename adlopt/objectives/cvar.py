@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._tables import FloatArray
-from adlopt.objectives.protocol import Objective, level
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution, level
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -23,27 +23,35 @@ class CVaR(Objective):
 
     level: float
 
+    coherent = cash_additive = True
+    cone = "linear"
+
     def __post_init__(self) -> None:
         level("CVaR: the level", self.level, 0.0, 1.0)
 
-    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+    def expression(self, loss: cp.Expression, weights: FloatArray, tail: cp.Parameter | None = None) -> cp.Expression:
+        """The measure in cvxpy; `tail` is a parameter that stands for 1 / (1 - level)."""
         import cvxpy as cp
 
-        if self.level == 0:  # any t far enough down is a minimiser: spare the solver that ray
+        if self.level == 0 and tail is None:  # any t far enough down is a minimiser: spare the solver that ray
             return weights @ loss
         # cp.cvar knows equally likely scenarios only.
         threshold = cp.Variable()
-        return threshold + weights @ cp.pos(loss - threshold) / (1 - self.level)
+        return threshold + (1 / (1 - self.level) if tail is None else tail) * (weights @ cp.pos(loss - threshold))
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(self.stress(loss, weights) @ loss)
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         order = np.argsort(-loss, kind="stable")
-        reached = np.minimum(np.cumsum(weights[order]) / (1 - self.level), 1.0)
         stressed = np.empty(loss.size)
-        stressed[order] = np.diff(reached, prepend=0.0)
+        stressed[order] = self.tail(weights[order])
         return stressed
 
+    def tail(self, weights: FloatArray) -> FloatArray:
+        """(S,) stressed probabilities of scenarios sorted from the worst."""
+        most = weights / (1 - self.level)
+        return np.minimum(most, np.maximum(1.0 - (np.cumsum(most) - most), 0.0))
+
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
-        return bool((stress <= weights / (1 - self.level)).all())
+        return distribution(stress, weights) and bool((stress <= weights * ((1 + ROUNDING) / (1 - self.level))).all())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._tables import FloatArray
-from adlopt.objectives.protocol import Objective
+from adlopt.objectives.protocol import ROUNDING, Objective
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ExpectedLoss(Objective):
     """E[L]: the paper's risk-neutral objective."""
+
+    coherent = cash_additive = True
+    cone = "linear"
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         return weights @ loss
@@ -28,4 +31,4 @@ class ExpectedLoss(Objective):
         return weights
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
-        return bool(np.array_equal(stress, weights))
+        return bool(np.allclose(stress, weights, rtol=ROUNDING, atol=0.0))

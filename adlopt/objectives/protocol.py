@@ -18,39 +18,58 @@ if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class Objective(ABC):
-    """A risk measure rho of scenario losses (S,), in money, with scenario probabilities (S,).
+ROUNDING = 1e-12  # relative slack of a probability that arithmetic alone has moved off its edge
 
-    A subclass gives `expression` (cvxpy), `value` (numpy) and `stress` (a subgradient: the stressed probabilities);
-    users call `evaluate` and `weights`, which check their arguments. Objectives add, and multiply by numbers >= 0.
+
+class Objective(ABC):
+    """A risk measure rho of scenario losses (S,) >= 0, in money, with scenario probabilities (S,).
+
+    A subclass must give `expression` (cvxpy). `value`, `stress` (a subgradient: the stressed probabilities) and `penalty`
+    then come from small cvxpy programs; numpy versions of them are faster and exact to rounding.
+    Users call `evaluate` and `weights`, which check their arguments. Objectives add, and multiply by numbers >= 0.
+    Class attributes claim nothing that has not been declared, but that more loss is never better.
     """
 
-    coherent: bool = True
+    coherent: bool = False
     """Monotone, convex, positively homogeneous and translation invariant."""
+    cash_additive: bool = False
+    """A sure further loss adds itself to the measure: stresses are probabilities. Coherent measures are."""
     monotone: bool = True
     """More loss is never better. Closed forms need nothing else."""
-    cone: str = "linear"
-    """What the conic solver must support: 'linear', 'second-order' or 'exponential'."""
+    cone: str = "exponential"
+    """What the conic solver must support: 'linear', 'second-order' or 'exponential', which includes those before."""
 
     @abstractmethod
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
-        """The measure as a convex cvxpy expression of the loss expression (S,)."""
+        """The measure as a convex cvxpy expression of the affine loss expression (S,)."""
 
-    @abstractmethod
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         """The measure of numbers."""
+        from adlopt.objectives import by_cvxpy
 
-    @abstractmethod
+        return by_cvxpy.value(self, loss, weights)
+
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
-        """(S,) a subgradient at `loss`: the probabilities under which the expected loss is the measure."""
+        """(S,) a subgradient at `loss`: of a coherent measure, probabilities under which the mean loss is the measure."""
+        from adlopt.objectives import by_cvxpy
+
+        return by_cvxpy.stress(self, loss, weights)
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
-        """Whether a coherent measure is the largest expectation over a set of probabilities that holds `stress`."""
+        """Whether the measure is known to be at least the mean under `stress` for all losses; slack only for rounding."""
         return False
+
+    def penalty(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
+        """A c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <= ceiling: the conjugate. May be infinite."""
+        if self.admits(stress, weights):
+            return 0.0
+        from adlopt.objectives import by_cvxpy
+
+        return by_cvxpy.penalty(self, stress, weights, ceiling)
 
     def scaled(self, unit: float) -> Objective:
         """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous one is its own."""
-        return self
+        return self if self.coherent else Scaled(self, unit)
 
     def evaluate(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
         """The measure of scenario losses (S,), equally likely unless `weights` are given."""
@@ -79,6 +98,21 @@ class Objective(ABC):
 
 
 @dataclass(frozen=True)
+class Scaled(Objective):
+    """A measure for losses counted in `unit` money."""
+
+    measure: Objective
+    unit: float
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        from adlopt.objectives import by_cvxpy
+
+        if by_cvxpy.homogeneous(self.measure, weights):  # its auxiliary variables then keep the scale of the losses
+            return self.measure.expression(loss, weights)
+        return self.measure.expression(self.unit * loss, weights) / self.unit
+
+
+@dataclass(frozen=True)
 class Combination(Objective):
     """A weighted sum of objectives with nonnegative factors, as `ExpectedLoss() + 0.5 * CVaR(0.99)` makes it."""
 
@@ -86,18 +120,26 @@ class Combination(Objective):
 
     @property
     def terms(self) -> tuple[tuple[float, Objective], ...]:
-        return self.parts
+        return tuple((factor, term) for factor, term in self.parts if factor > 0)
 
     def __post_init__(self) -> None:
-        for factor, term in self.terms:
+        for factor, term in self.parts:
             if not np.isfinite(factor) or factor < 0:
                 raise InputError(f"objective: the factor {factor} of {term} must be finite and >= 0, or the sum is not convex")
-        if not any(factor > 0 for factor, _ in self.terms):
+        if not self.terms:
             raise InputError("objective: at least one factor must be > 0, or there is nothing to minimise")
 
     @property
     def coherent(self) -> bool:  # type: ignore[override]
-        return all(term.coherent for _, term in self.terms) and abs(sum(factor for factor, _ in self.terms) - 1) < 1e-12
+        return all(term.coherent for _, term in self.terms) and self._averages
+
+    @property
+    def cash_additive(self) -> bool:  # type: ignore[override]
+        return all(term.cash_additive for _, term in self.terms) and self._averages
+
+    @property
+    def _averages(self) -> bool:
+        return abs(sum(factor for factor, _ in self.terms) - 1) < ROUNDING
 
     @property
     def monotone(self) -> bool:  # type: ignore[override]
@@ -128,14 +170,17 @@ class Combination(Objective):
 
 
 def admissible(objective: Objective, stress: FloatArray, weights: FloatArray) -> FloatArray:
-    """Of the probabilities between `weights` and a solver's `stress`, the nearest to it that a coherent measure admits.
+    """Of a solver's `stress`, what rounding cannot have meant taken out; then as near to it as the measure admits.
 
-    `weights` themselves are always admitted, and what is admitted is convex: bisection finds its edge.
+    What a coherent measure admits is convex and as a rule holds `weights`: bisection between them finds its edge.
     """
     stress = np.maximum(stress, 0.0)
+    if not objective.cash_additive:
+        return stress
+    stress[weights == 0] = 0.0
     total = float(stress.sum())
     stress = stress / total if total > 0 else weights
-    if objective.admits(stress, weights):
+    if objective.admits(stress, weights) or not objective.admits(weights, weights):
         return stress
     low, high = 0.0, 1.0
     for _ in range(60):
@@ -161,3 +206,16 @@ def level(what: str, given: Any, low: float, high: float) -> float:
     if not low <= value < high:
         raise InputError(f"{what} is {value:g}; it must lie in [{low:g}, {high:g})")
     return value
+
+
+def distribution(stress: FloatArray, weights: FloatArray) -> bool:
+    """Whether `stress` is a probability vector that gives nothing to scenarios of probability zero."""
+    return bool((stress >= 0).all() and not stress[weights == 0].any() and abs(stress.sum() - 1) <= ROUNDING)
+
+
+def least(objective: cp.Expression, *constraints: cp.Constraint, over: list[cp.Variable]) -> cp.Expression:
+    """The minimum over auxiliary variables as an expression, which DCP knows to be convex in all others."""
+    import cvxpy as cp
+    from cvxpy.transforms.partial_optimize import partial_optimize
+
+    return partial_optimize(cp.Problem(cp.Minimize(objective), list(constraints)), opt_vars=over)

@@ -1,0 +1,279 @@
+"""How answers look: rich tables for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from adlopt.book import Book
+from adlopt.errors import InputError
+from adlopt.solution import Solution
+from adlopt.verify import Verification
+
+ROWS = 20  # of an allocation on screen
+BANKRUPT = 8  # pools named on screen
+TEXT_WIDTH = 96
+WRITERS = (".csv", ".parquet", ".json")
+
+
+def console() -> Console:
+    """Standard output; a pipe has no width of its own, so that nothing is cut there."""
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = 160
+    return out
+
+
+def paragraph(out: Console, text: str) -> None:
+    """Wrapped text, and an empty line."""
+    out.print(text, width=min(out.width, TEXT_WIDTH))
+    out.print()
+
+
+def heading(out: Console, text: str) -> None:
+    """A line across the page."""
+    out.print(Rule(f"[bold]{text}", align="left"), width=min(out.width, TEXT_WIDTH))
+    out.print()
+
+
+def table(title: str, columns: Mapping[str, Sequence[str]], *, left: int = 1, bold: int | None = None) -> Table:
+    """Columns of cells by header, the first `left` of them aligned left, one row in bold."""
+    grid = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold"
+    )
+    for at, name in enumerate(columns):
+        grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
+    for at, row in enumerate(zip(*columns.values(), strict=True)):
+        grid.add_row(*row, style="bold" if at == bold else None)
+    return grid
+
+
+def figures(values: Iterable[float], digits: int = 6) -> list[str]:
+    """A column of numbers with common decimals, as few as show `digits` of the largest; more where a small one would vanish."""
+    numbers = [float(value) for value in values]
+    largest = max((abs(value) for value in numbers if math.isfinite(value)), default=0.0)
+    whole = math.floor(math.log10(largest)) + 1 if largest > 0 else 1
+    decimals = min(max(digits - whole, 0), digits)
+    while decimals > 0 and all(
+        round(value, decimals) == round(value, decimals - 1) for value in numbers if math.isfinite(value)
+    ):
+        decimals -= 1
+    return [_figure(value, decimals) for value in numbers]
+
+
+def _figure(value: float, decimals: int) -> str:
+    if math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    text = f"{value:,.{decimals}f}"
+    return text if float(text.replace(",", "")) != 0 else f"{value:.2g}"
+
+
+def figure(value: float, digits: int = 9) -> str:
+    return figures([value], digits)[0]
+
+
+# ---------------------------------------------------------------------- solution
+
+
+def show_solution(out: Console, solution: Solution, book: Book, before: float | None) -> None:
+    """Summary, the rows most reduced, and who is bankrupt."""
+    grid = Table.grid(padding=(0, 3))
+    grid.add_column(style="bold")
+    grid.add_column()
+    for name, text in _facts(solution, book, before).items():
+        grid.add_row(name, text)
+    out.print(grid)
+    out.print()
+    reduced = solution.reduced
+    out.print(allocation_table(reduced.head(ROWS)))
+    if len(reduced) > ROWS:
+        out.print(f"... and {len(reduced) - ROWS:,} more reduced positions; --out FILE writes them all")
+    show_bankrupt(out, book)
+
+
+def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, str]:
+    facts = {"method": solution.method, "status": _status(solution)}
+    if solution.value is not None and solution.lower_bound is not None and solution.gap is not None:
+        facts["objective before"] = "" if before is None else figure(before)
+        facts |= {"objective after": figure(solution.value), "proven lower bound": figure(solution.lower_bound)}
+        facts["relative gap"] = f"{solution.gap:.2g}"
+    for asset, level in _by_asset(solution.water_level).items():
+        facts[f"water level {asset}".strip()] = figure(level)
+    if solution.shadow_prices is not None:
+        for asset, price in solution.shadow_prices.items():
+            facts[f"shadow price {asset}"] = f"{figure(price)} saved by one more contract"
+    facts["accounts reduced"] = f"{solution.reduced['account'].nunique():,} of {len(book.names):,}"
+    facts["seconds"] = f"{solution.seconds:.3g}"
+    if solution.note:
+        facts["note"] = solution.note
+    return facts
+
+
+def _status(solution: Solution) -> str:
+    if solution.gap is None:
+        return f"{solution.status} (for every price path, hence for every monotone objective)"
+    return f"{solution.status} (tolerance {solution.tolerance:g})"
+
+
+def allocation_table(rows: pd.DataFrame, title: str = "Allocation, largest share first") -> Table:
+    """Rows of a solution's allocation."""
+    return table(
+        title,
+        {
+            "account": rows["account"].astype(str).tolist(),
+            "asset": rows["asset"].astype(str).tolist(),
+            "margin": rows["margin_mode"].astype(str).tolist(),
+            "size": figures(rows["size"]),
+            "reduction": figures(rows["reduction"]),
+            "share": [f"{100 * share:.1f} %" for share in rows["fraction"]],
+            "remaining": figures(rows["remaining"]),
+            "leverage\nbefore": figures(rows["leverage_before"], 4),
+            "leverage\nafter": figures(rows["leverage_after"], 4),
+        },
+        left=3,
+    )
+
+
+def show_bankrupt(out: Console, book: Book) -> None:
+    """One line per bankrupt pool, if there are any."""
+    broke = book.bankrupt
+    if broke.empty:
+        return
+    out.print()
+    out.print(f"Bankrupt, and so not reduced: {len(broke):,} of {book.equity.size:,} pools")
+    for row in broke.head(BANKRUPT).itertuples():
+        asset = f", {row.asset}" if row.asset is not None else ""
+        out.print(
+            f"  account {row.account} ({row.margin_mode}{asset}): equity {figure(row.equity)}, notional {figure(row.notional)}"
+        )
+    if len(broke) > BANKRUPT:
+        out.print(f"  ... and {len(broke) - BANKRUPT:,} more; --json lists them all")
+
+
+def solution_json(solution: Solution, book: Book, before: float | None) -> str:
+    """One object: the facts, the allocation and the bankrupt pools; what is unknown is null."""
+    prices, level = solution.shadow_prices, solution.water_level
+    return to_json(
+        {
+            "method": solution.method,
+            "status": solution.status,
+            "value_before": before,
+            "value": solution.value,
+            "lower_bound": solution.lower_bound,
+            "gap": solution.gap,
+            "tolerance": solution.tolerance,
+            "water_level": level if level is None or isinstance(level, float) else level.to_dict(),
+            "shadow_prices": None if prices is None else prices.to_dict(),
+            "accounts_reduced": int(solution.reduced["account"].nunique()),
+            "seconds": solution.seconds,
+            "note": solution.note,
+            "allocation": records(solution.allocation),
+            "bankrupt": records(book.bankrupt),
+        }
+    )
+
+
+def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
+    if level is None:
+        return {}
+    return {"": level} if isinstance(level, float) else {str(asset): float(value) for asset, value in level.items()}
+
+
+# ---------------------------------------------------------------------- verification
+
+
+def show_verification(out: Console, check: Verification, book: Book) -> None:
+    """Both values, and the verdict."""
+    out.print(verification_table("Objective on the same scenarios", [check]))
+    verdict = "They agree" if check.agree else "They DISAGREE"
+    out.print(
+        f"{verdict} within {check.tolerance:g}: relative difference {check.difference:.2g} on {check.scenarios:,} scenarios "
+        f"(before any reduction: {figure(check.before)})."
+    )
+    show_bankrupt(out, book)
+
+
+def verification_table(title: str, checks: list[Verification], names: Sequence[str] = ()) -> Table:
+    """Two rows per verification: the method and the one it is checked against."""
+    both = [(name, check) for name, check in zip(names or [""] * len(checks), checks, strict=True)]
+    columns: dict[str, Sequence[str]] = {"margin": [name for name, _ in both for _ in range(2)]} if names else {}
+    columns |= {
+        "method": [method for _, check in both for method in (check.method, f"{check.check} (Clarabel)")],
+        "objective": figures([value for _, check in both for value in (check.value, check.check_value)], 10),
+        "seconds": figures([second for _, check in both for second in check.seconds], 4),
+    }
+    return table(title, columns, left=2 if names else 1)
+
+
+def verification_json(check: Verification, book: Book) -> str:
+    return to_json(
+        {
+            "method": check.method,
+            "value": check.value,
+            "check": check.check,
+            "check_value": check.check_value,
+            "difference": check.difference,
+            "agree": check.agree,
+            "tolerance": check.tolerance,
+            "value_before": check.before,
+            "scenarios": check.scenarios,
+            "seconds": list(check.seconds),
+            "bankrupt": records(book.bankrupt),
+        }
+    )
+
+
+# ---------------------------------------------------------------------- data
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A dictionary per row."""
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
+
+
+def to_json(given: object) -> str:
+    """JSON with floats in full; numbers that are not finite become null."""
+    return json.dumps(_plain(given), allow_nan=False, indent=1)
+
+
+def _plain(given: object) -> object:
+    if isinstance(given, dict):
+        return {str(key): _plain(value) for key, value in given.items()}
+    if isinstance(given, list):
+        return [_plain(value) for value in given]
+    if isinstance(given, np.generic):
+        return _plain(given.item())
+    return None if isinstance(given, float) and not math.isfinite(given) else given
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse, before any work, a file name that `write` could not serve."""
+    if path is not None and path.suffix.lower() not in WRITERS:
+        raise InputError(f"--out {path}: the name must end in one of {', '.join(WRITERS)}")
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """A table as CSV, Parquet or JSON records, by the file's name, floats in full."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".csv":
+            frame.to_csv(path, index=False)
+        elif suffix == ".parquet":
+            frame.to_parquet(path, index=False)
+        else:
+            path.write_text(to_json(records(frame)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {path}: cannot write it ({error})") from error

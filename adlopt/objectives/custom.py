@@ -1,0 +1,92 @@
+"""Your own objective: any convex nondecreasing function of the losses that cvxpy can write down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adlopt._tables import FloatArray
+from adlopt.errors import InputError
+from adlopt.objectives.protocol import Objective
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+PROBES = 3  # losses at which a function that DCP cannot prove monotone is tried
+
+
+@dataclass(frozen=True)
+class Custom(Objective):
+    """A function from the cvxpy loss vector (S,), money by scenario, >= 0, to a convex nondecreasing cvxpy scalar.
+
+    It may make variables of its own, over which it is minimised. It says itself how much each scenario counts; scenario
+    weights do not enter. `Problem(..., objective=function)` wraps a plain function in this.
+
+    Raises
+    ------
+    InputError : when first used, if the function is not a convex scalar by cvxpy's rules (with what they object to) or is
+        found to fall in some scenario's loss.
+    """
+
+    function: Callable[[cp.Expression], Any]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.function, type) or not callable(self.function):
+            raise InputError(f"objective: {self.function!r} is not a function of a cvxpy loss vector; did you mean to call it?")
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        _refuse_unfit(self, loss.size)
+        return self.apply(loss)
+
+    def apply(self, loss: cp.Expression) -> cp.Expression:
+        """The function's value, if it is a scalar of cvxpy."""
+        import cvxpy as cp
+
+        made = self.function(loss)
+        if not isinstance(made, cp.Expression) or made.size != 1 or made.is_complex():
+            got = f"an expression of shape {made.shape}" if isinstance(made, cp.Expression) else repr(made)
+            raise InputError(f"objective {self}: it must return one real cvxpy number; it returned {got}")
+        return cp.reshape(made, (), order="F") if made.shape else made
+
+    def __str__(self) -> str:
+        return f"Custom({getattr(self.function, '__name__', repr(self.function))})"
+
+
+@lru_cache(maxsize=64)
+def _refuse_unfit(measure: Custom, scenarios: int) -> None:
+    """InputError unless the function is convex by cvxpy's rules, and nondecreasing by them or where it is tried."""
+    import cvxpy as cp
+    from cvxpy.error import DCPError
+
+    from adlopt.objectives import by_cvxpy
+
+    loss = cp.Variable(scenarios, name="loss")
+    try:
+        cp.Problem(cp.Minimize(measure.apply(loss))).get_problem_data(cp.CLARABEL)
+    except DCPError as error:
+        raise InputError(
+            f"objective {measure}: cvxpy cannot see that it is convex (https://www.cvxpy.org/tutorial/dcp). {error}"
+        ) from None
+    # What the rules accept of a convex loss >= 0 is nondecreasing.
+    if measure.apply(cp.pos(loss)).is_dcp():
+        return
+    trusted = _Unchecked(measure)
+    generator = np.random.default_rng(0)
+    for _ in range(PROBES):
+        losses = generator.exponential(size=scenarios) * (generator.random(scenarios) < 0.5)
+        by_cvxpy.stress(trusted, losses, np.full(scenarios, 1.0 / scenarios))
+
+
+@dataclass(frozen=True)
+class _Unchecked(Objective):
+    measure: Custom
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        return self.measure.apply(loss)
+
+    def __str__(self) -> str:
+        return str(self.measure)

@@ -1,0 +1,105 @@
+"""Entropic value at risk: the tightest exponential bound on CVaR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt._tables import FloatArray
+from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least, level
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+@dataclass(frozen=True)
+class EVaR(Objective):
+    """min over t > 0 of t log(E[exp(L / t)] / (1 - level)), which is the worst mean over KL(w | p) <= -log(1 - level).
+
+    At least CVaR at the same level. Level 0 is the expected loss. Source: Ahmadi-Javid (2012).
+    """
+
+    level: float
+
+    coherent = cash_additive = True
+    cone = "exponential"
+
+    def __post_init__(self) -> None:
+        level("EVaR: the level", self.level, 0.0, 1.0)
+
+    @property
+    def radius(self) -> float:
+        """Largest relative entropy of the stressed probabilities."""
+        return -float(np.log1p(-self.level))
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        import cvxpy as cp
+
+        if self.level == 0:
+            return weights @ loss
+        # t log E[exp(L / t)] is the least u with t E[exp((L - u) / t)] <= t; raised >= t exp((L - u) / t).
+        likely = np.flatnonzero(weights)
+        t, u, raised = cp.Variable(nonneg=True), cp.Variable(), cp.Variable(likely.size)
+        above = loss[likely] - u + cp.rel_entr(t, raised) <= 0
+        return least(u + self.radius * t, above, weights[likely] @ raised <= t, over=[t, u, raised])
+
+    def value(self, loss: FloatArray, weights: FloatArray) -> float:
+        if self.level == 0:
+            return float(weights @ loss)
+        likely = weights > 0
+        worst, spread, below = _standard(loss[likely])
+        x = self._tilt(below, weights[likely])
+        # The least over x: an error in x is of second order here.
+        return worst if np.isinf(x) else worst + spread * (log_mean_exp(x * below, weights[likely]) + self.radius) / x
+
+    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        if self.level == 0:
+            return weights
+        likely = weights > 0
+        p = weights[likely]
+        _, spread, below = _standard(loss[likely])
+        if spread == 0:
+            return weights
+        x = self._tilt(below, p)
+        stressed = np.zeros(loss.size)
+        stressed[likely] = tilted(np.where(below == 0, 0.0, -np.inf) if np.isinf(x) else x * below, p)
+        return stressed
+
+    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+        if self.level == 0:
+            return bool(np.allclose(stress, weights, rtol=ROUNDING, atol=0.0))
+        # Summing S logarithms of numbers near one leaves an absolute error of some 1e-16.
+        most = self.radius * (1 + ROUNDING) + 1e-15
+        return distribution(stress, weights) and relative_entropy(stress, weights) <= most
+
+    def _tilt(self, below: FloatArray, p: FloatArray) -> float:
+        """x at which p exp(x below) has the relative entropy allowed; infinite if all mass on the worst loss is allowed.
+
+        `below` in [-1, 0] as `_standard` makes it: the entropy rises in x from 0 to -log P(worst loss).
+        """
+        from scipy.optimize import brentq
+
+        if -np.log(p[below == 0].sum()) <= self.radius:
+            return np.inf
+
+        def excess(log_x: float) -> float:
+            x = np.exp(log_x)
+            return float(x * (tilted(x * below, p) @ below) - log_mean_exp(x * below, p)) - self.radius
+
+        low = high = 0.0
+        while excess(low) > 0:
+            low -= 2.0
+        while excess(high) < 0:
+            high += 2.0
+            if high > 690:  # the second worst loss is that close to the worst
+                return np.inf
+        return float(np.exp(brentq(excess, low, high, xtol=1e-14, rtol=4 * np.finfo(float).eps)))
+
+
+def _standard(loss: FloatArray) -> tuple[float, float, FloatArray]:
+    """Worst loss, spread, and (loss - worst) / spread, which are zeros where all losses are equal."""
+    worst, spread = float(loss.max()), float(np.ptp(loss))
+    return worst, spread, (loss - worst) / (spread or 1.0)

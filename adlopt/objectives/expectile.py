@@ -1,0 +1,69 @@
+"""Expectiles: the loss at which overshoots, weighted more, balance undershoots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt import _tables as tables
+from adlopt._tables import FloatArray
+from adlopt.errors import InputError
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+@dataclass(frozen=True)
+class Expectile(Objective):
+    """The e with tau E[(L - e)^+] = (1 - tau) E[(e - L)^+], tau in [1/2, 1); at 1/2 the expected loss.
+
+    Largest mean under stressed probabilities w for which w / p varies by at most a factor of tau / (1 - tau).
+    Source: Bellini, Klar, Müller and Rosazza Gianin (2014).
+    """
+
+    tau: float
+
+    coherent = cash_additive = True
+    cone = "linear"
+
+    def __post_init__(self) -> None:
+        tau = tables.number("Expectile: tau", self.tau)
+        if not 0.5 <= tau < 1:
+            reason = "below 1/2 an expectile is not convex" if tau < 0.5 else "no expectile is defined there"
+            raise InputError(f"Expectile: tau is {tau:g}; it must lie in [0.5, 1): {reason}")
+
+    @property
+    def bonus(self) -> float:
+        """How much more than undershoots overshoots count: tau / (1 - tau) - 1."""
+        return (2 * self.tau - 1) / (1 - self.tau)
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        import cvxpy as cp
+
+        if self.tau == 0.5:
+            return weights @ loss
+        e = cp.Variable()
+        return least(e, weights @ loss + self.bonus * (weights @ cp.pos(loss - e)) <= e, over=[e])
+
+    def value(self, loss: FloatArray, weights: FloatArray) -> float:
+        return float(self.stress(loss, weights) @ loss)
+
+    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        # Counting the k worst scenarios 1 + bonus times is admissible for every k, and best for one of them.
+        order = np.argsort(-loss, kind="stable")
+        p = weights[order]
+        from_worst = loss[order[0]] - loss[order]
+        below = (weights @ (loss[order[0]] - loss) + self.bonus * np.cumsum(p * from_worst)) / (1 + self.bonus * np.cumsum(p))
+        k = int(np.argmin(below)) + 1
+        stressed = weights.copy()
+        stressed[order[:k]] *= 1 + self.bonus
+        return np.asarray(stressed / stressed.sum())
+
+    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+        if not distribution(stress, weights):
+            return False
+        ratio = stress[weights > 0] / weights[weights > 0]
+        return bool((1 - self.tau) * ratio.max() <= self.tau * ratio.min() * (1 + ROUNDING))

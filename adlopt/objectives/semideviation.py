@@ -1,0 +1,86 @@
+"""Mean plus upper semideviation: what is expected, and a share of what overshoots it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt import _tables as tables
+from adlopt._tables import FloatArray
+from adlopt.errors import InputError
+from adlopt.objectives.protocol import ROUNDING, Objective, distribution
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+
+@dataclass(frozen=True)
+class Semideviation(Objective):
+    """E[L] + c E[((L - E[L])^+)^order]^(1 / order), c in [0, 1], order 1 or 2.
+
+    Source: Ogryczak and Ruszczyński (1999); coherent exactly because c <= 1.
+    """
+
+    c: float
+    order: int = 1
+
+    coherent = cash_additive = True
+
+    def __post_init__(self) -> None:
+        c = tables.number("Semideviation: c", self.c)
+        if c < 0:
+            raise InputError(f"Semideviation: c is {c:g}; below 0 the measure would not be convex: take c in [0, 1]")
+        if c > 1:
+            raise InputError(
+                f"Semideviation: c is {c:g}; above 1 the measure would not be monotone (more loss could count as better): "
+                "take c in [0, 1]"
+            )
+        if self.order not in (1, 2):
+            raise InputError(f"Semideviation: order is {self.order!r}; it must be 1 or 2")
+
+    @property
+    def cone(self) -> str:  # type: ignore[override]
+        return "linear" if self.order == 1 else "second-order"
+
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
+        import cvxpy as cp
+
+        # Monotone, though not term by term: a loss variable that is only bounded below still ends on its bound.
+        mean = weights @ loss
+        over = cp.pos(loss - mean)
+        return mean + self.c * (weights @ over if self.order == 1 else cp.norm(cp.multiply(np.sqrt(weights), over), 2))
+
+    def value(self, loss: FloatArray, weights: FloatArray) -> float:
+        mean = float(weights @ loss)
+        over = np.maximum(loss - mean, 0.0)
+        largest = float(np.max(over, where=weights > 0, initial=0.0))
+        if largest == 0:
+            return mean
+        # Counted in the largest, so that no square leaves the range of floats.
+        moment = float(weights @ (over / largest) ** self.order)
+        return mean + self.c * largest * float(moment ** (1 / self.order))
+
+    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        over = np.maximum(loss - weights @ loss, 0.0)
+        largest = np.max(over, where=weights > 0, initial=0.0)
+        if largest == 0:
+            return weights
+        if self.order == 1:
+            slope = (over > 0).astype(float)
+        else:
+            slope = over / largest
+            slope = slope / np.sqrt(weights @ slope**2)
+        return np.where(weights > 0, weights * (1 + self.c * (slope - weights @ slope)), 0.0)
+
+    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+        if not distribution(stress, weights):
+            return False
+        # w = p (1 + c (slope - E slope)) for some slope >= 0 whose dual norm is at most one. The smallest that fits is
+        # the one that touches zero.
+        likely = weights > 0
+        tilt = stress[likely] / weights[likely] - 1
+        slope = tilt - tilt.min()
+        norm = slope.max() if self.order == 1 else np.sqrt(weights[likely] @ slope**2)
+        return bool(norm <= self.c + ROUNDING)
