@@ -18,6 +18,7 @@ import numpy as np
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import NotApplicable
 from adlopt.methods import _shadow_kernels as kernels
+from adlopt.methods import merit_order
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
@@ -25,6 +26,7 @@ from adlopt.objectives import ExpectedLoss
 from adlopt.problem import Problem
 
 STEPS = 200  # of the interior-point method, at most
+PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST = 0.05  # least factor by which the barrier weight falls in one step
 LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
@@ -75,9 +77,13 @@ def solve(problem: Problem, *, tolerance: float = 1e-6) -> Result:
     if reason is not None:
         raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
     presolved = presolve(problem)
+    if problem.reduced_assets.size == 1:
+        return merit_order.solve(problem, presolved)
     unit = typical_loss(problem)
     stress = problem.scenarios.weights
     blocks = build(problem, presolved, stress, unit)
+    if not blocks.share.size:  # every position is taken whole
+        return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
     path = Path(blocks, stress)
     note = path.follow(tolerance)
     fraction = np.ones(problem.position.size)
@@ -141,7 +147,7 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
     # Pools without pairs: all their positions in an asset are one variable, a block of its own.
     merged = np.flatnonzero(choice & ~own)
     weight = np.bincount(
-        row[problem.asset[merged]], cap[merged] / np.abs(problem.target[problem.asset[merged]]), minlength=int(row.max()) + 1
+        row[problem.asset[merged]], cap[merged] / np.abs(problem.target[problem.asset[merged]]), minlength=max(int(row.max()) + 1, 0)
     )
     lone = np.flatnonzero(weight)
     number = np.full(weight.size, -1)
@@ -274,14 +280,14 @@ class Path:
 
     def follow(self, tolerance: float) -> str:
         """Walk down the path until the relative gap is proven, or the numbers allow no more."""
-        best = np.inf
+        best, at = np.inf, STEPS
         for step in range(1, STEPS + 1):
             schur, ahead = self._assemble()
             if self.measures * self.mu < NEAR * tolerance:
                 gap = self.gap()
                 if gap < best:
-                    best, found = gap, (self.y.copy(), self.w.copy(), self.prices.copy())
-                if gap <= AIM * tolerance:
+                    best, found, at = gap, (self.y.copy(), self.w.copy(), self.prices.copy()), step
+                if gap <= AIM * tolerance or step > at + PATIENCE:
                     break
             if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
                 break
