@@ -34,7 +34,7 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     scenario = hinges.scenario[order]
 
     # Cost per contract of each pool's first piece; every kink adds to it.
-    base = np.bincount(position[linear.pool], (weights * change)[linear.scenario], minlength=cap.size)
+    base = np.bincount(position[linear.pool], (weights * change)[linear.scenario], minlength=cap.size).astype(float)
     base += np.bincount(row, weights[scenario] * np.minimum(rate, 0.0), minlength=cap.size)
     rise = weights[scenario] * np.abs(rate)
     first = np.searchsorted(row, np.arange(cap.size + 1))
@@ -56,7 +56,7 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     needed = abs(problem.target[k])
     marginal = min(int(np.searchsorted(filled, needed)), called.size - 1)
     price = cost[called[marginal]]
-    taken = np.bincount(owner[called[:marginal]], length[called[:marginal]], minlength=cap.size)
+    taken = np.bincount(owner[called[:marginal]], length[called[:marginal]], minlength=cap.size).astype(float)
     rest = needed - (filled[marginal - 1] if marginal else 0.0)
     taken[owner[called[marginal]]] += rest
 
