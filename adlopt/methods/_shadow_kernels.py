@@ -19,6 +19,7 @@ from adlopt._tables import FloatArray, IntArray
 
 BOUNDARY = 0.995  # share of the way to the nearest bound that a step may go
 BINS = 100  # of step lengths, from 0 to 1
+NEGLIGIBLE = 1e-9  # answer of a hinge to its scenario's stress
 ROUNDING = 1e-13
 PIVOT = 1e-14  # relative to the diagonal: smaller pivots are rounding
 
@@ -271,6 +272,90 @@ def predict(
 
 
 @jit_parallel
+def couple(
+    blocks: IntArray,
+    variable: IntArray,
+    pair: IntArray,
+    hinge: IntArray,
+    entry: IntArray,
+    asset: IntArray,
+    share: FloatArray,
+    scenario: IntArray,
+    level: FloatArray,
+    slope: FloatArray,
+    stress: FloatArray,
+    y: FloatArray,
+    u: FloatArray,
+    s: FloatArray,
+    w: FloatArray,
+    v: FloatArray,
+    corner: IntArray,
+    factor: FloatArray,
+    base: FloatArray,
+    response: FloatArray,  # out: (d + S, d + S) lower half: minus the change of (sum A y, loss) by (prices, stress)
+    loss: FloatArray,  # out: (2, S) loss after Newton's step to barrier weight m: row 0 + m row 1
+) -> None:
+    """How the blocks' losses in every scenario answer prices and stresses: for objectives that choose the stresses."""
+    d = response.shape[0] - loss.shape[1]
+    widest, most = 1, 1
+    for b in blocks:
+        widest = max(widest, variable[b + 1] - variable[b])
+        most = max(most, pair[b + 1] - pair[b])
+    B = np.empty((most + widest, widest))
+    index = np.empty(most + widest, dtype=np.int64)
+    for b in blocks:
+        v0 = variable[b]
+        m = variable[b + 1] - v0
+        row = entry[b]
+        count = m
+        for j in range(m):
+            for k in range(m):
+                B[j, k] = 0.0
+            B[j, j] = share[v0 + j]
+            index[j] = asset[v0 + j]
+        for p in range(pair[b], pair[b + 1]):
+            z = level[p]
+            turn = 0.0
+            for j in range(m):
+                z += slope[row + j] * (y[v0 + j] + base[0, v0 + j])
+                turn += slope[row + j] * base[1, v0 + j]
+            at = scenario[p]
+            theta = 1.0
+            if p < hinge[b]:
+                loss[0, at] += z
+                loss[1, at] += turn
+            else:
+                scale = u[p] * w[p] + s[p] * v[p]
+                theta = w[p] * u[p] / scale
+                response[d + at, d + at] += u[p] * s[p] / scale
+                rest = _unsettled(stress[at], w[p], v[p])
+                h = v[p] * w[p] / scale
+                ratio = u[p] / v[p]
+                loss[0, at] += ratio * (h * (z + ratio * rest) - rest)
+                loss[1, at] += 1.0 / v[p] + ratio * h * (turn + (v[p] - w[p]) / (w[p] * v[p]))
+            for j in range(m):
+                B[count, j] = theta * slope[row + j]
+            row += m
+            if theta > NEGLIGIBLE:
+                index[count] = d + at
+                count += 1
+        for c in range(count):
+            at = corner[b]
+            for j in range(m):
+                a = B[c, j]
+                for k in range(j):
+                    a -= factor[at + k] * B[c, k]
+                B[c, j] = a / factor[at + j]
+                at += j + 1
+        for c in range(m, count):
+            for e in range(c + 1):
+                a = 0.0
+                for j in range(m):
+                    a += B[c, j] * B[e, j]
+                response[max(index[c], index[e]), min(index[c], index[e])] += a
+
+
+@jit_parallel
 def direct(
     blocks: IntArray,  # which ones
     variable: IntArray,
@@ -284,6 +369,8 @@ def direct(
     slope: FloatArray,
     change: FloatArray,  # (d,) of prices
     stress: FloatArray,
+    goal: FloatArray,  # (S,) stress that the direction leads to
+    coupled: bool,  # whether it differs from `stress`
     mu: float,
     y: FloatArray,
     yc: FloatArray,
@@ -309,6 +396,15 @@ def direct(
         m = variable[b + 1] - v0
         for j in range(m):
             dy[v0 + j] = change[asset[v0 + j]] * share[v0 + j]
+        if coupled:
+            row = entry[b]
+            for p in range(pair[b], pair[b + 1]):
+                f = goal[scenario[p]] - stress[scenario[p]]
+                if p >= hinge[b]:
+                    f *= w[p] * u[p] / (u[p] * w[p] + s[p] * v[p])
+                for j in range(m):
+                    dy[v0 + j] += f * slope[row + j]
+                row += m
         at = corner[b]
         for j in range(m):
             a = dy[v0 + j]
@@ -339,7 +435,7 @@ def direct(
             for j in range(m):
                 z += slope[row + j] * (y[v0 + j] + dy[v0 + j])
             row += m
-            rest = _unsettled(stress[scenario[p]], w[p], v[p])
+            rest = _unsettled(goal[scenario[p]], w[p], v[p])
             h = v[p] * w[p] / (u[p] * w[p] + s[p] * v[p])
             dwp = h * (z + u[p] / v[p] * rest + (mu - bend[0, p]) / w[p] - (mu - bend[1, p]) / v[p])
             dw[p] = dwp
@@ -360,7 +456,7 @@ def advance(
     pair: IntArray,
     hinge: IntArray,
     scenario: IntArray,
-    stress: FloatArray,
+    goal: FloatArray,
     mu: float,
     step: float,
     step_dual: float,
@@ -388,7 +484,7 @@ def advance(
             y[i] += far * dy[i]
             yc[i] -= far * dy[i]
         for p in range(hinge[b], pair[b + 1]):
-            dv = _unsettled(stress[scenario[p]], w[p], v[p]) - dw[p]
+            dv = _unsettled(goal[scenario[p]], w[p], v[p]) - dw[p]
             u[p] += far * ((mu - bend[1, p]) / v[p] - u[p] - u[p] * dv / v[p])
             s[p] += far * ((mu - bend[0, p]) / w[p] - s[p] - s[p] * dw[p] / w[p])
             w[p] += far_dual * dw[p]
@@ -412,8 +508,9 @@ def bounds(
     y: FloatArray,
     w: FloatArray,
     out: FloatArray,
+    loss: FloatArray,
 ) -> None:
-    """Into `out`: cost of the blocks at y; least value of their Lagrangian over the boxes at multipliers w and prices."""
+    """Add the blocks' loss (S,) at y to `loss`, and to `out` the least value of their Lagrangian at multipliers w and prices."""
     widest = 1
     for b in blocks:
         widest = max(widest, variable[b + 1] - variable[b])
@@ -433,7 +530,7 @@ def bounds(
                 z += slope[row + j] * y[v0 + j]
                 reduced[j] += weight * slope[row + j]
             row += m
-            out[0] += q * z if linear or z > 0.0 else 0.0
-            out[1] += weight * level[p]
+            loss[scenario[p]] += z if linear or z > 0.0 else 0.0
+            out[0] += weight * level[p]
         for j in range(m):
-            out[1] += min(reduced[j], 0.0)
+            out[0] += min(reduced[j], 0.0)

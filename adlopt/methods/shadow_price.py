@@ -22,7 +22,7 @@ from adlopt.methods import merit_order
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
-from adlopt.objectives import ExpectedLoss
+from adlopt.methods.tail import Tail, parts
 from adlopt.problem import Problem
 
 STEPS = 200  # of the interior-point method, at most
@@ -51,7 +51,7 @@ class Blocks:
     slope: FloatArray
     pool: IntArray  # (pairs,)
     column: IntArray  # (e,) variable of each eligible position, -1 if it is taken whole
-    constant: float  # cost that nothing can change
+    constant: FloatArray  # (S,) loss that nothing can change
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -64,8 +64,8 @@ def obstacle(problem: Problem) -> str | None:
     """Why the method does not apply, or None if it does."""
     if problem.prices is None:
         return "the problem has no price model"
-    if not isinstance(problem.objective, ExpectedLoss):
-        return f"the objective {problem.objective} does not separate across pools"
+    if parts(problem.objective) is None:
+        return f"the objective {problem.objective} is not a mixture of expected loss and CVaRs"
     if problem.insurance_fund > 0:
         return "an insurance fund couples all pools in every scenario"
     return None
@@ -77,14 +77,15 @@ def solve(problem: Problem, *, tolerance: float = 1e-6) -> Result:
     if reason is not None:
         raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
     presolved = presolve(problem)
-    if problem.reduced_assets.size == 1:
+    tail = any(level > 0 for _, _, level in parts(problem.objective) or [])
+    if problem.reduced_assets.size == 1 and not tail:
         return merit_order.solve(problem, presolved)
     unit = typical_loss(problem)
-    stress = problem.scenarios.weights
-    blocks = build(problem, presolved, stress, unit)
+    weights = problem.scenarios.weights
+    blocks = build(problem, presolved, weights, unit)
     if not blocks.share.size:  # every position is taken whole
         return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
-    path = Path(blocks, stress)
+    path = Path(blocks, Tail(problem.objective, weights, blocks.constant))
     note = path.follow(tolerance)
     fraction = np.ones(problem.position.size)
     inside = blocks.column >= 0
@@ -92,8 +93,8 @@ def solve(problem: Problem, *, tolerance: float = 1e-6) -> Result:
     return Result(
         allocation=repaired(problem, fraction * problem.capacity),
         multipliers=Multipliers(
-            stress=(stress,),
-            uncovered=np.ones(stress.size),
+            stress=path.tail.by_term(),
+            uncovered=np.ones(weights.size),
             pool=blocks.pool,
             scenario=blocks.scenario,
             weight=path.shares(),
@@ -166,7 +167,7 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
         slope=slope / unit,
         pool=pool,
         column=column,
-        constant=float(stress @ presolved.constant) / unit,
+        constant=presolved.constant / unit,
     )
 
 
@@ -186,11 +187,13 @@ def _slopes(
 class Path:
     """The central path of a program in blocks, and where we stand on it."""
 
-    def __init__(self, blocks: Blocks, stress: FloatArray) -> None:
-        self.blocks, self.stress = blocks, stress
+    def __init__(self, blocks: Blocks, tail: Tail) -> None:
+        self.blocks, self.tail, self.stress = blocks, tail, tail.stress
+        stress = self.stress
         self.rows = int(blocks.asset.max()) + 1 if blocks.asset.size else 0
         self.value = 1.0
         self.mu = START * float(np.median(stress[stress > 0]))
+        tail.start(self.mu)
         self.prices = np.array(
             [_opening_price(blocks.share[blocks.asset == k], self.mu) for k in range(self.rows)], dtype=np.float64
         )
@@ -200,7 +203,7 @@ class Path:
         q = stress[blocks.scenario]
         self.u, self.s = 2 * self.mu / q, 2 * self.mu / q
         self.w, self.v = q / 2, q / 2
-        self.measures = 2 * blocks.share.size + 2 * int((blocks.pair[1:] - blocks.hinge).sum())
+        self.measures = 2 * blocks.share.size + 2 * int((blocks.pair[1:] - blocks.hinge).sum()) + 2 * tail.w.size
         self.chunks = _chunks(blocks)
         width = np.diff(blocks.variable)
         corner = np.cumsum(width * (width + 1) // 2)
@@ -236,22 +239,23 @@ class Path:
         )
         return sum(part[0] for part in out), sum(part[1] for part in out)
 
-    def _direct(self, chunks: list[IntArray], change: FloatArray, mu: float) -> FloatArray:
-        """Direction to barrier weight mu with prices changed; the lag (2, BINS)."""
+    def _direct(self, chunks: list[IntArray], change: FloatArray, goal: FloatArray, mu: float) -> FloatArray:
+        """Direction to barrier weight mu and stress `goal` with prices changed; the lag (2, BINS)."""
+        coupled = goal is not self.stress
         lag = [np.zeros((2, kernels.BINS)) for _ in chunks]
         self._each(
             lambda at: kernels.direct(
-                chunks[at], *self.blocks.arrays, change, self.stress, mu, *self.state,
+                chunks[at], *self.blocks.arrays, change, self.stress, goal, coupled, mu, *self.state,
                 self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach, lag[at],
             )  # fmt: skip
         )
         return sum(lag)
 
-    def _advance(self, chunks: list[IntArray], mu: float, far: float, far_dual: float) -> None:
+    def _advance(self, chunks: list[IntArray], goal: FloatArray, mu: float, far: float, far_dual: float) -> None:
         b = self.blocks
         self._each(
             lambda at: kernels.advance(
-                chunks[at], b.variable, b.pair, b.hinge, b.scenario, self.stress, mu, far, far_dual, *self.state,
+                chunks[at], b.variable, b.pair, b.hinge, b.scenario, goal, mu, far, far_dual, *self.state,
                 self.twist, self.bend, self.dy, self.dw, self.reach,
             )  # fmt: skip
         )
@@ -262,17 +266,19 @@ class Path:
 
     def bounds(self) -> tuple[float, float]:
         """Cost of the program at y, and the proven bound, in units."""
-        out = [np.zeros(2) for _ in self.chunks]
+        out = [(np.zeros(1), np.zeros(self.stress.size)) for _ in self.chunks]
         self._each(
             lambda at: kernels.bounds(
-                self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, out[at]
+                self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, *out[at]
             )  # fmt: skip
         )
-        cost, bound = sum(out)
-        self.value = self.blocks.constant + cost
-        return self.value, self.blocks.constant + bound - float(self.prices.sum())
+        loss = self.blocks.constant + sum(part[1] for part in out)
+        self.value = self.tail.objective.value(np.maximum(loss, 0.0), self.tail.weights)
+        least = sum(float(part[0][0]) for part in out) + float(self.stress @ self.blocks.constant)
+        return self.value, least - float(self.prices.sum())
 
     def shares(self) -> FloatArray:
+        """Multipliers of all pairs as shares of their scenario's stress."""
         share = np.clip(self.w / self.stress[self.blocks.scenario], 0.0, 1.0)
         linear = np.arange(share.size) < np.repeat(self.blocks.hinge, np.diff(self.blocks.pair))
         share[linear] = 1.0
@@ -280,30 +286,44 @@ class Path:
 
     def follow(self, tolerance: float) -> str:
         """Walk down the path until the relative gap is proven, or the numbers allow no more."""
-        best, at = np.inf, STEPS
+        best, at, reach = np.inf, STEPS, 0.5
         for step in range(1, STEPS + 1):
             schur, ahead = self._assemble()
             if self.measures * self.mu < NEAR * tolerance:
                 gap = self.gap()
                 if gap < best:
-                    best, found, at = gap, (self.y.copy(), self.w.copy(), self.prices.copy()), step
+                    best, found, at = gap, self._answer(), step
                 if gap <= AIM * tolerance or step > at + PATIENCE:
                     break
             if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
                 break
-            affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
-            reach = min(_common_step(part) for part in lag)
-            ahead[0] += affine
-            mu = max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, self._floor(tolerance)))
-            change = _solve(schur, ahead[0] + mu * ahead[1] - 1.0)
-            far, far_dual = (_common_step(part) for part in self._direct(self.chunks, change, mu))
-            self._advance(self.chunks, mu, far, far_dual)
+            if self.tail.mixture:
+                response, loss = self._couple()
+                mu = self._target(tolerance, reach)
+                change, goal = self.tail.direct(schur, ahead[0] + mu * ahead[1] - 1.0, response, loss[0] + mu * loss[1], mu)
+                limit = self.tail.reach(kernels.BOUNDARY)
+            else:
+                affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
+                ahead[0] += affine
+                mu = self._target(tolerance, min(_common_step(part) for part in lag))
+                change, goal = _solve(schur, ahead[0] + mu * ahead[1] - 1.0), self.stress
+                limit = 1.0, 1.0
+            lag = self._direct(self.chunks, change, goal, mu)
+            far, far_dual = (min(_common_step(part), most) for part, most in zip(lag, limit, strict=True))
+            self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
-            self.mu += min(far, far_dual) * (mu - self.mu)
+            reach = min(far, far_dual)
+            self.mu += reach * (mu - self.mu)
+            if self.tail.mixture:
+                self.tail.advance(far, far_dual)
+                self.stress = self.tail.stress
             self._settle()
         if np.isfinite(best):
-            self.y, self.w, self.prices = found
+            self.y, self.w, self.prices, self.tail.w, self.stress = found
         return f"{step} interior-point steps"
+
+    def _answer(self) -> tuple[FloatArray, ...]:
+        return self.y.copy(), self.w.copy(), self.prices.copy(), self.tail.w.copy(), self.stress.copy()
 
     def gap(self) -> float:
         """Relative gap, the cost of closing the sums included at twice the shadow prices."""
@@ -314,9 +334,22 @@ class Path:
         excess = abs(value - bound) + 2.0 * float(np.abs(self.prices * missing).sum())
         return excess / max(abs(value), np.finfo(float).tiny)
 
-    def _floor(self, tolerance: float) -> float:
-        """Barrier weight at which the path itself is well within the tolerance."""
-        return FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
+    def _target(self, tolerance: float, reach: float) -> float:
+        """The next barrier weight: the smaller, the further a step can go; not below what the tolerance asks for."""
+        floor = FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
+        return max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, floor))
+
+    def _couple(self) -> tuple[FloatArray, FloatArray]:
+        """Answer of sums and losses to prices and stresses (d + S, d + S), and the losses (2, S)."""
+        S = self.stress.size
+        out = [(np.zeros((self.rows + S, self.rows + S)), np.zeros((2, S))) for _ in self.chunks]
+        self._each(
+            lambda at: kernels.couple(
+                self.chunks[at], *self.blocks.arrays, self.stress, self.y, self.u, self.s, self.w, self.v,
+                self.corner, self.factor, self.base, *out[at],
+            )  # fmt: skip
+        )
+        return sum(part[0] for part in out), sum(part[1] for part in out)
 
     def _settle(self) -> None:
         """Newton steps of their own, at the prices of all, for blocks that could not follow: they would hold back the next."""
@@ -328,8 +361,8 @@ class Path:
             if not sum(chunk.size for chunk in behind):
                 break
             self._assemble(behind)
-            self._direct(behind, np.zeros(self.rows), self.mu)
-            self._advance(behind, self.mu, 1.0, 1.0)
+            self._direct(behind, np.zeros(self.rows), self.stress, self.mu)
+            self._advance(behind, self.stress, self.mu, 1.0, 1.0)
 
     def _each(self, run: Any) -> None:
         if len(self.chunks) == 1:
