@@ -54,9 +54,7 @@ def solve(
         raise NotApplicable(f"{chosen}: it knows no further constraints; use method='conic'")
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
-    result = run(
-        problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options
-    )
+    result = run(problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options)
     return solution(problem, result, chosen, tolerance, started, constraints)
 
 

@@ -427,7 +427,9 @@ def direct(
             r = dy[i] / y[i]
             rc = dy[i] / yc[i]
             fall_p = max(fall_p, -r, rc)
-            fall_d = max(fall_d, r + 1.0 - (mu - twist[0, i]) / (y[i] * low[i]), 1.0 - rc - (mu - twist[1, i]) / (yc[i] * high[i]))
+            fall_d = max(
+                fall_d, r + 1.0 - (mu - twist[0, i]) / (y[i] * low[i]), 1.0 - rc - (mu - twist[1, i]) / (yc[i] * high[i])
+            )
             movement += abs(share[i] * dy[i])
         row = entry[b] + m * (hinge[b] - pair[b])
         for p in range(hinge[b], pair[b + 1]):
@@ -510,7 +512,7 @@ def bounds(
     out: FloatArray,
     loss: FloatArray,
 ) -> None:
-    """Add the blocks' loss (S,) at y to `loss`, and to `out` the least value of their Lagrangian at multipliers w and prices."""
+    """Add the blocks' loss (S,) at y to `loss`; to `out` the least value of their Lagrangian at multipliers w and prices."""
     widest = 1
     for b in blocks:
         widest = max(widest, variable[b + 1] - variable[b])

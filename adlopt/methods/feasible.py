@@ -8,16 +8,20 @@ from adlopt._tables import FloatArray
 from adlopt.evaluation import excess_losses
 from adlopt.problem import Problem
 
+ROUNDING = 1e-13
+
 
 def typical_loss(problem: Problem) -> float:
     """Money unit of the program: the objective when every position gives the same share, or before any reduction."""
     total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
     share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
+    # What rounding leaves of a loss that is zero is no unit.
+    equity = float(problem.book.equity[problem.book.solvent].sum())
     for allocation in (problem.capacity * share[problem.asset], None):
         value = float(problem.scenarios.weights @ excess_losses(problem, allocation))
-        if value > 0:
+        if value > ROUNDING * equity:
             return value
-    return float(problem.book.equity[problem.book.solvent].sum())
+    return equity
 
 
 def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:

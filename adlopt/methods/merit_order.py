@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt._tables import FloatArray
 from adlopt.methods.feasible import repaired
 from adlopt.methods.presolve import Presolved
 from adlopt.methods.result import Multipliers, Result
@@ -77,4 +76,3 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
         multipliers=multipliers,
         note=f"{presolved}; merit order",
     )
-

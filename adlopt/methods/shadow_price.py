@@ -9,8 +9,10 @@ interior-point method, is set by the worst of a hundred thousand pools and stall
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from adlopt.problem import Problem
 STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
-STEEPEST = 0.05  # least factor by which the barrier weight falls in one step
+STEEPEST, GENTLE = 0.05, 0.2  # least factors by which the barrier weight falls in one step
 LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
 BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
@@ -148,7 +150,9 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
     # Pools without pairs: all their positions in an asset are one variable, a block of its own.
     merged = np.flatnonzero(choice & ~own)
     weight = np.bincount(
-        row[problem.asset[merged]], cap[merged] / np.abs(problem.target[problem.asset[merged]]), minlength=max(int(row.max()) + 1, 0)
+        row[problem.asset[merged]],
+        cap[merged] / np.abs(problem.target[problem.asset[merged]]),
+        minlength=max(int(row.max()) + 1, 0),
     )
     lone = np.flatnonzero(weight)
     number = np.full(weight.size, -1)
@@ -159,7 +163,9 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
         variable=np.concatenate([variable, rows.size + np.arange(lone.size + 1)]),
         pair=np.append(pair, np.full(lone.size, pool.size)),
         hinge=np.append(hinge, np.full(lone.size, pool.size)),
-        entry=np.append(np.concatenate([[0], np.cumsum(np.diff(pair) * width[: block_pool.size])]), np.zeros(lone.size, np.int64)),
+        entry=np.append(
+            np.concatenate([[0], np.cumsum(np.diff(pair) * width[: block_pool.size])]), np.zeros(lone.size, np.int64)
+        ),
         asset=np.append(asset, lone),
         share=np.append(share, weight[lone]),
         scenario=scenario,
@@ -218,47 +224,35 @@ class Path:
 
     def _assemble(self, chunks: list[IntArray] | None = None) -> tuple[FloatArray, FloatArray]:
         """Newton's equations at the present point: Schur complement (d, d) and what comes of sum A y (2, d)."""
-        chunks = chunks or self.chunks
-        out = [(np.zeros((self.rows, self.rows)), np.zeros((2, self.rows))) for _ in chunks]
-        self._each(
-            lambda at: kernels.assemble(
-                chunks[at], *self.blocks.arrays, self.prices, self.stress, *self.state,
-                self.corner, self.factor, self.base, *out[at],
-            )  # fmt: skip
-        )
-        return sum(part[0] for part in out), sum(part[1] for part in out)
+        d = self.rows
+        arguments = (*self.blocks.arrays, self.prices, self.stress, *self.state, self.corner, self.factor, self.base)
+        schur, ahead = _each(kernels.assemble, chunks or self.chunks, arguments, (d, d), (2, d))
+        return schur, ahead
 
     def _predict(self, change: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Second-order terms of the step to the end of the path: what they add to sum A y (d,), and the lag (2, BINS)."""
-        out = [(np.zeros(self.rows), np.zeros((2, kernels.BINS))) for _ in self.chunks]
-        self._each(
-            lambda at: kernels.predict(
-                self.chunks[at], *self.blocks.arrays, change, self.stress, 0.0, *self.state,
-                self.corner, self.factor, self.base, self.dy, self.dw, self.twist, self.bend, *out[at],
-            )  # fmt: skip
-        )
-        return sum(part[0] for part in out), sum(part[1] for part in out)
+        arguments = (
+            *self.blocks.arrays, change, self.stress, 0.0, *self.state, self.corner, self.factor, self.base,
+            self.dy, self.dw, self.twist, self.bend,
+        )  # fmt: skip
+        ahead, lag = _each(kernels.predict, self.chunks, arguments, (self.rows,), (2, kernels.BINS))
+        return ahead, lag
 
     def _direct(self, chunks: list[IntArray], change: FloatArray, goal: FloatArray, mu: float) -> FloatArray:
         """Direction to barrier weight mu and stress `goal` with prices changed; the lag (2, BINS)."""
-        coupled = goal is not self.stress
-        lag = [np.zeros((2, kernels.BINS)) for _ in chunks]
-        self._each(
-            lambda at: kernels.direct(
-                chunks[at], *self.blocks.arrays, change, self.stress, goal, coupled, mu, *self.state,
-                self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach, lag[at],
-            )  # fmt: skip
-        )
-        return sum(lag)
+        arguments = (
+            *self.blocks.arrays, change, self.stress, goal, goal is not self.stress, mu, *self.state,
+            self.corner, self.factor, self.base, self.twist, self.bend, self.dy, self.dw, self.reach,
+        )  # fmt: skip
+        return _each(kernels.direct, chunks, arguments, (2, kernels.BINS))[0]
 
     def _advance(self, chunks: list[IntArray], goal: FloatArray, mu: float, far: float, far_dual: float) -> None:
         b = self.blocks
-        self._each(
-            lambda at: kernels.advance(
-                chunks[at], b.variable, b.pair, b.hinge, b.scenario, goal, mu, far, far_dual, *self.state,
-                self.twist, self.bend, self.dy, self.dw, self.reach,
-            )  # fmt: skip
-        )
+        arguments = (
+            b.variable, b.pair, b.hinge, b.scenario, goal, mu, far, far_dual, *self.state,
+            self.twist, self.bend, self.dy, self.dw, self.reach,
+        )  # fmt: skip
+        _each(kernels.advance, chunks, arguments)
 
     @property
     def state(self) -> tuple[FloatArray, ...]:
@@ -266,16 +260,11 @@ class Path:
 
     def bounds(self) -> tuple[float, float]:
         """Cost of the program at y, and the proven bound, in units."""
-        out = [(np.zeros(1), np.zeros(self.stress.size)) for _ in self.chunks]
-        self._each(
-            lambda at: kernels.bounds(
-                self.chunks[at], *self.blocks.arrays, self.prices, self.stress, self.y, self.w, *out[at]
-            )  # fmt: skip
-        )
-        loss = self.blocks.constant + sum(part[1] for part in out)
+        arguments = (*self.blocks.arrays, self.prices, self.stress, self.y, self.w)
+        least, loss = _each(kernels.bounds, self.chunks, arguments, (1,), (self.stress.size,))
+        loss += self.blocks.constant
         self.value = self.tail.objective.value(np.maximum(loss, 0.0), self.tail.weights)
-        least = sum(float(part[0][0]) for part in out) + float(self.stress @ self.blocks.constant)
-        return self.value, least - float(self.prices.sum())
+        return self.value, float(least[0] + self.stress @ self.blocks.constant - self.prices.sum())
 
     def shares(self) -> FloatArray:
         """Multipliers of all pairs as shares of their scenario's stress."""
@@ -337,19 +326,18 @@ class Path:
     def _target(self, tolerance: float, reach: float) -> float:
         """The next barrier weight: the smaller, the further a step can go; not below what the tolerance asks for."""
         floor = FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
-        return max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, floor))
+        # Steps corrected to second order bear a steeper path.
+        fall = max(GENTLE, 1.0 - reach) if self.tail.mixture else max(STEEPEST, (1.0 - reach) ** 2)
+        return max(self.mu * fall, min(self.mu, floor))
 
     def _couple(self) -> tuple[FloatArray, FloatArray]:
         """Answer of sums and losses to prices and stresses (d + S, d + S), and the losses (2, S)."""
         S = self.stress.size
-        out = [(np.zeros((self.rows + S, self.rows + S)), np.zeros((2, S))) for _ in self.chunks]
-        self._each(
-            lambda at: kernels.couple(
-                self.chunks[at], *self.blocks.arrays, self.stress, self.y, self.u, self.s, self.w, self.v,
-                self.corner, self.factor, self.base, *out[at],
-            )  # fmt: skip
-        )
-        return sum(part[0] for part in out), sum(part[1] for part in out)
+        arguments = (
+            *self.blocks.arrays, self.stress, self.y, self.u, self.s, self.w, self.v, self.corner, self.factor, self.base
+        )  # fmt: skip
+        response, loss = _each(kernels.couple, self.chunks, arguments, (self.rows + S, self.rows + S), (2, S))
+        return response, loss
 
     def _settle(self) -> None:
         """Newton steps of their own, at the prices of all, for blocks that could not follow: they would hold back the next."""
@@ -364,12 +352,18 @@ class Path:
             self._direct(behind, np.zeros(self.rows), self.stress, self.mu)
             self._advance(behind, self.stress, self.mu, 1.0, 1.0)
 
-    def _each(self, run: Any) -> None:
-        if len(self.chunks) == 1:
-            run(0)
-            return
-        with ThreadPoolExecutor(len(self.chunks)) as executor:
-            list(executor.map(run, range(len(self.chunks))))
+
+def _each(
+    kernel: Callable[..., None], chunks: list[IntArray], arguments: tuple[Any, ...], *shapes: tuple[int, ...]
+) -> list[FloatArray]:
+    """Run a kernel over chunks of blocks, a thread each; what they add up, by the shapes of its outputs."""
+    out = [[np.zeros(shape) for shape in shapes] for _ in chunks]
+    if len(chunks) == 1:
+        kernel(chunks[0], *arguments, *out[0])
+        return out[0]
+    with ThreadPoolExecutor(len(chunks)) as executor:
+        list(executor.map(lambda chunk, own: kernel(chunk, *arguments, *own), chunks, out))
+    return [np.sum(part, axis=0) for part in zip(*out, strict=True)]
 
 
 def _chunks(blocks: Blocks) -> list[IntArray]:
@@ -378,7 +372,7 @@ def _chunks(blocks: Blocks) -> list[IntArray]:
     processors = min(os.cpu_count() or 1, 1 + int(work[-1]) // 20_000)
     cut = np.searchsorted(work, work[-1] * np.arange(1, processors) / processors)
     edge = [0, *(int(c) for c in cut), work.size]
-    return [np.arange(a, b) for a, b in zip(edge[:-1], edge[1:], strict=True)]
+    return [np.arange(a, b) for a, b in pairwise(edge)]
 
 
 def _opening_fraction(pull: FloatArray) -> FloatArray:
@@ -387,20 +381,22 @@ def _opening_fraction(pull: FloatArray) -> FloatArray:
 
 
 def _opening_price(share: FloatArray, mu: float) -> float:
-    """Price at which boxes alone, at barrier weight mu, add up to the reduction: sum A y(price A / mu) = 1."""
-    low, high = 0.0, 0.0
-    total = lambda x: float(share @ _opening_fraction(x * share))  # noqa: E731
-    sign = 1.0 if total(0.0) > 1 else -1.0
-    high = sign / share.max()
-    while (total(high) - 1) * sign > 0:
-        low, high = high, 2 * high
+    """Price at which boxes alone, at barrier weight mu, roughly add up to the reduction: sum A y(price A / mu) = 1."""
+
+    def excess(pull: float) -> float:
+        return float(share @ _opening_fraction(pull * share)) - 1.0
+
+    sign = 1.0 if excess(0.0) > 0 else -1.0
+    near, beyond = 0.0, sign / float(share.max())
+    while excess(beyond) * sign > 0:
+        near, beyond = beyond, 2 * beyond
     for _ in range(12):
-        middle = (low + high) / 2
-        if (total(middle) - 1) * sign > 0:
-            low = middle
+        middle = (near + beyond) / 2
+        if excess(middle) * sign > 0:
+            near = middle
         else:
-            high = middle
-    return mu * (low + high) / 2
+            beyond = middle
+    return mu * (near + beyond) / 2
 
 
 def _common_step(lag: FloatArray) -> float:

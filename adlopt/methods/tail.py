@@ -11,6 +11,8 @@ import numpy as np
 from adlopt._tables import FloatArray
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
+LOOSE = 1e-3  # answer of a scenario's loss to its stress, in terms of what its hinge answers
+
 
 def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
     """The objective as (term, factor, level) of CVaRs, level 0 being the expected loss; None if it is none."""
@@ -72,34 +74,36 @@ class Tail:
 
         `residual` (d,) of the sums; `response` (d + S, d + S) and `loss` (S,) of the pools, as `couple` gives them.
         """
-        d, L, J = schur.shape[0], self.live.size, self.total.size
         w, v, u, s = self.w, self.v, self.u, self.s
         h = v * w / (u * w + s * v)
         pull = mu * (v - w) / (w * v)
         eta = h.sum(axis=0)
-        mean_pull = (h * pull).sum(axis=0) / eta
+        own = np.diag(response)[schur.shape[0] + self.live]
+        # Where the hinge hardly yields, losses move by themselves alone: those scenarios leave the system.
+        near = own * eta > LOOSE
+        d, L, J = schur.shape[0], int(near.sum()), self.total.size
+        diagonal = own + 1.0 / eta
+        part = h / eta
+        load = self.constant + loss[self.live] + (part * pull).sum(axis=0)
+        far, rows = ~near, d + self.live[near]
         K = np.zeros((d + L + J, d + L + J))
         K[:d, :d] = schur
-        rows = d + self.live
         K[d : d + L, :d] = response[rows, :d]
         lower = response[np.ix_(rows, rows)]
-        K[d : d + L, d : d + L] = lower + np.tril(lower, -1).T + np.diag(1.0 / eta)
-        K[d + L :, d : d + L] = h / eta
-        K[d + L :, d + L :] = (h / eta) @ h.T - np.diag(h.sum(axis=1))
+        K[d : d + L, d : d + L] = lower + np.tril(lower, -1).T + np.diag(1.0 / eta[near])
+        K[d + L :, d : d + L] = part[:, near]
+        K[d + L :, d + L :] = part @ h.T - np.diag(h.sum(axis=1)) - (part[:, far] / diagonal[far]) @ part[:, far].T
         K[:d, d:] = K[d:, :d].T
         K[d : d + L, d + L :] = K[d + L :, d : d + L].T
-        b = np.concatenate(
-            [
-                residual,
-                self.constant + loss[self.live] + mean_pull,
-                self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ mean_pull,
-            ]
-        )
+        need = self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ (part * pull).sum(axis=0)
+        b = np.concatenate([residual, load[near], need - part[:, far] @ (load[far] / diagonal[far])])
         scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(K)), np.finfo(float).tiny))
         scale[d + L :] = 1.0
         x = scale * np.linalg.solve(K * scale[:, None] * scale, b * scale)
         self.t_new = x[d + L :]
-        after = x[d : d + L] / eta + (h * self.t_new[:, None]).sum(axis=0) / eta - mean_pull
+        dq = (load - self.t_new @ part) / diagonal
+        dq[near] = x[d : d + L]
+        after = dq / eta + self.t_new @ part - (part * pull).sum(axis=0)
         self.dw = h * (after - self.t_new[:, None] + pull)
         self.ds = mu / w - s - s * self.dw / w
         self.du = mu / v - u + u * self.dw / v
