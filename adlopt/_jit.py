@@ -20,3 +20,9 @@ def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
     """As `jit`, and sums may be taken in any order, so that they use the processor's vector units."""
     fastmath = {"reassoc", "contract", "nsz"}
     return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", fastmath=fastmath)(function))
+
+
+def jit_parallel(function: Callable[P, R]) -> Callable[P, R]:
+    """As `jit_sums`, and without the interpreter's lock, so that threads may share the work."""
+    fastmath = {"reassoc", "contract", "nsz"}
+    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", fastmath=fastmath, nogil=True)(function))

@@ -12,7 +12,7 @@ import pandas as pd
 from adlopt import _tables as tables
 from adlopt.errors import InputError
 from adlopt.methods.result import Result
-from adlopt.objectives import CVaR
+from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.problem import Problem
 from adlopt.solution import Solution
 from adlopt.solve import resolve, run, solution
@@ -51,7 +51,7 @@ def frontier(
     if name == "level" and not isinstance(problem.objective, CVaR):
         raise InputError(f"frontier: a sweep of the level needs the objective CVaR(level), not {problem.objective}")
     variants = [_variant(problem, name, point) for point in points]  # all are checked before any is solved
-    solver = _solver(variants, points, name, method)
+    solver = _solver(variants, points, name, method, tolerance)
     rows = []
     for point, variant in zip(points, variants, strict=True):
         started = time.perf_counter()
@@ -69,11 +69,18 @@ def _variant(problem: Problem, name: str, point: float) -> Problem:
 
 
 def _solver(
-    variants: list[Problem], points: list[float], name: str, method: str
+    variants: list[Problem], points: list[float], name: str, method: str, tolerance: float
 ) -> Callable[[Problem, float], tuple[str, Result]]:
-    """How each point is solved: one compiled conic program for all of them, or the chosen method anew."""
-    if any(resolve(variant, method) != "conic" for variant in variants):
-        return lambda variant, point: (chosen := resolve(variant, method), run(variant, chosen))
+    """How each point is solved: anew by a method that compiles nothing per problem, or by one compiled conic program."""
+    methods = {resolve(variant, method) for variant in variants}
+    if methods == {"conic"} and method == "auto":
+        from adlopt.methods import shadow_price
+
+        # What a single small problem does not repay, a sweep does.
+        if all(isinstance(v.objective, ExpectedLoss) and shadow_price.obstacle(v) is None for v in variants):
+            methods = {method := "shadow_price"}
+    if methods != {"conic"}:
+        return lambda variant, point: (chosen := resolve(variant, method), run(variant, chosen, tolerance=tolerance))
     from adlopt.methods import conic
 
     # Scaled for the point in the middle; the presolve depends on the boxes alone, which no sweep changes.

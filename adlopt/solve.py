@@ -18,7 +18,7 @@ from adlopt.methods.result import Result
 from adlopt.problem import Problem, as_table
 from adlopt.solution import Solution
 
-METHODS = ("auto", "water_filling", "factor_leverage", "conic")
+METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
 
 
 def solve(
@@ -35,10 +35,11 @@ def solve(
 
     Parameters
     ----------
-    method : "auto", "water_filling", "factor_leverage" or "conic".
+    method : "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
     constraints : function, or list of functions, from the allocation as a cvxpy expression (e,), in contracts, to convex
         constraints; common ones are in `adlopt.constraints`. The conic method alone knows them.
-    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven".
+    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is "unproven". The shadow-price
+        method works until it is reached.
     solver : cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear programs.
     presolve : of the conic method: exact, and much faster; False solves the program as it is written down.
     options : passed to the conic solver.
@@ -53,7 +54,7 @@ def solve(
         raise NotApplicable(f"{chosen}: it knows no further constraints; use method='conic'")
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
-    result = run(problem, chosen, constraints=constraints, solver=solver, presolve=presolve, **options)
+    result = run(problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options)
     return solution(problem, result, chosen, tolerance, started, constraints)
 
 
@@ -69,6 +70,7 @@ def run(
     method: str,
     *,
     constraints: Constraints | Sequence[Constraints] = (),
+    tolerance: float = 1e-6,
     solver: str | None = None,
     presolve: bool = True,
     **options: Any,
@@ -78,7 +80,11 @@ def run(
         return water_filling.solve(problem)
     if method == "factor_leverage":
         return factor_leverage.solve(problem)
-    problem.price_model  # noqa: B018  (refuses a problem without one before cvxpy is loaded)
+    problem.price_model  # noqa: B018  (refuses a problem without one before anything heavy is loaded)
+    if method == "shadow_price":
+        from adlopt.methods import shadow_price
+
+        return shadow_price.solve(problem, tolerance=tolerance)
     from adlopt.methods import conic
 
     return conic.solve(problem, constraints=constraints, solver=solver, presolve=presolve, options=options)

@@ -1,7 +1,7 @@
 """Which method solves a problem, and why; the only place that chooses.
 
 In order: `water_filling` where pools to be reduced hold one asset each; `factor_leverage` for one reduced asset under
-OneFactor; otherwise the conic program.
+OneFactor; `shadow_price` for the expected loss of large books; otherwise the conic program.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 from adlopt.errors import NotApplicable
 from adlopt.methods import factor_leverage, water_filling
+from adlopt.objectives import ExpectedLoss
 from adlopt.problem import Problem
+
+CROSSOVER = 200_000  # pool-scenario pairs
 
 
 class Choice(NamedTuple):
@@ -31,4 +34,20 @@ def choose(problem: Problem, *, constrained: bool = False) -> Choice:
     if problem.prices is None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
         raise NotApplicable(f"no method solves this problem without a price model ({reasons}); give prices=...")
+    reason = "it knows no further constraints" if constrained else _too_small(problem)
+    if reason is None:
+        from adlopt.methods import shadow_price  # loads numba
+
+        reason = shadow_price.obstacle(problem)
+    if reason is None:
+        return Choice("shadow_price", passed_over)
+    passed_over["shadow_price"] = reason
     return Choice("conic", passed_over)
+
+
+def _too_small(problem: Problem) -> str | None:
+    """Why the conic program is the better choice, or None."""
+    if not isinstance(problem.objective, ExpectedLoss):
+        return f"for {problem.objective} the conic program is as fast"
+    pairs = problem.book.equity.size * problem.scenarios.weights.size
+    return f"{pairs:,} pool-scenario pairs do not repay compiling its loops" if pairs < CROSSOVER else None

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
 from adlopt.evaluation import closed_form, excess_losses
+from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.objectives import CVaR, ExpectedLoss
@@ -286,37 +287,6 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
         }.get(model.status, "try other tolerances, another solver, or presolve=True")
         raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
-
-
-def typical_loss(problem: Problem) -> float:
-    """Money unit of the program: the objective when every position gives the same share, or before any reduction."""
-    total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
-    share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
-    for allocation in (problem.capacity * share[problem.asset], None):
-        value = float(problem.scenarios.weights @ excess_losses(problem, allocation))
-        if value > 0:
-            return value
-    return float(problem.book.equity[problem.book.solvent].sum())
-
-
-def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
-    """The solver's allocation with boxes kept exactly and sums to rounding.
-
-    What clipping leaves of a sum is spread over the room that positions have, not by rescaling all of them: that would
-    push reductions over their caps.
-    """
-    taken = np.clip(allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0) * np.abs(problem.capacity)
-    cap = np.abs(problem.capacity)
-    for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
-        for _ in range(3):
-            residual = abs(problem.target[k]) - taken[rows].sum()
-            room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
-            if residual == 0 or room.sum() == 0:
-                break
-            change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
-            taken[rows] += change
-    return np.sign(problem.capacity) * taken
 
 
 def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp.Variable, cp.Expression, IntArray]:

@@ -90,7 +90,9 @@ def test_a_scenario_of_probability_zero_is_ignored(measure):
     loss, weights = losses(2)
     more_loss, more_weights = np.append(loss, 1e9), np.append(weights, 0.0)
     assert measure.value(more_loss, more_weights) == pytest.approx(measure.value(loss, weights), rel=1e-9)
-    assert by_solver(measure, np.append(loss, 2 * loss.max()), more_weights)[0] == pytest.approx(measure.value(loss, weights), rel=1e-6)
+    assert by_solver(measure, np.append(loss, 2 * loss.max()), more_weights)[0] == pytest.approx(
+        measure.value(loss, weights), rel=1e-6
+    )
 
 
 @every_coherent
