@@ -401,11 +401,10 @@ def _opening_price(share: FloatArray, mu: float) -> float:
 
 def _common_step(lag: FloatArray) -> float:
     """Longest common step with which those who cannot follow miss at most LAG of the movement."""
-    edge = np.arange(lag.size) / lag.size
-    for step in np.append(edge[1:], 1.0)[::-1]:
-        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= LAG * step * lag.sum():
-            return float(step)
-    return float(edge[1])
+    # In units of a bin, those who stop in bin i miss j - i - 1 of a step to j: summed over i, a sum of running sums.
+    missed = np.append(0.0, np.cumsum(np.cumsum(lag))[:-1])
+    steps = np.arange(1, lag.size + 1)
+    return float(steps[missed <= LAG * steps * lag.sum()][-1] / lag.size)
 
 
 def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
