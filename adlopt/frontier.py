@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from adlopt import _tables as tables
+from adlopt.certificate import certify_array
 from adlopt.errors import InputError
 from adlopt.methods.result import Result
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.problem import Problem
-from adlopt.solution import Solution
-from adlopt.solve import resolve, run, solution
+from adlopt.solve import resolve, run
 
 
 def frontier(
@@ -51,12 +51,10 @@ def frontier(
     if name == "level" and not isinstance(problem.objective, CVaR):
         raise InputError(f"frontier: a sweep of the level needs the objective CVaR(level), not {problem.objective}")
     variants = [_variant(problem, name, point) for point in points]  # all are checked before any is solved
-    solver = _solver(variants, points, name, method, tolerance)
+    chosen, solver = _solver(variants, points, name, method, tolerance)
     rows = []
     for point, variant in zip(points, variants, strict=True):
-        started = time.perf_counter()
-        chosen, result = solver(variant, point)
-        rows.append({name: point, **_row(variant, solution(variant, result, chosen, tolerance, started))})
+        rows.append({name: point, **_row(variant, chosen, solver, point, tolerance)})
     return pd.DataFrame(rows)
 
 
@@ -70,43 +68,48 @@ def _variant(problem: Problem, name: str, point: float) -> Problem:
 
 def _solver(
     variants: list[Problem], points: list[float], name: str, method: str, tolerance: float
-) -> Callable[[Problem, float], tuple[str, Result]]:
-    """How each point is solved: anew by a method that compiles nothing per problem, or by one compiled conic program."""
+) -> tuple[str, Callable[[Problem, float], Result]]:
+    """One method for all points: one that compiles nothing per problem, or one conic program compiled for all of them."""
     methods = {resolve(variant, method) for variant in variants}
-    if methods == {"conic"} and method == "auto":
+    chosen = "conic" if "conic" in methods else methods.pop()
+    if chosen == "conic" and method == "auto":
         from adlopt.methods import shadow_price
 
         # What a single small problem does not repay, a sweep does.
         if all(isinstance(v.objective, ExpectedLoss) and shadow_price.obstacle(v) is None for v in variants):
-            methods = {method := "shadow_price"}
-    if methods != {"conic"}:
-        return lambda variant, point: (chosen := resolve(variant, method), run(variant, chosen, tolerance=tolerance))
+            chosen = "shadow_price"
+    if chosen != "conic":
+        return chosen, lambda variant, point: run(variant, chosen, tolerance=tolerance)
     from adlopt.methods import conic
 
     # Scaled for the point in the middle; the presolve depends on the boxes alone, which no sweep changes.
     middle = variants[int(np.argsort(points)[len(points) // 2])]
-    compiled = conic.compiled(middle, name)
-    return lambda variant, point: ("conic", compiled(variant, point))
+    return chosen, conic.compiled(middle, name)
 
 
-def _row(problem: Problem, solved: Solution) -> dict[str, Any]:
-    allocation = solved.allocation
+def _row(
+    problem: Problem, method: str, solver: Callable[[Problem, float], Result], point: float, tolerance: float
+) -> dict[str, Any]:
+    """One point, solved and certified; without the tables of a Solution, which would cost as much."""
+    started = time.perf_counter()
+    result = solver(problem, point)
+    proof = None if problem.prices is None else certify_array(problem, result.allocation, result.multipliers)
+    taken = result.allocation != 0
     row: dict[str, Any] = {
-        "value": solved.value,
-        "lower_bound": solved.lower_bound,
-        "gap": solved.gap,
-        "status": solved.status,
-        "method": solved.method,
-        "accounts_reduced": int(allocation.loc[allocation["reduction"] != 0, "account"].nunique()),
-        "largest_fraction": float(allocation["fraction"].max()),
-        "seconds": solved.seconds,
+        "value": None if proof is None else proof.value,
+        "lower_bound": None if proof is None else proof.lower_bound,
+        "gap": None if proof is None else proof.gap,
+        "status": "optimal" if proof is None or proof.gap <= tolerance else "unproven",
+        "method": method,
+        "accounts_reduced": np.unique(problem.book.pool_account[problem.pool[taken]]).size,
+        "largest_fraction": float((result.allocation / problem.book.size[problem.position]).max()),
+        "seconds": time.perf_counter() - started,
     }
     for at, k in enumerate(problem.reduced_assets):
         asset = problem.book.assets[k]
         row[f"reduction {asset}"] = float(problem.target[k])
-        if solved.shadow_prices is not None:
-            row[f"shadow_price {asset}"] = float(solved.shadow_prices.iloc[at])
-        if solved.water_level is not None:
-            level = solved.water_level
-            row[f"water_level {asset}"] = level if isinstance(level, float) else float(level.iloc[at])
+        if proof is not None:
+            row[f"shadow_price {asset}"] = float(proof.shadow_prices.iloc[at])
+        if result.water_level is not None:
+            row[f"water_level {asset}"] = float(result.water_level[0 if result.water_level.size == 1 else k])
     return row
