@@ -78,12 +78,18 @@ def _solver(
         # What a single small problem does not repay, a sweep does.
         if all(isinstance(v.objective, ExpectedLoss) and shadow_price.obstacle(v) is None for v in variants):
             chosen = "shadow_price"
+    # The presolve depends on the boxes alone, which no sweep changes.
+    if chosen == "shadow_price":
+        from adlopt.methods import shadow_price
+        from adlopt.methods.presolve import presolve
+
+        presolved = presolve(variants[0])
+        return chosen, lambda variant, point: shadow_price.solve(variant, tolerance=tolerance, presolved=presolved)
     if chosen != "conic":
         return chosen, lambda variant, point: run(variant, chosen, tolerance=tolerance)
     from adlopt.methods import conic
 
-    # Scaled for the point in the middle; the presolve depends on the boxes alone, which no sweep changes.
-    middle = variants[int(np.argsort(points)[len(points) // 2])]
+    middle = variants[int(np.argsort(points)[len(points) // 2])]  # whose scale suits all
     return chosen, conic.compiled(middle, name)
 
 

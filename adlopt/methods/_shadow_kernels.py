@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt._jit import jit_parallel
+from adlopt._jit import jit, jit_parallel
 from adlopt._tables import FloatArray, IntArray
 
 BOUNDARY = 0.995  # share of the way to the nearest bound that a step may go
@@ -22,6 +22,21 @@ BINS = 100  # of step lengths, from 0 to 1
 NEGLIGIBLE = 1e-9  # answer of a hinge to its scenario's stress
 ROUNDING = 1e-13
 PIVOT = 1e-14  # relative to the diagonal: smaller pivots are rounding
+
+
+@jit
+def common_step(lag: FloatArray, most: float) -> float:
+    """Longest common step, in bins, with which those who cannot follow miss at most `most` of the movement (BINS,)."""
+    total = lag.sum()
+    stopped = 0.0  # movement of those whose way has ended
+    missed = 0.0
+    longest = 1
+    for step in range(2, lag.size + 1):
+        stopped += lag[step - 2]
+        missed += stopped
+        if missed <= most * step * total:
+            longest = step
+    return longest / lag.size
 
 
 @jit_parallel

@@ -31,6 +31,7 @@ STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST, GENTLE = 0.05, 0.2  # least factors by which the barrier weight falls in one step
+WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
 LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
 BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
@@ -73,12 +74,15 @@ def obstacle(problem: Problem) -> str | None:
     return None
 
 
-def solve(problem: Problem, *, tolerance: float = 1e-6) -> Result:
-    """Follow the central path until the relative gap is proven to be at most `tolerance`."""
+def solve(problem: Problem, *, tolerance: float = 1e-6, presolved: Presolved | None = None) -> Result:
+    """Follow the central path until the relative gap is proven to be at most `tolerance`.
+
+    `presolved` spares a sweep over reductions the presolve, which depends on the boxes alone.
+    """
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
-    presolved = presolve(problem)
+    presolved = presolve(problem) if presolved is None else presolved
     tail = any(level > 0 for _, _, level in parts(problem.objective) or [])
     if problem.reduced_assets.size == 1 and not tail:
         return merit_order.solve(problem, presolved)
@@ -294,11 +298,11 @@ class Path:
             else:
                 affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
                 ahead[0] += affine
-                mu = self._target(tolerance, min(_common_step(part) for part in lag))
+                mu = self._target(tolerance, min(kernels.common_step(part, LAG) for part in lag))
                 change, goal = _solve(schur, ahead[0] + mu * ahead[1] - 1.0), self.stress
                 limit = 1.0, 1.0
             lag = self._direct(self.chunks, change, goal, mu)
-            far, far_dual = (min(_common_step(part), most) for part, most in zip(lag, limit, strict=True))
+            far, far_dual = (min(kernels.common_step(part, LAG), most) for part, most in zip(lag, limit, strict=True))
             self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
             reach = min(far, far_dual)
@@ -399,15 +403,15 @@ def _opening_price(share: FloatArray, mu: float) -> float:
     return mu * (near + beyond) / 2
 
 
-def _common_step(lag: FloatArray) -> float:
-    """Longest common step with which those who cannot follow miss at most LAG of the movement."""
-    # In units of a bin, those who stop in bin i miss j - i - 1 of a step to j: summed over i, a sum of running sums.
-    missed = np.append(0.0, np.cumsum(np.cumsum(lag))[:-1])
-    steps = np.arange(1, lag.size + 1)
-    return float(steps[missed <= LAG * steps * lag.sum()][-1] / lag.size)
-
-
 def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
-    """Change of prices that closes the residual; least squares, since an asset that no block can move has no equation."""
+    """Change of prices that closes the residual; least squares if an asset that no block can move has no equation."""
     scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
-    return np.asarray(np.linalg.lstsq(schur / np.outer(scale, scale), residual / scale)[0] / scale)
+    matrix, right = schur / np.outer(scale, scale), residual / scale
+    try:
+        found = np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        found = np.full(right.size, np.inf)
+    # Least squares would do for all, at several times the cost of a small step.
+    if not np.abs(found).max() <= WELL_POSED * np.abs(right).max():
+        found = np.linalg.lstsq(matrix, right)[0]
+    return np.asarray(found / scale)
