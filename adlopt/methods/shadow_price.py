@@ -31,7 +31,7 @@ STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST, GENTLE = 0.05, 0.2  # least factors by which the barrier weight falls in one step
-LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
+LAG, LEAST_LAG = 0.5, 0.02  # share of the movement of sum A y that blocks unable to follow may miss: LAG over the assets
 BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
@@ -294,11 +294,11 @@ class Path:
             else:
                 affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
                 ahead[0] += affine
-                mu = self._target(tolerance, min(_common_step(part) for part in lag))
+                mu = self._target(tolerance, min(_common_step(part, self.rows) for part in lag))
                 change, goal = _solve(schur, ahead[0] + mu * ahead[1] - 1.0), self.stress
                 limit = 1.0, 1.0
             lag = self._direct(self.chunks, change, goal, mu)
-            far, far_dual = (min(_common_step(part), most) for part, most in zip(lag, limit, strict=True))
+            far, far_dual = (min(_common_step(part, self.rows), most) for part, most in zip(lag, limit, strict=True))
             self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
             reach = min(far, far_dual)
@@ -399,11 +399,12 @@ def _opening_price(share: FloatArray, mu: float) -> float:
     return mu * (near + beyond) / 2
 
 
-def _common_step(lag: FloatArray) -> float:
-    """Longest common step with which those who cannot follow miss at most LAG of the movement."""
+def _common_step(lag: FloatArray, assets: int) -> float:
+    """Longest common step with which those who cannot follow miss little of the movement: else one asset's would drown in all."""
+    allowed = min(0.1, max(LEAST_LAG, LAG / assets))
     edge = np.arange(lag.size) / lag.size
     for step in np.append(edge[1:], 1.0)[::-1]:
-        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= LAG * step * lag.sum():
+        if np.maximum(step - edge - 1 / lag.size, 0) @ lag <= allowed * step * lag.sum():
             return float(step)
     return float(edge[1])
 
