@@ -400,7 +400,7 @@ def _opening_price(share: FloatArray, mu: float) -> float:
 
 
 def _common_step(lag: FloatArray, assets: int) -> float:
-    """Longest common step with which those who cannot follow miss little of the movement: else one asset's would drown in all."""
+    """Longest common step with which those who cannot follow miss little of the movement of one asset."""
     allowed = min(0.1, max(LEAST_LAG, LAG / assets))
     edge = np.arange(lag.size) / lag.size
     for step in np.append(edge[1:], 1.0)[::-1]:
