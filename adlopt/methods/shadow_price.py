@@ -32,7 +32,7 @@ PATIENCE = 15  # steps without a smaller gap, after which rounding allows no mor
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST, GENTLE = 0.05, 0.2  # least factors by which the barrier weight falls in one step
 WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
-LAG = 0.1  # share of the movement of sum A y that blocks unable to follow the common step may miss
+LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
 BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
@@ -201,6 +201,7 @@ class Path:
         self.blocks, self.tail, self.stress = blocks, tail, tail.stress
         stress = self.stress
         self.rows = int(blocks.asset.max()) + 1 if blocks.asset.size else 0
+        self.lag = min(MOST_LAG, max(LEAST_LAG, LAG / max(self.rows, 1)))
         self.value = 1.0
         self.mu = START * float(np.median(stress[stress > 0]))
         tail.start(self.mu)
@@ -298,11 +299,11 @@ class Path:
             else:
                 affine, lag = self._predict(_solve(schur, ahead[0] - 1.0))
                 ahead[0] += affine
-                mu = self._target(tolerance, min(kernels.common_step(part, LAG) for part in lag))
+                mu = self._target(tolerance, min(kernels.common_step(part, self.lag) for part in lag))
                 change, goal = _solve(schur, ahead[0] + mu * ahead[1] - 1.0), self.stress
                 limit = 1.0, 1.0
             lag = self._direct(self.chunks, change, goal, mu)
-            far, far_dual = (min(kernels.common_step(part, LAG), most) for part, most in zip(lag, limit, strict=True))
+            far, far_dual = (min(kernels.common_step(part, self.lag), most) for part, most in zip(lag, limit, strict=True))
             self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
             reach = min(far, far_dual)
