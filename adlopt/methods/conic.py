@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._tables import FloatArray, IntArray
+from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
 from adlopt.evaluation import closed_form, excess_losses
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import Problem
+from adlopt.problem import CAPACITY_ROUNDING, Problem
 
 if TYPE_CHECKING:
     from adlopt.constraints import Constraints
@@ -99,7 +99,16 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "
     per_scenario = linear_gather @ linear_slope
     affine = offset + per_scenario @ fraction if per_scenario.nnz else cp.Constant(offset)
 
-    constraints = [fraction >= 0, fraction <= 1, *_totals(problem, allocation, parameter if swept == "multiple" else 1.0)]
+    least = np.zeros(fraction.size)
+    if swept == "multiple":
+        totals = _totals(problem, allocation, parameter)
+    else:
+        # Where all must go there is no choice, and a sum of rounded shares that just fails to reach one.
+        available = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
+        whole = np.abs(problem.target) >= available * (1 - CAPACITY_ROUNDING)
+        least[column[whole[problem.asset]]] = 1.0
+        totals = _totals(problem, allocation, kept=~whole)
+    constraints = [fraction >= least, fraction <= 1, *totals]
     hinges = beyond_fund = None
     exact = total = affine
     if presolved.hinges.pool.size:
@@ -307,11 +316,17 @@ def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp
     return fraction, spread @ fraction, column
 
 
-def _totals(problem: Problem, allocation: cp.Expression, multiple: Any = 1.0) -> list[cp.Constraint]:
-    """Required reductions, each relative to its size."""
+def _totals(
+    problem: Problem, allocation: cp.Expression, multiple: Any = 1.0, kept: BoolArray | None = None
+) -> list[cp.Constraint]:
+    """Required reductions, each relative to its size; of the assets marked `kept` (d,), if not of all."""
     assets = problem.reduced_assets
     row = np.searchsorted(assets, problem.asset)
     share = sp.csr_array((1.0 / problem.target[problem.asset], (row, np.arange(row.size))), shape=(assets.size, row.size))
+    if kept is not None:
+        if not kept[assets].any():
+            return []
+        share = share[kept[assets]]
     return [share @ allocation == multiple]
 
 
