@@ -407,7 +407,7 @@ def _opening_price(share: FloatArray, mu: float) -> float:
 def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
     """Change of prices that closes the residual; least squares if an asset that no block can move has no equation."""
     scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
-    matrix, right = schur / np.outer(scale, scale), residual / scale
+    matrix, right = schur / (scale[:, None] * scale), residual / scale
     try:
         found = np.linalg.solve(matrix, right)
     except np.linalg.LinAlgError:
