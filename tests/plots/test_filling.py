@@ -20,7 +20,7 @@ def four():
 
 @pytest.fixture(scope="module")
 def thousands():
-    problem = adl.synthetic.problem(6000, assets=1, scenarios=3, seed=1)
+    problem = adl.synthetic.problem(6000, assets=1, scenarios=3, reduce=0.4, seed=1)
     assert len(problem.positions) > 4000
     return problem, adl.solve(problem)
 
