@@ -24,6 +24,9 @@ def test_risk_against_concentration():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Largest share", "Expected loss")
     assert legend(ax) == policies
     assert_readable(ax.figure)
+    table.columns = pd.MultiIndex.from_tuples([("risk", "objective"), ("concentration", "accounts")])
+    assert [line.get_xdata().tolist() for line in plots.risk_against_concentration(table).lines[:2]] == [[1.0], [0.925]]
+    table.columns = ["expected_loss", "largest_share"]
     close = plots.risk_against_concentration(table.iloc[:2], "expected_loss", "largest_share")
     assert close.get_yscale() == "linear"
 
@@ -45,7 +48,9 @@ def test_cross_evaluation():
     ax = plots.cross_evaluation(table)
     excess = table / table.min() - 1
     assert 0.01 < excess.to_numpy().max() < 1
-    np.testing.assert_allclose(ax.images[0].get_array(), 100 * np.minimum(excess, excess.to_numpy().max()), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        ax.images[0].get_array(), 100 * np.minimum(excess, excess.to_numpy().max()), rtol=1e-9, atol=1e-9
+    )
     assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index)
     assert [text.get_text() for text in ax.get_xticklabels()] == list(table.columns)
     assert len(ax.texts) == 16
