@@ -78,11 +78,11 @@ def stressed_probabilities(problem: Problem, solution: Solution | pd.DataFrame |
     width, ratio = canvas.merged(weights[order], stressed[order] / weights[order])
     edges = np.concatenate([[0.0], np.cumsum(width)])
     ax = canvas.axes(ax)
-    ax.stairs(
-        ratio, edges, fill=True, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="..", linewidth=0,
+    canvas.steps(
+        ax, ratio, edges, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="..", linewidth=0,
         label=f"stressed: {_short(str(problem.objective))}",
     )  # fmt: skip
-    ax.stairs(ratio, edges, color=canvas.BLUE, linewidth=1.2)
+    canvas.steps(ax, ratio, edges, fill=False, edgecolor=canvas.BLUE, linewidth=1.2)
     ax.axhline(1.0, color=canvas.BLACK, linestyle="--", linewidth=1.5, label="physical")
     stressed_more = np.flatnonzero(ratio > 1 + ROUNDING)
     left = 2.0 * edges[stressed_more[0]] - 1.0 if stressed_more.size else 0.0

@@ -112,8 +112,8 @@ def optimal_band(
     ax = canvas.axes(ax)
     few = count <= canvas.FEW
     edges = np.arange(count + 1) - 0.5
-    ax.stairs(
-        high, edges, baseline=low, fill=True, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
+    canvas.steps(
+        ax, high, edges, low, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
         linewidth=0.8 if few else 0.0, label="optimal",
     )  # fmt: skip
     dots: dict[str, Any] = {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
