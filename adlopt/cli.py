@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,9 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            # What was typed is kept for reports.
+            typed = shlex.join(["adlopt", *(sys.argv[1:] if args is None else args)])
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **{"obj": typed, **extra})
             return sys.exit(code) if standalone_mode else code
         except AdlError as error:
             fail(str(error), exit_code(error))
@@ -143,6 +146,33 @@ def verify(problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-
     else:
         render.show_verification(render.console(), check, problem.book)
     if not check.agree:
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html")
+@states_problem
+def report(
+    problem: Problem,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Written: .html, one page with pictures; .md for pull requests.", rich_help_panel=OUTPUT
+        ),
+    ],
+    context: typer.Context,
+    method: Method = "auto",
+    solver: Solver = None,
+    tolerance: Tolerance = 1e-6,
+) -> None:
+    """Write the problem, the answer, its proof and pictures into one file that can be passed on."""
+    from adlopt.report import content
+
+    content.check_writable(out)
+    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+    content.write(out, problem, solution, command=context.obj)
+    print(f"{out}: {solution.method}, {solution.status}")
+    if solution.status != "optimal":
         raise typer.Exit(NOT_PROVEN)
 
 
