@@ -228,8 +228,8 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
     exact = closed_form(problem) is not None
     under = "this price model" if exact else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
     reading = (
-        f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has {value}: "
-        f"at most {figure(solution.value - solution.lower_bound, 3)} above the best possible. The bound follows from convexity "
+        f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has "
+        f"{value}: at most {figure(solution.value - solution.lower_bound, 3)} above the best possible. The bound follows from convexity "
         "alone, by one subgradient and a sort per asset; it trusts no solver."
     )
     if solution.status != "optimal":
