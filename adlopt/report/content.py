@@ -227,10 +227,11 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
     least, value = figure(solution.lower_bound, 12), figure(solution.value, 12)
     exact = closed_form(problem) is not None
     under = "this price model" if exact else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
+    above = figure(solution.value - solution.lower_bound, 3)
     reading = (
         f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has "
-        f"{value}: at most {figure(solution.value - solution.lower_bound, 3)} above the best possible. The bound follows from convexity "
-        "alone, by one subgradient and a sort per asset; it trusts no solver."
+        f"{value}: at most {above} above the best possible. The bound follows from convexity alone, by one subgradient and a "
+        "sort per asset; it trusts no solver."
     )
     if solution.status != "optimal":
         reading += (
