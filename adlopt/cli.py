@@ -16,6 +16,7 @@ from adlopt import _render as render
 from adlopt._flags import states_problem
 from adlopt.errors import AdlError, InfeasibleReduction, SolverFailed
 from adlopt.evaluation import objective_value
+from adlopt.plots._canvas import require_matplotlib
 from adlopt.problem import Problem
 from adlopt.solve import METHODS
 from adlopt.solve import solve as solve_problem
@@ -100,13 +101,23 @@ def start(
 
 
 @app.command(epilog="Example: adlopt demo")
-def demo() -> None:
+def demo(
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw two pictures into this directory.", rich_help_panel=OUTPUT)
+    ] = None,
+) -> None:
     """Show the paper's four accounts: the problem, both margin regimes, the check against Clarabel."""
     # Four accounts: compiling the inner loops takes seconds, running them uncompiled a fraction of one.
     os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     from adlopt import _demo
 
-    if not _demo.run(render.console()):
+    if pictures is not None:
+        require_matplotlib()
+    out = render.console()
+    agree = _demo.run(out)
+    if pictures is not None:
+        render.paragraph(out, f"Pictures: {', '.join(map(str, _demo.write_pictures(pictures)))}")
+    if not agree:
         raise typer.Exit(NOT_PROVEN)
 
 

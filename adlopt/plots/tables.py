@@ -31,6 +31,8 @@ def risk_against_concentration(
     """
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
     ax = canvas.axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
     for at, (policy, style) in enumerate(zip(comparison.index, canvas.styles(len(comparison)), strict=True)):
         ax.plot(
             given[concentration][at], given[risk][at], color=style["color"], marker=style["marker"], linestyle="none",
@@ -40,6 +42,8 @@ def risk_against_concentration(
     if values.min() > 0 and values.max() > 30 * values.min():
         ax.set_yscale("log")
         ax.set_ylim(canvas.decades(values.min(), values.max()))
+    if (given[concentration] % 1 == 0).all():
+        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
     ax.margins(0.08)
     ax.set_xlabel(_spoken(concentration))
     ax.set_ylabel(_spoken(risk))

@@ -247,7 +247,7 @@ def _comparison(comparison: pd.DataFrame) -> list[Block]:
     cvar = {column: column[1] for column in comparison.columns if column[0] == "risk" and str(column[1]).startswith("CVaR")}
     wanted = {column: label for column, label in (COMPARED | cvar).items() if column in comparison}
     columns = {"rule": [str(name) for name in comparison.index]}
-    columns |= {label: figures(comparison[column].astype(float), 4) for column, label in wanted.items()}
+    columns |= {label: figures(comparison[column].astype(float).round(9), 4) for column, label in wanted.items()}
     infeasible = comparison.index[~comparison[("feasibility", "feasible")].to_numpy(dtype=bool)]
     note = "Money in the currency of the book. "
     if len(infeasible):

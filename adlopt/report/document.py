@@ -98,13 +98,13 @@ p { max-width: 48rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0 .3rem; font-size: .87rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { padding: .15rem .7rem .15rem 0; text-align: right; vertical-align: bottom; overflow-wrap: anywhere; }
-th { min-width: 3.2rem; }
+th, td { padding: .15rem .9rem .15rem 0; text-align: right; vertical-align: bottom; }
+td { white-space: nowrap; }
 thead th { border-bottom: 1px solid #111; }
 tbody tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
-.l { text-align: left; }
+.l { text-align: left; max-width: 18rem; white-space: normal; overflow-wrap: break-word; }
 .facts th { text-align: left; font-weight: 600; white-space: nowrap; padding-right: 2rem; vertical-align: top; }
-.facts td { text-align: left; }
+.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .note, figcaption { font-size: .87rem; color: #333; }
 figure { margin: 1.5rem 0; break-inside: avoid; }
 img { max-width: 100%; height: auto; }

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,10 @@ from adlopt.problem import Problem
 from adlopt.report.document import Picture
 from adlopt.solution import Solution
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 DPI = 120
 ASSETS = 3  # reduced assets that get a picture of their own
 SWEPT = 100_000  # positions up to which sweeps are drawn
+CURVES = 6  # rules whose losses are drawn
 PAIRS = 1_000_000_000  # of positions and scenarios up to which losses are drawn
 
 
@@ -36,7 +34,7 @@ def draw(
     for k in problem.reduced_assets[:ASSETS]:
         asset = problem.book.assets[k]
         pictures.append(
-            _picture(
+            picture(
                 f"{asset}: leverage in this asset before and after. Bars are as wide as equity: areas are money.",
                 partial(plots.water_filling, problem, solution, asset),
             )
@@ -44,7 +42,7 @@ def draw(
     small = problem.book.size.size <= SWEPT
     if small and factor_leverage.obstacle(problem) is None and water_filling.obstacle(problem) is not None:
         pictures.append(
-            _picture(
+            picture(
                 "Factor leverage and gross leverage as the reduction grows. Accounts of high gross leverage may be hedged.",
                 partial(plots.factor_leverage, problem),
                 panels=2,
@@ -55,29 +53,29 @@ def draw(
     if small and solution.method in ("factor_leverage", "water_filling"):
         sweep = frontier(problem, reduction=_multiples(problem), method=solution.method)
         pictures.append(
-            _picture(
+            picture(
                 "Shadow prices: what one more contract of required reduction would save, as the reduction grows.",
                 partial(plots.shadow_prices, sweep),
             )
         )
     if problem.book.size.size * problem.scenarios.weights.size <= PAIRS:
-        named: dict[str, Any] = {"no reduction": None, "this answer": solution, **allocations}
+        named: dict[str, Any] = {"no reduction": None, **dict([*allocations.items()][:CURVES] or [("this answer", solution)])}
         pictures.append(
-            _picture(
+            picture(
                 "How likely the exchange is to lose at least so much.",
                 partial(plots.loss_exceedance, problem, named),
             )
         )
         if not isinstance(problem.objective, ExpectedLoss):
             pictures.append(
-                _picture(
+                picture(
                     "The scenarios that the objective looks at: it is the mean loss under the stressed probabilities.",
                     partial(plots.stressed_probabilities, problem, solution),
                 )
             )
     if comparison is not None:
         pictures.append(
-            _picture(
+            picture(
                 "The risk that each rule leaves, and how many accounts carry it.",
                 partial(plots.risk_against_concentration, comparison),
             )
@@ -92,15 +90,23 @@ def _multiples(problem: Problem) -> list[float]:
     return [*np.linspace(0.1, max(most, 1.0), 20)]
 
 
-def _picture(caption: str, draw_on: Callable[..., object], panels: int = 1) -> Picture:
-    """One picture, drawn on a figure of its own that no screen and no other picture knows of."""
-    from matplotlib.figure import Figure
+def picture(caption: str, draw_on: Callable[..., object], panels: int = 1) -> Picture:
+    """One picture, drawn on a figure of its own that no screen and no other picture knows of.
 
-    figure: Figure = Figure(figsize=(9.0, 3.8) if panels == 2 else (7.5, 4.0), layout="constrained")
+    128 colours are more than it has, and make a third of the file.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    figure = Figure(figsize=(9.0, 3.6) if panels == 2 else (7.5, 4.0), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     draw_on(axes=list(axes)) if panels > 1 else draw_on(ax=axes[0])
-    out = BytesIO()
+    canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in scripts that the font lacks
-        figure.savefig(out, format="png", dpi=DPI)
+        canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    out = BytesIO()
+    image.quantize(128, dither=Image.Dither.NONE).save(out, format="PNG", optimize=True)
     return Picture(out.getvalue(), caption)
