@@ -24,7 +24,7 @@ HOSTILE = [
     '"><img src="http://example.org/x.png" onerror="alert(1)">',
     "</td></table><style>*{display:none}</style>",
     "$\\frac{1}{0}$ | `code` **bold** [link](http://example.org) ![](http://example.org/y.png) &amp; <!--",
-    "_名前\nכינוי",
+    "_名前\n계정",
 ]
 
 
@@ -87,6 +87,15 @@ def paper_report(tmp_path_factory):
     return solution, path
 
 
+@pytest.fixture(scope="module")
+def hostile_report(tmp_path_factory):
+    problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]))
+    solution = adl.solve(problem)
+    path = tmp_path_factory.mktemp("hostile") / "report.html"
+    report.write(path, problem, solution, *comparison_of(problem, solution), command=HOSTILE[0])
+    return path
+
+
 def test_everything_stands_in_it(paper_report):
     solution, path = paper_report
     page = Reader(path.read_text(encoding="utf-8"))
@@ -132,12 +141,8 @@ def test_it_carries_pictures_and_tables(paper_report):
     assert path.stat().st_size < 400_000
 
 
-def test_users_text_stays_text(tmp_path):
-    problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]))
-    solution = adl.solve(problem)
-    path = tmp_path / "report.html"
-    report.write(path, problem, solution, *comparison_of(problem, solution), command=HOSTILE[0])
-    text = path.read_text(encoding="utf-8")
+def test_users_text_stays_text(hostile_report):
+    text = hostile_report.read_text(encoding="utf-8")
     page = Reader(text)
     # Other than that, what there is comes from the report itself.
     assert set(page.tags) == {
@@ -262,14 +267,10 @@ def test_pictures_of_the_demonstration(tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian package chromium)")
-def test_it_opens_in_a_browser_without_a_request(paper_report, tmp_path):
+def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, tmp_path):
     _, path = paper_report
-    problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]))
-    solution = adl.solve(problem)
-    hostile = tmp_path / "hostile.html"
-    report.write(hostile, problem, solution, *comparison_of(problem, solution), command=HOSTILE[1])
     with browser(tmp_path / "profile") as page:
-        for file, pictures in ((path, 6), (hostile, 4)):
+        for file, pictures in ((path, 6), (hostile_report, 4)):
             page.requests.clear()
             page.open(file.as_uri())
             assert page.evaluate("document.title").startswith("Auto-deleveraging: ")
@@ -284,6 +285,8 @@ def test_it_opens_in_a_browser_without_a_request(paper_report, tmp_path):
         assert page.complaints == []
         # A page that does ask is noticed, and its policy stops it.
         breaking = tmp_path / "breaking.html"
-        breaking.write_text(hostile.read_text(encoding="utf-8").replace("<h1>", '<img src="http://example.org/z.png"><h1>'))
+        breaking.write_text(
+            hostile_report.read_text(encoding="utf-8").replace("<h1>", '<img src="http://example.org/z.png"><h1>')
+        )
         page.open(breaking.as_uri())
         assert any("Content Security Policy" in complaint for complaint in page.complaints)
