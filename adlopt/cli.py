@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from adlopt import _render as render
 from adlopt._flags import states_problem
 from adlopt.errors import AdlError, InfeasibleReduction, SolverFailed
 from adlopt.evaluation import objective_value
+from adlopt.plots._canvas import require_matplotlib
 from adlopt.problem import Problem
 from adlopt.solve import METHODS
 from adlopt.solve import solve as solve_problem
@@ -46,7 +48,9 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            # What was typed is kept for reports.
+            typed = shlex.join(["adlopt", *(sys.argv[1:] if args is None else args)])
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **{"obj": typed, **extra})
             return sys.exit(code) if standalone_mode else code
         except AdlError as error:
             fail(str(error), exit_code(error))
@@ -97,13 +101,23 @@ def start(
 
 
 @app.command(epilog="Example: adlopt demo")
-def demo() -> None:
+def demo(
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw two pictures into this directory.", rich_help_panel=OUTPUT)
+    ] = None,
+) -> None:
     """Show the paper's four accounts: the problem, both margin regimes, the check against Clarabel."""
     # Four accounts: compiling the inner loops takes seconds, running them uncompiled a fraction of one.
     os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     from adlopt import _demo
 
-    if not _demo.run(render.console()):
+    if pictures is not None:
+        require_matplotlib()
+    out = render.console()
+    agree = _demo.run(out)
+    if pictures is not None:
+        render.paragraph(out, f"Pictures: {', '.join(map(str, _demo.write_pictures(pictures)))}")
+    if not agree:
         raise typer.Exit(NOT_PROVEN)
 
 
@@ -143,6 +157,33 @@ def verify(problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-
     else:
         render.show_verification(render.console(), check, problem.book)
     if not check.agree:
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html")
+@states_problem
+def report(
+    problem: Problem,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Written: .html, one page with pictures; .md for pull requests.", rich_help_panel=OUTPUT
+        ),
+    ],
+    context: typer.Context,
+    method: Method = "auto",
+    solver: Solver = None,
+    tolerance: Tolerance = 1e-6,
+) -> None:
+    """Write the problem, the answer, its proof and pictures into one file that can be passed on."""
+    from adlopt.report import content
+
+    content.check_writable(out)
+    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+    content.write(out, problem, solution, command=context.obj)
+    print(f"{out}: {solution.method}, {solution.status}")
+    if solution.status != "optimal":
         raise typer.Exit(NOT_PROVEN)
 
 
