@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ from adlopt.errors import InputError
 from adlopt.sources._records import Entry, Fields, Unusable
 
 SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
-Marks = Mapping[str, float] | pd.Series
-Money = float | Mapping[str, Any]
+Marks: TypeAlias = "Mapping[str, float] | pd.Series[float]"
+Money: TypeAlias = float | Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +92,11 @@ def gather(entries: Iterable[Entry], parse: Callable[[Fields, Row], Holding], sy
         fields = None
         try:
             fields = Fields(record)
-            found.holdings.append(parse(fields, row))
+            fields.refuse_empty(size)
+            holding = parse(fields, row)
+            if holding.size == 0:  # the product of two small numbers
+                raise Unusable("empty size", harmless=True)
+            found.holdings.append(holding)
         except Unusable as error:
             found.reject(row, str(error), harmless=error.harmless or (fields is not None and fields.isolated))
     return found

@@ -19,7 +19,7 @@ from adlopt.errors import InputError
 LARGEST = 1e60  # products of a few such numbers are still floats
 
 
-class Unusable(Exception):  # noqa: N818
+class Unusable(Exception):
     """A record cannot be taken. A harmless one leaves the risk of its account's other positions known all the same."""
 
     def __init__(self, reason: str, *, harmless: bool = False) -> None:
@@ -74,11 +74,18 @@ class Fields:
         """An entry price; None if it is missing, or zero as venues write it then."""
         return self.price(key) if self.optional(key) else None
 
+    def refuse_empty(self, key: str) -> None:
+        """Unusable, and harmless, for a size of zero: before anything else, since venues leave the rest of such rows open."""
+        try:
+            size = self.optional(key)
+        except Unusable:
+            return  # read again, and refused, when the margin mode is known
+        if size == 0:
+            raise Unusable("empty size", harmless=True)
+
     def size_of_side(self, key: str, side: str, sides: Mapping[str, float]) -> float:
         """An unsigned size with the sign of its side; one that contradicts its side is refused."""
         size = self.number(key)
-        if size == 0:
-            raise Unusable("empty size", harmless=True)
         sign: float = self.one_of(side, sides)
         if size < 0 < sign:
             raise Unusable(f"'{key}' is {size:g}, and '{side}' says {self.record[side]}: which holds cannot be told")

@@ -1,4 +1,4 @@
-"""Binance USD-M futures: positions as `positionRisk` gives them (version 3; 2 is read too), with the account's wallet beside."""
+"""Binance USD-M futures: positions as `positionRisk` gives them (version 3, and 2), with the account's wallet beside."""
 
 from __future__ import annotations
 
@@ -52,8 +52,6 @@ def _holding(record: Fields, row: Row) -> Holding:
     record.isolated = _isolated(record)
     symbol = record.text("symbol")
     size = record.number("positionAmt")
-    if size == 0:
-        raise Unusable("empty size", harmless=True)
     sign = record.one_of("positionSide", SIDES) if record.has("positionSide") else 0.0
     if sign * size < 0:
         raise Unusable(

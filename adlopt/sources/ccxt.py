@@ -119,6 +119,8 @@ def _settle(symbol: str) -> str:
 def _multiplier(record: Fields, given: float | None) -> float:
     if given is not None and not record.has("contractSize"):
         return given
+    if not record.has("contractSize"):
+        raise Unusable("'contractSize' is missing; give contract_sizes")
     size = record.number("contractSize")
     if size <= 0:
         raise Unusable(f"'contractSize' is {size:g}, not > 0")

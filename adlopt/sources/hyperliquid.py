@@ -78,8 +78,6 @@ def _holding(position: Fields, row: Row) -> Holding:
     leverage = Fields(position.record.get("leverage"))
     position.isolated = leverage.one_of("type", MODES)
     size = position.number("szi")
-    if size == 0:
-        raise Unusable("empty size", harmless=True)
     value = position.number("positionValue")
     if value <= 0:
         raise Unusable(f"'positionValue' is {value:g}, not > 0; it is unsigned")

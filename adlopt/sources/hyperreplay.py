@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from adlopt.errors import InputError
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
@@ -23,18 +23,16 @@ def load(events: object, *, marks: Marks | None = None) -> Loaded:
     InputError : it is no such table (the one by user has no position sizes).
     """
     rows = list(entries(read(events), "account", NEEDED))
-    names = [row.record.keys() for row in rows if isinstance(row.record, dict)]
+    names = [row.record.keys() for row in rows if isinstance(row.record, Mapping)]
     for column in NEEDED:
         if names and not any(column in keys for keys in names):
             raise InputError(
-                f"hyperreplay: column {column!r} is missing; adl_detailed_analysis has it, with {', '.join(NEEDED)} and total_equity"
+                f"hyperreplay: column {column!r} is missing; the table adl_detailed_analysis has {', '.join(NEEDED)}"
             )
     price: dict[str, float] = {}
 
     def holding(event: Fields, row: Row) -> Holding:
         size = event.number("position_size")
-        if size == 0:
-            raise Unusable("empty size", harmless=True)
         coin, mark = event.text("coin"), event.price("adl_price")
         if mark is None:
             raise Unusable("'adl_price' is missing; a number is needed")
@@ -60,7 +58,7 @@ def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
     """The first event of every position, under its user's name; later ones are rejected."""
     seen = set()
     for at, _, record in rows:
-        event = record if isinstance(record, dict) else {}
+        event = record if isinstance(record, Mapping) else {}
         user, coin = event.get("user"), event.get("coin")
         if missing(user) or not isinstance(user, str):
             found.reject(Row(at, "", coin, None, event.get("position_size")), "'user' is missing", harmless=True)
@@ -78,7 +76,7 @@ def _equity(rows: list[Entry], found: Gathered) -> dict[str, float]:
     taken = {h.row.record for h in found.holdings}
     equity: dict[str, float] = {}
     for at, _, record in rows:
-        user = record.get("user") if isinstance(record, dict) else None
+        user = record.get("user") if isinstance(record, Mapping) else None
         if at not in taken or not isinstance(user, str) or user in equity or user in found.aside:
             continue
         try:

@@ -40,8 +40,6 @@ def _holding(record: Fields, row: Row) -> Holding:
     if not row.account:
         raise Unusable("'account' is missing", harmless=True)
     asset, size = record.text("asset"), record.number("size")
-    if size == 0:
-        raise Unusable("empty size", harmless=True)
     mark, entry = record.price("mark"), record.price("entry_price")
     equity, at = record.optional("equity"), mark
     if record.has("collateral") and not record.isolated:
