@@ -313,50 +313,48 @@ def _profit(leg: Holding, mark: Mapping[str, float]) -> float | None:
 
 
 def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, float]) -> Book:
-    accounts = pd.DataFrame({"account": list(pools), "equity": np.array(list(pools.values()), dtype=float)})
-    if not taken:
-        return _without_positions(accounts)
-    own = [_isolated_equity(h, mark) if h.isolated else np.nan for h in taken]
-    frame = pd.DataFrame(
-        {
-            "account": [h.account for h in taken],
-            "asset": [h.asset for h in taken],
-            "size": [h.size for h in taken],
-            "margin_mode": ["isolated" if h.isolated else "cross" for h in taken],
-            "equity": own,
-        }
-    )
-    if any(h.entry is not None for h in taken):
-        frame["entry_price"] = [np.nan if h.entry is None else h.entry for h in taken]
-    held = {asset: mark[asset] for asset in dict.fromkeys(h.asset for h in taken)}
-    if accounts.empty:
-        return Book.from_frame(frame, marks=held)
-    return Book.from_frame(frame, accounts, held)
+    """Cross accounts and isolated positions as pools, in the order in which they were read; accounts that hold nothing last.
 
-
-def _isolated_equity(h: Holding, mark: Mapping[str, float]) -> float:
-    return float("nan") if h.equity is None else h.equity + _shift(h, mark)
-
-
-def _without_positions(accounts: pd.DataFrame) -> Book:
-    n, no_numbers, no_rows = len(accounts), np.zeros(0), np.zeros(0, dtype=np.int64)
+    All that `Book.from_frame` would check holds by now, and of few records its tables would cost most of the time.
+    """
+    names: dict[str, int] = {}
+    assets: dict[str, int] = {}
+    cross: dict[str, int] = {}
+    account: list[int] = []
+    isolated: list[bool] = []
+    equity: list[float] = []
+    pool: list[int] = []
+    for h in taken:
+        if h.isolated or h.account not in cross:
+            cross |= {} if h.isolated else {h.account: len(equity)}
+            account.append(names.setdefault(h.account, len(names)))
+            isolated.append(h.isolated)
+            own = 0.0 if h.equity is None else h.equity
+            equity.append(own + _shift(h, mark) if h.isolated else pools[h.account])
+        pool.append(len(equity) - 1 if h.isolated else cross[h.account])
+        assets.setdefault(h.asset, len(assets))
+    for name in [name for name in pools if name not in cross]:
+        account.append(names.setdefault(name, len(names)))
+        isolated.append(False)
+        equity.append(pools[name])
+    order = np.argsort(np.array(pool, dtype=np.int64), kind="stable")
+    entry = [np.nan if h.entry is None else h.entry for h in taken]
     return Book(
-        assets=pd.Index([], dtype=object),
-        marks=no_numbers,
-        names=pd.Index(accounts["account"]),
-        pool_account=np.arange(n),
-        isolated=np.zeros(n, dtype=bool),
-        equity=accounts["equity"].to_numpy(dtype=float),
-        pool=no_rows,
-        asset=no_rows,
-        size=no_numbers,
+        assets=pd.Index(list(assets), dtype=object),
+        marks=np.array([mark[name] for name in assets], dtype=float),
+        names=pd.Index(list(names), dtype=object),
+        pool_account=np.array(account, dtype=np.int64),
+        isolated=np.array(isolated, dtype=bool),
+        equity=np.array(equity, dtype=float),
+        pool=np.array(pool, dtype=np.int64)[order],
+        asset=np.array([assets[h.asset] for h in taken], dtype=np.int64)[order],
+        size=np.array([h.size for h in taken], dtype=float)[order],
+        entry_price=None if np.isnan(entry).all() else np.array(entry, dtype=float)[order],
     )
 
 
 def _rejected(found: Gathered) -> pd.DataFrame:
     rows = sorted(found.rejected, key=lambda entry: entry[0].record)
-    columns = {
-        name: pd.Series([getattr(row, name) for row, _ in rows], dtype=kind)
-        for name, kind in (("record", "int64"), ("account", object), ("symbol", object), ("side", object), ("size", object))
-    }
-    return pd.DataFrame(columns | {"reason": pd.Series([reason for _, reason in rows], dtype=object)})
+    frame = pd.DataFrame([(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object)
+    frame["record"] = frame["record"].astype(np.int64)
+    return frame

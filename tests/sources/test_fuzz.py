@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import random
 
 import numpy as np
@@ -98,12 +99,12 @@ def mutate(rng, record):
 
 
 def batches(name):
-    _, documented, symbol, _ = FORMATS[name]
+    documented, symbol = [pickle.dumps(record) for record in FORMATS[name][1]], FORMATS[name][2]
     rng = random.Random(f"records of {name}")
     for _ in range(COUNT // BATCH):
         held = {}
         for at in range(BATCH):
-            record = copy.deepcopy(rng.choice(documented))
+            record = pickle.loads(rng.choice(documented))
             position = position_of(record)
             # An asset of its own, so that records cannot blame each other for their marks.
             position[symbol] = {"ccxt": f"A{at}/USDT:USDT"}.get(name, f"A{at}USDT")
