@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, synthetic
+from adlopt import constraints, examples, sources, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -75,6 +75,7 @@ __all__ = [
     "explore",
     "frontier",
     "solve",
+    "sources",
     "synthetic",
     "to_cvxpy",
     "verify",
