@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, synthetic
+from adlopt import constraints, examples, plots, sources, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -76,6 +76,7 @@ __all__ = [
     "frontier",
     "plots",
     "solve",
+    "sources",
     "synthetic",
     "to_cvxpy",
     "verify",
