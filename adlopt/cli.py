@@ -18,8 +18,8 @@ from adlopt._convert import FORMATS, load_records
 from adlopt._flags import read_sweep, states_problem
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, SolverFailed
 from adlopt.evaluation import objective_value
-from adlopt.plots._canvas import require_matplotlib
 from adlopt.frontier import frontier as sweep_problem
+from adlopt.plots._canvas import require_matplotlib
 from adlopt.problem import Problem
 from adlopt.solve import METHODS
 from adlopt.solve import solve as solve_problem
