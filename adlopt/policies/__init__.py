@@ -8,8 +8,9 @@ from adlopt.policies import features
 from adlopt.policies.level import FactorLeverage, MinimaxLeverage, MinMaxBurden
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.proportional import Proportional, ProRata, RiskAware
-from adlopt.policies.protocol import Policy, standard
+from adlopt.policies.protocol import Policy
 from adlopt.policies.queues import Binance, BitMEX, DydxV4, Hyperliquid, Queue
+from adlopt.policies.standard import standard
 
 __all__ = [
     "Binance",

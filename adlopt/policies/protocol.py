@@ -101,20 +101,3 @@ def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, 
         policies = [policies]
     listed = list(policies)
     return dict(zip(tables.told_apart([name_of(policy) for policy in listed]), listed, strict=True))
-
-
-def standard(problem: Problem) -> list[Policy]:
-    """Every rule of this room with its defaults that the problem has the data for: entry prices, a price model."""
-        from adlopt.policies.level import FactorLeverage, MinimaxLeverage, MinMaxBurden
-    from adlopt.policies.proportional import ProRata, RiskAware
-    from adlopt.policies.queues import Binance, BitMEX, DydxV4, Hyperliquid
-
-    entry = problem.book.entry_price
-    rules: list[Policy] = []
-    if entry is not None and not np.isnan(entry).any():
-        rules += [BitMEX(), Binance(), Hyperliquid(), ProRata("pnl")]
-    rules += [DydxV4(), ProRata(), ProRata("equity"), ProRata("levered"), ProRata("squared"), RiskAware(), MinMaxBurden()]
-    rules.append(MinimaxLeverage())
-    if problem.prices is not None:
-        rules.append(FactorLeverage())
-    return rules
