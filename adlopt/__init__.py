@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adlopt import constraints, examples, policies, synthetic
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
+from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
 from adlopt.frontier import frontier
@@ -48,6 +49,7 @@ __all__ = [
     "CVaR",
     "Certificate",
     "ChiSquareRobust",
+    "Comparison",
     "Custom",
     "EVaR",
     "Entropic",
@@ -70,6 +72,7 @@ __all__ = [
     "Verification",
     "WorstCase",
     "certify",
+    "compare",
     "constraints",
     "examples",
     "explore",
