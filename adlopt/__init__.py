@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adlopt import constraints, examples, policies, synthetic
+from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.compare import Comparison, compare
@@ -45,6 +46,7 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 __all__ = [
     "AdlError",
+    "Audit",
     "Book",
     "CVaR",
     "Certificate",
@@ -71,6 +73,7 @@ __all__ = [
     "Spectral",
     "Verification",
     "WorstCase",
+    "audit",
     "certify",
     "compare",
     "constraints",
