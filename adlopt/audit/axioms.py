@@ -42,6 +42,8 @@ class Axiom(ABC):
 
     name: str
     promise: str
+    ties_aside: bool = True
+    """Whether a counterexample in which the order of rows decides is the worse one."""
 
     def changes(self, rule: Rule, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[Scene, Any]]:
         """Scenes and changes to try; by default the scene as it is."""
@@ -226,6 +228,7 @@ class Monotone(Axiom):
 class Anonymous(Axiom):
     name = "anonymous"
     promise = "neither names nor the order of rows matter"
+    ties_aside = False
 
     def changes(self, rule: Rule, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[Scene, Any]]:
         yield scene, "rows"
@@ -314,6 +317,7 @@ class _Number:
 class Continuous(Axiom):
     name = "continuous"
     promise = "a small change of the book changes amounts a little"
+    ties_aside = False
     STEPS = (0.5, 0.8, 1.25, 2.0)
 
     def changes(self, rule: Rule, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[Scene, Any]]:

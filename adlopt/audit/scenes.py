@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -53,9 +54,9 @@ class Scene:
     def problem(self) -> Problem:
         n = len(self.account)
         book = Book(
-            assets=pd.Index([ASSET]),
+            assets=_index((ASSET,)),
             marks=np.array([self.mark]),
-            names=pd.Index(list(self.account)),
+            names=_index(self.account),
             pool_account=np.arange(n),
             isolated=np.zeros(n, dtype=bool),
             equity=np.array(self.equity),
@@ -98,6 +99,12 @@ class Scene:
         """The accounts in `rows`, in that order."""
         columns = {name: tuple(getattr(self, name)[row] for row in rows) for name in ("account", "size", "entry", "equity")}
         return replace(self, **columns)
+
+
+@lru_cache(maxsize=1024)
+def _index(names: tuple[str, ...]) -> pd.Index:
+    """pandas takes longer to make one than a rule takes to answer."""
+    return pd.Index(list(names))
 
 
 def taken(policy: AnyPolicy, scene: Scene) -> FloatArray:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt.audit.axioms import AXIOMS, Axiom, Finding, Rule, Shown
+from adlopt.audit.axioms import AXIOMS, Anonymous, Axiom, Finding, Rule, Shown
 from adlopt.audit.report import Audit, Counterexample, Step
 from adlopt.audit.scenes import ASSET, Scene, scenes, simpler, taken
 from adlopt.errors import InputError
 from adlopt.policies.protocol import AnyPolicy, name_of
 from adlopt.policies.queues import Ranked
 
+ORDER = Anonymous()
 VISIBLE = 0.01  # of the requirement: a counterexample this large is not made smaller for rounder numbers
 
 
@@ -51,20 +52,28 @@ def _search(policy: AnyPolicy, axiom: Axiom, trials: int, rng: np.random.Generat
     def rule(scene: Scene) -> Any:
         return taken(policy, scene)
 
+    found: tuple[Scene, Any, Finding] | None = None
     for scene in scenes(rng, trials):
         for tried, change in axiom.changes(rule, scene, rng):
             finding = axiom.violated(rule, tried, change)
-            if finding is not None:
-                finding = _shrunk(axiom, rule, tried, change, finding)
-                steps = tuple(_step(policy, one) for one in finding.shown)
-                return Counterexample(axiom.name, axiom.promise, finding.text, steps)
-    return None
+            if finding is None or (found is not None and not _free_of_ties(axiom, rule, finding)):
+                continue
+            found = tried, change, finding
+            if _free_of_ties(axiom, rule, finding):
+                return _counterexample(policy, axiom, _shrunk(axiom, rule, *found))
+    return None if found is None else _counterexample(policy, axiom, _shrunk(axiom, rule, *found))
+
+
+def _free_of_ties(axiom: Axiom, rule: Rule, finding: Finding) -> bool:
+    """Whether the order of rows decides nothing in the books shown: that would be the failure of another axiom."""
+    return not axiom.ties_aside or all(ORDER.violated(rule, shown.scene, "rows") is None for shown in finding.shown)
 
 
 def _shrunk(axiom: Axiom, rule: Rule, scene: Scene, change: Any, finding: Finding) -> Finding:
     """The finding of a simpler scene, as long as one is left that shows it."""
     enough = min(finding.size, VISIBLE)
     keep = axiom.concerned(change)
+    clean = _free_of_ties(axiom, rule, finding)
     progress = True
     while progress:
         progress = False
@@ -72,10 +81,14 @@ def _shrunk(axiom: Axiom, rule: Rule, scene: Scene, change: Any, finding: Findin
             if candidate == scene or not candidate.possible:
                 continue
             smaller = axiom.violated(rule, candidate, change)
-            if smaller is not None and smaller.size >= enough:
+            if smaller is not None and smaller.size >= enough and not (clean and not _free_of_ties(axiom, rule, smaller)):
                 scene, finding, progress = candidate, smaller, True
                 break
     return finding
+
+
+def _counterexample(policy: AnyPolicy, axiom: Axiom, finding: Finding) -> Counterexample:
+    return Counterexample(axiom.name, axiom.promise, finding.text, tuple(_step(policy, one) for one in finding.shown))
 
 
 def _step(policy: AnyPolicy, shown: Shown) -> Step:
@@ -94,7 +107,7 @@ def _step(policy: AnyPolicy, shown: Shown) -> Step:
         problem = scene.problem
         score = np.full(size.size, np.nan)
         score[problem.pool] = policy.score(problem)
-        columns["score"] = score
+        columns["score"] = score + 0.0  # no negative zeros
     remaining = size - side * shown.taken
     columns |= {
         "reduction": side * shown.taken + 0.0,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from adlopt._tables import FloatArray
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
 from adlopt.problem import Problem
-from adlopt.solve import solve
+from adlopt.solve import resolve, run
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Optimal(Policy):
 
     def reductions(self, problem: Problem) -> FloatArray:
         posed = problem if self.objective is None else problem.varied(objective=self.objective)
-        return np.asarray(solve(posed, self.method).allocation["reduction"].to_numpy())
+        return run(posed, resolve(posed, self.method)).allocation
 
     def __str__(self) -> str:
         stated = [] if self.method == "auto" else [self.method]
