@@ -11,6 +11,7 @@ from adlopt.certificate import Certificate, certify
 from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
+from adlopt.exposure import exposure
 from adlopt.frontier import frontier
 from adlopt.objectives import (
     ChiSquareRobust,
@@ -27,6 +28,7 @@ from adlopt.objectives import (
 )
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
+from adlopt.replay import Replay, replay
 from adlopt.solution import Solution
 from adlopt.solve import solve
 from adlopt.verify import Verification, verify
@@ -66,6 +68,7 @@ __all__ = [
     "OneFactor",
     "PriceModel",
     "Problem",
+    "Replay",
     "Scenarios",
     "Semideviation",
     "Solution",
@@ -79,8 +82,10 @@ __all__ = [
     "constraints",
     "examples",
     "explore",
+    "exposure",
     "frontier",
     "policies",
+    "replay",
     "solve",
     "synthetic",
     "to_cvxpy",
