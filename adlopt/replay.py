@@ -51,11 +51,11 @@ class Replay:
         """Row per position: wave, account, asset, size, leverage before; fraction taken by each policy; highest leverage first."""
         parts = []
         for wave, comparison in self.comparisons.items():
-            tables_ = comparison.allocations
-            first = next(iter(tables_.values()))
-            part = first[["account", "asset", "size"]].assign(leverage=first["leverage_before"])
+            allocations = comparison.allocations
+            happened = allocations[REALISED]
+            part = happened[["account", "asset", "size"]].assign(leverage=happened["leverage_before"])
             part.insert(0, "wave", wave)
-            parts.append(part.assign(**{name: table["fraction"] for name, table in tables_.items()}))
+            parts.append(part.assign(**{name: table["fraction"] for name, table in allocations.items()}))
         joined = pd.concat(parts, ignore_index=True)
         order = np.lexsort((-joined["leverage"].to_numpy(), pd.factorize(joined["asset"])[0], pd.factorize(joined["wave"])[0]))
         return joined.iloc[order].reset_index(drop=True)
@@ -65,9 +65,12 @@ class Replay:
         """Row per wave, asset and policy: positions, touched, closed, contracts required, leverage of those reduced and not."""
         rows = []
         for wave, comparison in self.comparisons.items():
-            for name, table in comparison.allocations.items():
-                for asset, part in table.groupby("asset", sort=False, observed=True):
-                    rows.append({"wave": wave, "asset": asset, "policy": name, **_counts(part)})
+            parts = {name: table.groupby("asset", sort=False) for name, table in comparison.allocations.items()}
+            for asset in comparison.allocations[REALISED]["asset"].unique():
+                rows += [
+                    {"wave": wave, "asset": asset, "policy": name, **_counts(part.get_group(asset))}
+                    for name, part in parts.items()
+                ]
         return pd.DataFrame(rows).set_index(["wave", "asset", "policy"])
 
     @property
@@ -89,7 +92,7 @@ class Replay:
         return str(self.by_asset.to_html(max_rows=_ROWS)) + str(self.risk.to_html(max_rows=_ROWS))
 
 
-_ROWS = 60
+_ROWS = 100
 
 
 def replay(
