@@ -20,12 +20,15 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
     names = [str(name) for name in comparison.index]
     if comparison.lower_bound is not None:
         before = comparison.before["objective"]
-        out.print(f"objective before any reduction {figure(before, 6)}; no allocation has less than {figure(comparison.lower_bound, 6)}")
+        bound = figure(comparison.lower_bound, 6)
+        out.print(f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}")
         out.print()
     feasible = comparison["feasibility"]
     for name in feasible.index[~feasible["feasible"]]:
         missed = feasible.loc[name]
-        out.print(f"{escape(str(name))} is NOT feasible: sums missed by {missed['unmet']:.2g}, boxes by {missed['overstepped']:.2g}")
+        out.print(
+            f"{escape(str(name))} is NOT feasible: sums missed by {missed['unmet']:.2g}, boxes by {missed['overstepped']:.2g}"
+        )
     bold = names.index(OPTIMUM) if OPTIMUM in names else None
     for block in ("risk", "concentration", "hedges"):
         part = comparison[block]
@@ -114,12 +117,13 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     hit = taken[queue][book.names.get_loc(first)]
     naked = comparison.naked
     row = naked[(naked["policy"] == queue) & (naked["account"] == first)].iloc[0]
-    best, left = comparison[("risk", "objective")][OPTIMUM], comparison[("risk", "objective")][queue]
+    value = comparison[("risk", "objective")]
+    spared = abs(taken["FactorLeverage"][book.names.get_loc(first)])
     paragraph(
         out,
         f"[bold]The gross-leverage queue hits account {first} first[/bold] and takes {abs(hit):g} {asset} from it. But account "
         f"{first} is hedged: its exposure to the factor goes from {figure(abs(row['before']), 5)} to "
-        f"{figure(abs(row['after']), 5)} per standard deviation. It is left naked, and the exchange with {left / best:.1f} times "
-        f"the expected loss of the optimum. Factor leverage takes {abs(taken['FactorLeverage'][book.names.get_loc(first)]):g} "
-        "from it.",
+        f"{figure(abs(row['after']), 5)} per standard deviation. It is left naked, and the exchange with "
+        f"{value[queue] / value[OPTIMUM]:.1f} times the expected loss of the optimum. Factor leverage takes {spared:g} from "
+        "it.",
     )

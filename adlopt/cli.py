@@ -174,7 +174,9 @@ Policies = Annotated[
 ]
 
 
-@app.command(epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 --policy bitmex --policy pro-rata:pnl")
+@app.command(
+    epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 --policy bitmex --policy pro-rata:pnl"
+)
 @states_problem
 def compare(
     problem: Problem,

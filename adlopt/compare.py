@@ -61,7 +61,7 @@ class Comparison(pd.DataFrame):  # type: ignore[misc]
 
     @property
     def naked(self) -> pd.DataFrame:
-        """Factor exposure of pools whose hedge a policy took apart: policy, account, before, after (money), largest rise first."""
+        """Factor exposure of pools that a policy left naked: policy, account, before, after (money); largest rise first."""
         problem, v = self.problem, self.direction.to_numpy()
         before = _exposure(problem, None, v)
         parts = []
@@ -173,7 +173,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def _risk(problem: Problem, taken: FloatArray | None, tail: CVaR) -> dict[str, float]:
-    numbers = dict.fromkeys(("objective", "expected loss", f"CVaR {100 * tail.level:g} %", "P(insolvency)", "worst case"), np.nan)
+    numbers = dict.fromkeys(
+        ("objective", "expected loss", f"CVaR {100 * tail.level:g} %", "P(insolvency)", "worst case"), np.nan
+    )
     if problem.prices is not None:
         losses, weights = scenario_losses(problem, taken), problem.scenarios.weights
         excess = np.maximum(losses - problem.insurance_fund, 0.0)
@@ -205,7 +207,7 @@ def _concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
     fraction = taken / book.size[problem.position]
     money = np.abs(taken) * book.marks[problem.asset]
     owner, account = np.unique(book.pool_account[problem.pool], return_inverse=True)
-    by_account = np.bincount(account, money, minlength=owner.size)
+    by_account = np.bincount(account, money, minlength=owner.size).astype(float)
     by_pool = np.bincount(problem.pool, money, minlength=book.equity.size)[problem.pool]
     share = by_account / by_account.sum()
     return {

@@ -48,7 +48,7 @@ class Replay:
 
     @property
     def positions(self) -> pd.DataFrame:
-        """Row per position: wave, account, asset, size, leverage before; fraction taken by each policy; highest leverage first."""
+        """Row per position: wave, account, asset, size, leverage; fraction taken by each policy; highest leverage first."""
         parts = []
         for wave, comparison in self.comparisons.items():
             allocations = comparison.allocations
@@ -173,9 +173,7 @@ def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.
     return table
 
 
-def _stated(
-    rows: pd.DataFrame, prices: PriceModels | None, objective: Objective | None
-) -> tuple[Problem, FloatArray]:
+def _stated(rows: pd.DataFrame, prices: PriceModels | None, objective: Objective | None) -> tuple[Problem, FloatArray]:
     """The problem of one wave, and what was taken of its eligible positions."""
     isolated = rows["margin_mode"] == "isolated" if "margin_mode" in rows else pd.Series(False, index=rows.index)
     snapshot = rows.assign(

@@ -51,7 +51,8 @@ class MinimaxLeverage(Policy):
 
     def reductions(self, problem: Problem) -> FloatArray:
         book = problem.book
-        gross = np.bincount(book.pool, np.abs(book.size) * book.marks[book.asset], minlength=book.equity.size)
+        notional = np.abs(book.size) * book.marks[book.asset]
+        gross = np.bincount(book.pool, notional, minlength=book.equity.size).astype(float)
         return drain_exposure(problem, gross, book.marks)
 
     def __str__(self) -> str:
@@ -125,7 +126,9 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
     from adlopt.methods.level import drain  # compiled loops: loads numba
 
     capacity = np.abs(problem.capacity)
-    taken = np.abs(share_out(problem, features.contracts(problem))) if not unit[problem.reduced_assets].all() else capacity * 0.0
+    taken = (
+        np.abs(share_out(problem, features.contracts(problem))) if not unit[problem.reduced_assets].all() else capacity * 0.0
+    )
     equity = problem.book.equity[problem.pool]
     moving = [int(k) for k in problem.reduced_assets if unit[k] != 0]
     rows = {k: np.flatnonzero(problem.asset == k) for k in moving}
