@@ -32,11 +32,11 @@ SHARES = (0.25, 0.5, 0.75)  # of the open interest to be reduced
 
 def moves(scale: float) -> PriceModel:
     """Five equally spaced returns within +- scale; relative, so that units do not matter."""
-    return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None], assets=[ASSET])
+    return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None])
 
 
 CALM, WILD = moves(0.1), moves(0.9)
-CRASH = Scenarios(returns=np.array([[-0.5], [0.1]]), weights=[0.2, 0.8], assets=[ASSET])
+CRASH = Scenarios(returns=np.array([[-0.5], [0.1]]), weights=[0.2, 0.8])
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from adlopt.policies.proportional import share_out
 from adlopt.policies.protocol import Policy
 from adlopt.problem import Problem
 
-SETTLED = 1e-11  # relative change of reductions at which sweeps over the assets end
+SETTLED = 1e-11  # change of a reduction, relative to the requirement, at which sweeps over the assets end
+ROUNDING = 1e-14  # of the largest exposure: no smaller change means anything
 SWEEPS = 10_000
 
 WATER_FILLING_THEORY = {
@@ -136,15 +137,17 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
     coupled = len(moving) > 1 and np.unique(problem.pool).size < problem.pool.size
     left = exposure.copy()
     for _ in range(SWEEPS):
-        change = 0.0
+        change = 0.0  # in units of what counts as settled
         for k in moving:
             at = rows[k]
             pool = problem.pool[at]
             height = left[pool] / unit[k] + taken[at]
             amount, _level = drain(height, equity[at] / abs(unit[k]), capacity[at], abs(problem.target[k]))
             left[pool] -= (amount - taken[at]) * unit[k]
-            change = max(change, float(np.abs(amount - taken[at]).max()) / abs(problem.target[k]))
+            settled = SETTLED * abs(problem.target[k]) + ROUNDING * float(np.abs(height).max())
+            change = max(change, float(np.abs(amount - taken[at]).max()) / settled)
             taken[at] = amount
-        if not coupled or change <= SETTLED:
+        if not coupled or change <= 1.0:
             return np.asarray(np.sign(problem.capacity) * taken)
-    raise SolverFailed(f"sweeps over {len(moving)} assets still move reductions by {change:.1g} after {SWEEPS:,} rounds")
+    moved = change * SETTLED
+    raise SolverFailed(f"sweeps over {len(moving)} assets still move reductions by {moved:.1g} after {SWEEPS:,} rounds")

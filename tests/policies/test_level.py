@@ -57,8 +57,8 @@ def least_maximum(problem: adl.Problem, start: np.ndarray, slope: np.ndarray) ->
     assets = problem.reduced_assets
     equal = sp.csr_array((np.ones(e), (np.searchsorted(assets, problem.asset), np.arange(e))), shape=(assets.size, e + 1))
     found = linprog(
-        np.append(np.zeros(e), 1.0), A_ub=sp.csr_array(upper), b_ub=-start[pools], A_eq=equal, b_eq=np.abs(problem.target[assets]),
-        bounds=[*((0.0, c) for c in np.abs(problem.capacity)), (None, None)],
+        np.append(np.zeros(e), 1.0), A_ub=sp.csr_array(upper), b_ub=-start[pools], A_eq=equal,
+        b_eq=np.abs(problem.target[assets]), bounds=[*((0.0, c) for c in np.abs(problem.capacity)), (None, None)],
     )  # fmt: skip
     assert found.status == 0
     return float(found.fun)

@@ -104,8 +104,7 @@ def test_each_asset_has_a_queue_of_its_own() -> None:
     posed = adl.synthetic.problem(50, assets=4, scenarios=20, reduce=0.4)
     score = np.random.default_rng(0).random(posed.position.size)
     answer = P.Queue(lambda _: score).allocate(posed).assign(score=score)
-    for asset, part in answer.groupby("asset"):
-        part = part.sort_values("score", ascending=False)
+    for asset, part in answer.sort_values("score", ascending=False).groupby("asset"):
         assert part["reduction"].sum() == pytest.approx(posed.reduction[asset], rel=1e-12)
         inner = part["fraction"].to_numpy()
         assert (np.diff(inner) <= 0).all()
