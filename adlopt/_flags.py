@@ -18,6 +18,9 @@ from adlopt import _tables as tables
 from adlopt.book import Book, Margin
 from adlopt.errors import InputError, NotApplicable
 from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
+from adlopt.policies.proportional import By
+from adlopt.policies.standard import BY_NAME
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
 
@@ -47,7 +50,8 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             raise NotApplicable(f"{error} (flags: --direction, --volatility or --scenarios)") from error
 
-    signature = inspect.Signature([*stated.values(), *own])
+    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a flag without default may follow one that has it
+    signature = inspect.Signature([parameter.replace(kind=keyword) for parameter in (*stated.values(), *own)])
     stating.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     stating.__dict__.update(__signature__=signature)
     del stating.__dict__["__wrapped__"]  # its signature is not the command line's
@@ -296,6 +300,25 @@ def read_sweep(flag: str, text: str) -> list[float]:
         raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
     first, last = (tables.number(flag, part) for part in parts[:2])
     return [float(point) for point in np.linspace(first, last, int(parts[2]))]
+
+
+def read_policy(text: str) -> Policy:
+    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power of g), dydx-v4:7."""
+    name, colon, parameter = text.strip().partition(":")
+    if name not in BY_NAME:
+        raise InputError(f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl")
+    if not colon:
+        return BY_NAME[name]()
+    if name == "pro-rata":
+        return ProRata(cast(By, parameter))
+    if name == "risk-aware":
+        power = tables.number(f"policy {name}", parameter)
+        return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
+    if name == "dydx-v4":
+        if not parameter.isdecimal():
+            raise InputError(f"policy {text!r}: the seed is a whole number >= 0, as in dydx-v4:7")
+        return DydxV4(int(parameter))
+    raise InputError(f"policy {text!r}: {name} takes no parameter on the command line")
 
 
 def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:

@@ -14,12 +14,18 @@ import typer
 from typer.core import TyperGroup
 
 from adlopt import _render as render
+from adlopt import _render_rules as rendering
+from adlopt import examples, policies
 from adlopt._convert import FORMATS, load_records
-from adlopt._flags import read_sweep, states_problem
+from adlopt._flags import read_policy, read_sweep, states_problem
+from adlopt.audit import audit as audit_policy
+from adlopt.compare import compare as compare_policies
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, SolverFailed
 from adlopt.evaluation import objective_value
+from adlopt.exposure import exposure as account_exposure
 from adlopt.frontier import frontier as sweep_problem
 from adlopt.plots._canvas import require_matplotlib
+from adlopt.policies.standard import BY_NAME
 from adlopt.problem import Problem
 from adlopt.solve import METHODS
 from adlopt.solve import solve as solve_problem
@@ -293,6 +299,88 @@ def convert(
         print(render.loaded_json(loaded, out))
     else:
         render.show_loaded(render.console(), loaded, out)
+
+
+def compare_demo(wanted: bool) -> None:
+    """Show the paper's four accounts under several rules instead of a book of the user's."""
+    if not wanted:
+        return
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # as in `demo`
+    rules = policies.standard(examples.paper_problem())
+    queue = policies.Queue(policies.features.leverage, name="gross-leverage queue")
+    rendering.show_compare_demo(render.console(), compare_policies(examples.paper_problem(), [queue, *rules]), str(queue))
+    raise typer.Exit
+
+
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"One of {', '.join(BY_NAME)}; a parameter follows a colon, as in pro-rata:pnl. Repeatable. [default: all that "
+        "the book has the data for]",
+        rich_help_panel=SOLVING,
+    ),
+]
+
+
+@app.command(
+    epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 --policy bitmex --policy pro-rata:pnl"
+)
+@states_problem
+def compare(
+    problem: Problem,
+    policy: Policies = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", is_eager=True, callback=compare_demo, help="Show the paper's four accounts, and exit.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put rules of venues and of the literature beside the optimum: risk, concentration, hedges."""
+    chosen = None if not policy else [read_policy(name) for name in policy]
+    comparison = compare_policies(problem, chosen)
+    if json:
+        print(rendering.comparison_json(comparison))
+    else:
+        rendering.show_comparison(render.console(), comparison)
+
+
+@app.command(epilog="Example: adlopt audit bitmex")
+def audit(
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help=f"One of {', '.join(BY_NAME)}; or such as pro-rata:pnl.")],
+    trials: Annotated[int, typer.Option(metavar="COUNT", help="Books per axiom.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="SEED", help="Of the random books.")] = 0,
+    json: Json = False,
+) -> None:
+    """Try which promises a rule keeps, and print the smallest counterexample to each that it breaks."""
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # books of a few accounts: compiling would take longer
+    report = audit_policy(read_policy(policy), trials=trials, seed=seed)
+    if json:
+        print(rendering.audit_json(report))
+    else:
+        rendering.show_audit(render.console(), report)
+
+
+@app.command(epilog="Example: adlopt exposure book.csv --account alice --reduce BTC=-10 --multiple 0.5 --multiple 1")
+@states_problem
+def exposure(
+    problem: Problem,
+    account: Annotated[str, typer.Option(metavar="NAME", help="Whose rank and loss to show.")],
+    multiple: Annotated[
+        list[float] | None, typer.Option(metavar="X", help="Multiples of the reduction. Repeatable. [default: 0.25 to 1]")
+    ] = None,
+    policy: Policies = None,
+    json: Json = False,
+) -> None:
+    """Show where one account stands under each rule, and what it would lose as more is to be reduced."""
+    chosen = None if not policy else [read_policy(name) for name in policy]
+    ladder = [dict(problem.varied(multiple=each).reduction) for each in multiple or (0.25, 0.5, 0.75, 1.0)]
+    standing = account_exposure(
+        problem.book, account, ladder, chosen, prices=problem.prices, objective=problem.objective, settlement=problem.settlement
+    )
+    if json:
+        print(render.to_json(render.records(standing)))
+    else:
+        rendering.show_exposure(render.console(), account, standing)
 
 
 def main() -> None:
