@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, synthetic
+from adlopt import constraints, examples, synthetic, teaching
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -76,6 +76,7 @@ __all__ = [
     "frontier",
     "solve",
     "synthetic",
+    "teaching",
     "to_cvxpy",
     "verify",
 ]
