@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, synthetic, teaching
+from adlopt import constraints, examples, plots, synthetic, teaching
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
@@ -74,6 +74,7 @@ __all__ = [
     "examples",
     "explore",
     "frontier",
+    "plots",
     "solve",
     "synthetic",
     "teaching",
