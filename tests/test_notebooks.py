@@ -238,5 +238,7 @@ def test_prose_quotes_only_what_cells_show(notebook):
 
 
 def test_quoted_numbers_are_found():
-    text = "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, [a](https://b.c/1234), 0.25 and `x[1234]`."
+    text = (
+        "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, [a](https://b.c/1234), 0.25 and `x[1234]`."
+    )
     assert quoted(text) == {"501.2", "1,234"}
