@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, synthetic, teaching
+from adlopt import constraints, examples, plots, policies, synthetic, teaching
+from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
+from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
 from adlopt.frontier import frontier
@@ -44,10 +46,12 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 __all__ = [
     "AdlError",
+    "Audit",
     "Book",
     "CVaR",
     "Certificate",
     "ChiSquareRobust",
+    "Comparison",
     "Custom",
     "EVaR",
     "Entropic",
@@ -69,12 +73,15 @@ __all__ = [
     "Spectral",
     "Verification",
     "WorstCase",
+    "audit",
     "certify",
+    "compare",
     "constraints",
     "examples",
     "explore",
     "frontier",
     "plots",
+    "policies",
     "solve",
     "synthetic",
     "teaching",
