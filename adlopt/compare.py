@@ -173,7 +173,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def _risk(problem: Problem, taken: FloatArray | None, tail: CVaR) -> dict[str, float]:
-    numbers = dict.fromkeys(("objective", "expected loss", f"CVaR {100 * tail.level:g} %", "P(insolvency)", "worst case"), np.nan)
+    numbers = dict.fromkeys(
+        ("objective", "expected loss", f"CVaR {100 * tail.level:g} %", "P(insolvency)", "worst case"), np.nan
+    )
     if problem.prices is not None:
         losses, weights = scenario_losses(problem, taken), problem.scenarios.weights
         excess = np.maximum(losses - problem.insurance_fund, 0.0)

@@ -137,7 +137,12 @@ class Sybil(Axiom):
             account=(*scene.account[:row], f"{owner}1", *scene.account[row + 1 :], f"{owner}2"),
             size=(*scene.size[:row], scene.size[row] * part, *scene.size[row + 1 :], scene.size[row] * (1 - part)),
             entry=(*scene.entry, scene.entry[row]),
-            equity=(*scene.equity[:row], scene.equity[row] * equity, *scene.equity[row + 1 :], scene.equity[row] * (1 - equity)),
+            equity=(
+                *scene.equity[:row],
+                scene.equity[row] * equity,
+                *scene.equity[row + 1 :],
+                scene.equity[row] * (1 - equity),
+            ),
         )
         before, after = rule(scene), rule(split)
         together = float(after[row] + after[-1])

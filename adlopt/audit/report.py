@@ -90,7 +90,9 @@ class Audit:
 
     def _repr_html_(self) -> str:
         found = "".join(f"<pre>{escape(repr(one))}</pre>" for one in self.counterexamples.values())
-        return f"<p>Audit of {escape(self.policy)}, {self.trials:,} books of one asset each</p>{self.to_frame().to_html()}{found}"
+        return (
+            f"<p>Audit of {escape(self.policy)}, {self.trials:,} books of one asset each</p>{self.to_frame().to_html()}{found}"
+        )
 
 
 def _indent(text: str) -> str:

@@ -66,14 +66,18 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
     try:
         values = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{what}: it answered with a {type(answer).__name__}, not with an allocation table or numbers") from None
+        raise InputError(
+            f"{what}: it answered with a {type(answer).__name__}, not with an allocation table or numbers"
+        ) from None
     if values.shape != (problem.position.size,):
         raise InputError(
             f"{what}: {problem.position.size} reductions are needed, one per row of problem.positions; got shape {values.shape}"
         )
     if not np.isfinite(values).all():
         at = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"{what}: the reduction of {tables.row_name(problem.positions, at)} is {values[at]}, not a finite number")
+        raise InputError(
+            f"{what}: the reduction of {tables.row_name(problem.positions, at)} is {values[at]}, not a finite number"
+        )
     return values
 
 
