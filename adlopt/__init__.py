@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, policies, sources, synthetic
+from adlopt import constraints, examples, plots, policies, sources, synthetic, teaching
 from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
@@ -90,6 +90,7 @@ __all__ = [
     "solve",
     "sources",
     "synthetic",
+    "teaching",
     "to_cvxpy",
     "verify",
 ]
