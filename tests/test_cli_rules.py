@@ -11,6 +11,12 @@ from adlopt.examples import paper_book
 from tests.test_cli import DIRECTION, run
 
 
+@pytest.fixture(autouse=True)
+def compiled(monkeypatch):
+    """The commands for small books switch compilation off, which is meant for a process of their own."""
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
+
+
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
