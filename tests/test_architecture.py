@@ -24,7 +24,9 @@ LAYERS = (
     ("methods",),
     ("certificate", "solution"),
     ("solve",),
-    ("verify",),
+    ("verify", "policies"),
+    ("compare", "audit", "exposure"),
+    ("replay",),
 )
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 FRONT = len(LAYERS)

@@ -1,7 +1,9 @@
 """Rules that level: pools end as even as can be in leverage, in leverage along a factor, or in the burden they bear.
 
-What pools can give together is a transportation polytope, and the totals by pool the bases of a polymatroid: the allocation
-that minimises sum total^2 / equity is then lexicographically the min-max one (Fujishige 1980), and no linear program is needed.
+What one asset can take from the pools is a box cut by a sum, the bases of a polymatroid; what several assets take together is
+a sum of such sets, and so again one. Of all bases y, the one that minimises sum_i y_i^2 / E_i is lexicographically the min-max
+of y_i / E_i, and minimises sum_i E_i phi(y_i / E_i) for every convex phi at once (Fujishige 1980). So no linear program is
+needed, and what water-filling is for one reduced asset these rules are for any number of them.
 """
 
 from __future__ import annotations
@@ -64,8 +66,8 @@ class MinimaxLeverage(Policy):
 class FactorLeverage(Policy):
     """Water-filling in factor leverage v.(q - x) / equity, so that hedges count (paper, section 3).
 
-    Optimal under prices driven by v alone if one asset is reduced. Assets that the factor does not move are reduced by
-    contracts pro rata.
+    Optimal shock by shock under prices driven by v alone, and so for every monotone objective, however many assets are
+    reduced. Assets that the factor does not move are reduced by contracts pro rata.
 
     Parameters
     ----------

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 import adlopt as adl
-from tests.support import random_case
+from adlopt.evaluation import objective_value
+from tests.support import Reference, close, random_case
 
 P = adl.policies
 
@@ -33,6 +34,18 @@ def test_factor_leverage_is_the_method(seed: int, margin: str) -> None:
     np.testing.assert_allclose(P.FactorLeverage().reductions(problem), expected, rtol=1e-12, atol=tolerance)
     given = P.FactorLeverage(problem.prices.direction)
     np.testing.assert_allclose(given.reductions(problem), expected, rtol=1e-12, atol=tolerance)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_factor_leverage_is_optimal_for_several_reduced_assets(seed: int) -> None:
+    """Against the linear program of expected loss and of a CVaR, under one factor whose entries have both signs."""
+    case = random_case(
+        seed, ("cross", "mixed")[seed % 2], reduced=3, twist=("plain", "ties", "zero caps", "tight caps")[seed % 4]
+    )
+    for objective, terms in ((adl.ExpectedLoss(), [(1.0, 0.0)]), (adl.CVaR(0.8), [(1.0, 0.8)])):
+        problem = case.problem(objective)
+        value = objective_value(problem, P.FactorLeverage().reductions(problem))
+        assert close(value, Reference(case).optimum(terms), objective_value(problem, None), 1e-9)
 
 
 def test_paper_example_by_hand() -> None:
