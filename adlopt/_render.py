@@ -315,8 +315,24 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def to_json(given: object) -> str:
-    """JSON with floats in full; numbers that are not finite become null."""
-    return json.dumps(_plain(given), allow_nan=False, indent=1)
+    """JSON with floats in full, a line per entry and per row; numbers that are not finite become null."""
+    if isinstance(given, dict):
+        return "{\n" + ",\n".join(f" {_line(str(name))}: {_value(value)}" for name, value in given.items()) + "\n}"
+    return _value(given)
+
+
+def _value(given: object) -> str:
+    # json's own indentation would take a million rows out of the compiled encoder.
+    if isinstance(given, list) and given and isinstance(given[0], dict):
+        return "[\n  " + ",\n  ".join(map(_line, given)) + "\n ]"
+    return _line(given)
+
+
+def _line(given: object) -> str:
+    try:
+        return json.dumps(given, allow_nan=False)
+    except (TypeError, ValueError):  # something is no number of JSON's
+        return json.dumps(_plain(given), allow_nan=False)
 
 
 def _plain(given: object) -> object:
