@@ -47,7 +47,7 @@ def finished(arguments: list[str]) -> tuple[float, float]:
 
 
 def write_book(positions: int, folder: Path) -> Path:
-    """Isolated positions in five assets, leverages and equities spread over orders of magnitude, accounts named like wallets."""
+    """Isolated positions in five assets, leverages and equities over orders of magnitude, accounts named like wallets."""
     rng = np.random.default_rng(0)
     marks = pd.Series({"BTC": 67_000.0, "ETH": 1_900.0, "SOL": 150.0, "XRP": 0.5, "DOGE": 0.1})
     asset = rng.integers(0, len(marks), positions)
