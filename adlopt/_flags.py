@@ -178,6 +178,8 @@ def read_table(path: Path) -> pd.DataFrame:
         return tables.read_csv(path)
     frame = tables.read_parquet(path)
     for column in {"account", "asset"} & set(frame.columns):
+        if pd.api.types.is_string_dtype(frame[column]):
+            continue  # text already: mapping a million accounts takes a second
         frame[column] = frame[column].map(str, na_action="ignore")
     return frame
 

@@ -111,15 +111,10 @@ def assemble(
     currency: str | Iterable[str] | None = None,
     unknown: str = "no equity is known for this cross account",
 ) -> Loaded:
-    """The book of what was read; money is the cross accounts', by name, or one number for the only account.
+    """The book of what was read, by the rules that `adlopt.sources` states.
 
-    - Positions that settle in another currency are left out: by default the book takes the one most positions settle in.
-    - The mark of an asset is given, or that of the last record that has one. Equity moves with it: a position seen at
-      another mark is revalued, exactly, since contracts are linear. Records' marks more than 10 % apart are an InputError.
-    - A cross account's long and short of one symbol are one position, their sum: a pool's equity knows no other. The
-      smaller one is listed as rejected. An isolated pair would be two positions of one name, and neither is taken.
-    - If a position of a cross account cannot be read, none is taken: its risk is not known without it. Isolated ones are.
-    - `equity` includes the cross positions' unrealised profit, `wallet` does not.
+    Money is the cross accounts', by name, or one number for the only account; `equity` includes unrealised profit, `wallet`
+    does not. `unknown` is the reason where there is none.
     """
     holdings = _in_one_currency(found, currency)
     holdings, mark = _marked(found, holdings, marks)

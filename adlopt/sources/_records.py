@@ -168,7 +168,8 @@ def read(source: object) -> object:
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
-    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+    names = frame.columns.tolist()
+    return [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 
 def _json(text: str) -> object:

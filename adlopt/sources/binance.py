@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from adlopt import _tables as tables
 from adlopt.errors import InputError
@@ -100,7 +100,7 @@ def _currency(record: Fields, symbol: str) -> str:
     return parts[1]
 
 
-def _wallets(given: object, account: str, currencies: Iterable[str]) -> Money | None:
+def _wallets(given: object, account: str, currencies: Collection[str]) -> Money | None:
     """The cross wallet's balance by account, out of what the user has."""
     if given is None or isinstance(given, int | float | str):
         return None if given is None else tables.number("wallet", given)
@@ -114,11 +114,11 @@ def _wallets(given: object, account: str, currencies: Iterable[str]) -> Money | 
     }
 
 
-def _balance(what: str, given: object, currencies: Iterable[str]) -> float:
+def _balance(what: str, given: object, currencies: Collection[str]) -> float:
     """Sum of crossWalletBalance over the settlement currencies."""
     assets = given.get("assets") if isinstance(given, Mapping) else given
     rows = [row for row in assets if isinstance(row, Mapping)] if isinstance(assets, list | tuple) else []
     held = [row for row in rows if row.get("asset") in set(currencies)]
-    if not held:
-        raise InputError(f"{what}: there is no entry for {' or '.join(currencies) or 'any settlement currency'}")
+    if not held and currencies:
+        raise InputError(f"{what}: there is no entry for {' or '.join(currencies)}")
     return sum(tables.number(f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance")) for row in held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from adlopt import _tables as tables
 from adlopt.book import Margin
@@ -127,15 +127,17 @@ def _multiplier(record: Fields, given: float | None) -> float:
     return size
 
 
-def _totals(balances: object, account: str, currencies: Iterable[str]) -> dict[str, float]:
+def _totals(balances: object, account: str, currencies: Collection[str]) -> dict[str, float]:
     """Total of the settlement currencies by account."""
     if not isinstance(balances, Mapping):
         raise InputError("ccxt: balances must be what fetch_balance() returns, or a mapping of accounts to such")
-    given = {account: balances} if "total" in balances or "info" in balances else balances
+    if not currencies:  # nothing to settle
+        return {}
+    given = {account: balances} if any(key in balances for key in ("total", "info", *currencies)) else balances
     return {str(name): _total(f"balances, account {name!r}", balance, currencies) for name, balance in given.items()}
 
 
-def _total(what: str, balance: object, currencies: Iterable[str]) -> float:
+def _total(what: str, balance: object, currencies: Collection[str]) -> float:
     """Sum over the currencies of `total`, which stands by currency and within each currency's entry."""
     amounts = []
     for currency in currencies:
@@ -149,5 +151,5 @@ def _total(what: str, balance: object, currencies: Iterable[str]) -> float:
                 amounts.append(tables.number(f"{what}, {currency}", amount))
                 break
     if not amounts:
-        raise InputError(f"{what}: there is no total of {' or '.join(currencies) or 'any settlement currency'}")
+        raise InputError(f"{what}: there is no total of {' or '.join(currencies)}")
     return sum(amounts)

@@ -36,7 +36,8 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
         )
         found.holdings += part.holdings
         found.rejected += part.rejected
-        found.aside = part.aside | found.aside
+        for name, reason in part.aside.items():
+            found.aside.setdefault(name, reason)
         at += max(len(positions), 1)
     return assemble(found, equity=equity, marks=marks)
 

@@ -35,6 +35,8 @@ def test_wallet_from_the_account_endpoint():
     assets = [{"asset": "USDT", "crossWalletBalance": "23.7"}, {"asset": "BNB", "crossWalletBalance": "9"}]
     for wallet in ({"assets": assets}, assets, {"account": {"assets": assets}}, {"account": 23.7}):
         assert binance.load(BINANCE, wallet).book.equity.tolist() == [pytest.approx(23.7 + 0.764277)]
+    inverse = BINANCE | {"symbol": "BTCUSD_PERP"}
+    assert "inverse" in binance.load(inverse, assets).rejected["reason"].iloc[0]
     with pytest.raises(adl.InputError, match="no entry for USDT"):
         binance.load(BINANCE, assets[1:])
     with pytest.raises(adl.InputError, match="crossWalletBalance: None is not a number"):

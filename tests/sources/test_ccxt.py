@@ -52,6 +52,8 @@ def test_equity_of_cross_accounts(tmp_path):
     (tmp_path / "balance.json").write_text(json.dumps(BALANCE))
     from_files = ccxt.load(tmp_path / "positions.json", tmp_path / "balance.json").book
     assert from_files.to_frame().equals(ccxt.load(both, BALANCE).book.to_frame())
+    assert ccxt.load(both, {"USDT": {"total": 100}}).book.equity.tolist() == [100.0]
+    assert "inverse" in reasons(CCXT | {"symbol": "BTC/USD:BTC"}, balances=BALANCE)[0]
     assert reasons(CCXT) == ["no equity is known for this cross account; give balances, equity or wallet"]
     no_entry = CCXT | {"entryPrice": None}
     assert ccxt.load(no_entry, wallet=10).book.equity.tolist() == [10.25]
