@@ -101,7 +101,7 @@ def _required(problem: Problem) -> str:
     """What must go, such as '10 BTC off the shorts'."""
     assets = problem.reduced_assets
     parts = [
-        f"{figure(abs(problem.target[k]))} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
+        f"{figure(abs(problem.target[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
         for k in assets[:3]
     ]
     return ", ".join(parts) + (f" and {assets.size - 3} more assets" if assets.size > 3 else "")

@@ -102,7 +102,7 @@ th, td { padding: .15rem .9rem .15rem 0; text-align: right; vertical-align: bott
 td { white-space: nowrap; }
 thead th { border-bottom: 1px solid #111; }
 tbody tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
-.l { text-align: left; max-width: 18rem; white-space: normal; overflow-wrap: break-word; }
+.l { text-align: left; max-width: 24rem; white-space: normal; overflow-wrap: break-word; }
 .facts th { text-align: left; font-weight: 600; white-space: nowrap; padding-right: 2rem; vertical-align: top; }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .note, figcaption { font-size: .87rem; color: #333; }

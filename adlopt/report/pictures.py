@@ -67,9 +67,10 @@ def draw(
             )
         )
         if not isinstance(problem.objective, ExpectedLoss):
+            mean = " It is the mean loss under the stressed probabilities." if problem.objective.coherent else ""
             pictures.append(
                 picture(
-                    "The scenarios that the objective looks at: it is the mean loss under the stressed probabilities.",
+                    f"The scenarios that the objective looks at.{mean}",
                     partial(plots.stressed_probabilities, problem, solution),
                 )
             )
