@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, synthetic
+from adlopt import constraints, examples, plots, policies, sources, synthetic
+from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
+from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
+from adlopt.exposure import exposure
 from adlopt.frontier import frontier
 from adlopt.objectives import (
     ChiSquareRobust,
@@ -25,6 +28,7 @@ from adlopt.objectives import (
 )
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
+from adlopt.replay import Replay, replay
 from adlopt.solution import Solution
 from adlopt.solve import solve
 from adlopt.verify import Verification, verify
@@ -44,10 +48,12 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 __all__ = [
     "AdlError",
+    "Audit",
     "Book",
     "CVaR",
     "Certificate",
     "ChiSquareRobust",
+    "Comparison",
     "Custom",
     "EVaR",
     "Entropic",
@@ -62,6 +68,7 @@ __all__ = [
     "OneFactor",
     "PriceModel",
     "Problem",
+    "Replay",
     "Scenarios",
     "Semideviation",
     "Solution",
@@ -69,13 +76,19 @@ __all__ = [
     "Spectral",
     "Verification",
     "WorstCase",
+    "audit",
     "certify",
+    "compare",
     "constraints",
     "examples",
     "explore",
+    "exposure",
     "frontier",
     "plots",
+    "policies",
+    "replay",
     "solve",
+    "sources",
     "synthetic",
     "to_cvxpy",
     "verify",
