@@ -242,7 +242,8 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
 
 def _comparison(comparison: Comparison) -> list[Block]:
     cvar = {column: column[1] for column in comparison.columns if column[0] == "risk" and str(column[1]).startswith("CVaR")}
-    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in comparison}
+    known = comparison.columns[comparison.notna().any()]  # without a price model there is no risk to compare
+    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in known}
     columns = {"rule": [str(name) for name in comparison.index]}
     columns |= {label: figures(comparison[column].astype(float).round(9), 4) for column, label in wanted.items()}
     infeasible = comparison.index.difference(pictures.feasible(comparison).index, sort=False)

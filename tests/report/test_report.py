@@ -170,8 +170,9 @@ def test_markdown(tmp_path):
 
 def test_without_a_price_model_the_theorem_is_the_proof():
     problem = hostile_problem()
-    document = report.build(problem, adl.solve(problem))
-    text = report.to_html(document)
+    text = report.to_html(report.build(problem, adl.solve(problem), adl.compare(problem, [adl.policies.ProRata()])))
+    assert "ProRata(contracts)" in text
+    assert "worst case" not in text
     assert "optimal for every price path" in text
     assert text.count("<img") == 1
     assert "Bankrupt, and so not reduced" in text
