@@ -178,33 +178,6 @@ def verify(problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-
         raise typer.Exit(NOT_PROVEN)
 
 
-@app.command(epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html")
-@states_problem
-def report(
-    problem: Problem,
-    *,
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE", help="Written: .html, one page with pictures; .md for pull requests.", rich_help_panel=OUTPUT
-        ),
-    ],
-    context: typer.Context,
-    method: Method = "auto",
-    solver: Solver = None,
-    tolerance: Tolerance = 1e-6,
-) -> None:
-    """Write the problem, the answer, its proof and pictures into one file that can be passed on."""
-    from adlopt.report import content
-
-    content.check_writable(out)
-    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
-    content.write(out, problem, solution, command=context.obj)
-    print(f"{out}: {solution.method}, {solution.status}")
-    if solution.status != "optimal":
-        raise typer.Exit(NOT_PROVEN)
-
-
 @app.command(epilog="Example: adlopt frontier book.csv --reduce BTC=-10 --margin isolated --multiples 0.25:1.5:6")
 @states_problem
 def frontier(
@@ -381,6 +354,36 @@ def exposure(
         print(render.to_json(render.records(standing)))
     else:
         rendering.show_exposure(render.console(), account, standing)
+
+
+@app.command(epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html")
+@states_problem
+def report(
+    problem: Problem,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Written: .html, one page with pictures; .md for pull requests.", rich_help_panel=OUTPUT
+        ),
+    ],
+    context: typer.Context,
+    method: Method = "auto",
+    solver: Solver = None,
+    tolerance: Tolerance = 1e-6,
+    policy: Policies = None,
+) -> None:
+    """Write the problem, the answer, its proof, other rules and pictures into one file that can be passed on."""
+    from adlopt.report import content
+
+    content.check_writable(out)
+    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+    with render.working("comparing rules"):
+        comparison = compare_policies(problem, None if not policy else [read_policy(name) for name in policy], method=method)
+    with render.working("writing"):
+        content.write(out, problem, solution, comparison, command=context.obj)
+    print(f"{out}: {solution.method}, {solution.status}")
+    if solution.status != "optimal":
+        raise typer.Exit(NOT_PROVEN)
 
 
 def main() -> None:

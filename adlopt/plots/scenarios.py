@@ -73,9 +73,10 @@ def stressed_probabilities(problem: Problem, solution: Solution | pd.DataFrame |
     weights = problem.scenarios.weights
     losses = excess_losses(problem, canvas.reductions(problem, solution))
     stressed = problem.objective.weights(losses, weights)
-    order = np.argsort(losses, kind="stable")
-    order = order[weights[order] > 0]
-    width, ratio = canvas.merged(weights[order], stressed[order] / weights[order])
+    possible = np.flatnonzero(weights > 0)
+    ratios = stressed[possible] / weights[possible]
+    order = np.lexsort((ratios, losses[possible]))  # which of equal losses are stressed is arbitrary: those next to the tail
+    width, ratio = canvas.merged(weights[possible][order], ratios[order])
     edges = np.concatenate([[0.0], np.cumsum(width)])
     ax = canvas.axes(ax)
     canvas.steps(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt._render import figure, figures
+from adlopt.compare import Comparison
 from adlopt.errors import InputError
 from adlopt.evaluation import closed_form, objective_value
 from adlopt.plots._canvas import require_matplotlib
@@ -50,8 +50,7 @@ def write(
     path: Path | str,
     problem: Problem,
     solution: Solution,
-    comparison: pd.DataFrame | None = None,
-    allocations: Mapping[str, pd.DataFrame] | None = None,
+    comparison: Comparison | None = None,
     *,
     command: str = "",
 ) -> None:
@@ -59,7 +58,7 @@ def write(
     path = Path(path)
     check_writable(path)
     suffix = path.suffix.lower()
-    document = build(problem, solution, comparison, allocations, command=command, drawn=suffix == ".html")
+    document = build(problem, solution, comparison, command=command, drawn=suffix == ".html")
     try:
         path.write_text(WRITERS[suffix](document), encoding="utf-8")
     except OSError as error:
@@ -69,8 +68,7 @@ def write(
 def build(
     problem: Problem,
     solution: Solution,
-    comparison: pd.DataFrame | None = None,
-    allocations: Mapping[str, pd.DataFrame] | None = None,
+    comparison: Comparison | None = None,
     *,
     command: str = "",
     drawn: bool = True,
@@ -79,8 +77,7 @@ def build(
 
     Parameters
     ----------
-    comparison : table of `adl.compare`, a row per rule; without it the section is left out.
-    allocations : allocation tables of those rules by name, for the picture of their losses.
+    comparison : of other rules, by `adl.compare`; without it the section is left out.
     command : that made the report, for the section on how to make it again.
     drawn : with pictures, which need matplotlib.
     """
@@ -92,7 +89,7 @@ def build(
     if comparison is not None:
         sections.append(Section("Beside other rules", _comparison(comparison)))
     if drawn:
-        sections.append(Section("Pictures", pictures.draw(problem, solution, comparison, allocations or {})))
+        sections.append(Section("Pictures", pictures.draw(problem, solution, comparison)))
     sections.append(Section("How to make this again", _again(problem, command)))
     return Document(f"Auto-deleveraging: {_required(problem)}", sections)
 
@@ -101,7 +98,7 @@ def _required(problem: Problem) -> str:
     """What must go, such as '10 BTC off the shorts'."""
     assets = problem.reduced_assets
     parts = [
-        f"{figure(abs(problem.target[k]))} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
+        f"{figure(abs(problem.target[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
         for k in assets[:3]
     ]
     return ", ".join(parts) + (f" and {assets.size - 3} more assets" if assets.size > 3 else "")
@@ -243,12 +240,13 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
 # ---------------------------------------------------------------------- other rules
 
 
-def _comparison(comparison: pd.DataFrame) -> list[Block]:
+def _comparison(comparison: Comparison) -> list[Block]:
     cvar = {column: column[1] for column in comparison.columns if column[0] == "risk" and str(column[1]).startswith("CVaR")}
-    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in comparison}
+    known = comparison.columns[comparison.notna().any()]  # without a price model there is no risk to compare
+    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in known}
     columns = {"rule": [str(name) for name in comparison.index]}
     columns |= {label: figures(comparison[column].astype(float).round(9), 4) for column, label in wanted.items()}
-    infeasible = comparison.index[~comparison[("feasibility", "feasible")].to_numpy(dtype=bool)]
+    infeasible = comparison.index.difference(pictures.feasible(comparison).index, sort=False)
     note = "Money in the currency of the book. "
     if len(infeasible):
         note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."

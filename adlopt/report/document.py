@@ -102,14 +102,15 @@ th, td { padding: .15rem .9rem .15rem 0; text-align: right; vertical-align: bott
 td { white-space: nowrap; }
 thead th { border-bottom: 1px solid #111; }
 tbody tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
-.l { text-align: left; max-width: 18rem; white-space: normal; overflow-wrap: break-word; }
+.l { text-align: left; max-width: 24rem; white-space: normal; overflow-wrap: break-word; }
 .facts th { text-align: left; font-weight: 600; white-space: nowrap; padding-right: 2rem; vertical-align: top; }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .note, figcaption { font-size: .87rem; color: #333; }
 figure { margin: 1.5rem 0; break-inside: avoid; }
 img { max-width: 100%; height: auto; }
 pre { background: #f4f4f4; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media print { body { max-width: none; margin: 0; font-size: 10pt; } .wide { overflow: visible; } }
+@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10pt; } .wide { overflow: visible; }
+  table { font-size: 7.5pt; } th, td { padding-right: .5rem; } }
 @page { margin: 15mm; }"""
 
 
@@ -147,7 +148,7 @@ def _html_table(table: Table) -> str:
     side = ['class="l"' if at < table.left else "" for at in range(len(table.columns))]
     head = "".join(f'<th scope="col" {kind}>{escape(name)}</th>' for name, kind in zip(table.columns, side, strict=True))
     rows = "\n".join(
-        "<tr>" + "".join(f"<td {kind}>{escape(cell)}</td>" for cell, kind in zip(row, side, strict=True)) + "</tr>"
+        "<tr>" + "".join(f"<td {kind}>{_breakable(cell)}</td>" for cell, kind in zip(row, side, strict=True)) + "</tr>"
         for row in zip(*table.columns.values(), strict=True)
     )
     note = f'\n<p class="note">{escape(table.note)}</p>' if table.note else ""
@@ -155,6 +156,11 @@ def _html_table(table: Table) -> str:
         f'<div class="wide"><table><caption>{escape(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>{note}"
     )
+
+
+def _breakable(text: str) -> str:
+    """Escaped, with places where a long name without spaces, such as an address, may go on in the next line."""
+    return "<wbr>".join(map(escape, re.findall(r"\S{1,24}\s*|\s+", text)))
 
 
 # ---------------------------------------------------------------------- Markdown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt import plots
+from adlopt.compare import Comparison
 from adlopt.frontier import frontier
 from adlopt.methods import factor_leverage, water_filling
 from adlopt.objectives import ExpectedLoss
@@ -26,9 +27,7 @@ CURVES = 6  # rules whose losses are drawn
 PAIRS = 1_000_000_000  # of positions and scenarios up to which losses are drawn
 
 
-def draw(
-    problem: Problem, solution: Solution, comparison: pd.DataFrame | None, allocations: Mapping[str, pd.DataFrame]
-) -> list[Picture]:
+def draw(problem: Problem, solution: Solution, comparison: Comparison | None) -> list[Picture]:
     """Pictures of a solved problem, and of rules compared where there are any."""
     pictures = []
     for k in problem.reduced_assets[:ASSETS]:
@@ -59,7 +58,11 @@ def draw(
             )
         )
     if problem.book.size.size * problem.scenarios.weights.size <= PAIRS:
-        named: dict[str, Any] = {"no reduction": None, **dict([*allocations.items()][:CURVES] or [("this answer", solution)])}
+        named: dict[str, Any] = {"no reduction": None}
+        if comparison is None:
+            named["this answer"] = solution
+        else:
+            named |= {rule: comparison.allocations[rule] for rule in feasible(comparison).index[:CURVES]}
         pictures.append(
             picture(
                 "How likely the exchange is to lose at least so much.",
@@ -67,9 +70,10 @@ def draw(
             )
         )
         if not isinstance(problem.objective, ExpectedLoss):
+            mean = " It is the mean loss under the stressed probabilities." if problem.objective.coherent else ""
             pictures.append(
                 picture(
-                    "The scenarios that the objective looks at: it is the mean loss under the stressed probabilities.",
+                    f"The scenarios that the objective looks at.{mean}",
                     partial(plots.stressed_probabilities, problem, solution),
                 )
             )
@@ -77,10 +81,15 @@ def draw(
         pictures.append(
             picture(
                 "The risk that each rule leaves, and how many accounts carry it.",
-                partial(plots.risk_against_concentration, comparison),
+                partial(plots.risk_against_concentration, feasible(comparison)),
             )
         )
     return pictures
+
+
+def feasible(comparison: Comparison) -> pd.DataFrame:
+    """Rows of the rules that meet the requirement: what takes less may well leave less risk."""
+    return comparison[comparison["feasibility", "feasible"].to_numpy(dtype=bool)]
 
 
 def _multiples(problem: Problem) -> list[float]:

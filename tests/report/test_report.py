@@ -63,19 +63,9 @@ def hostile_problem(**options):
     return adl.Problem(adl.Book.from_frame(table), {"<b>$A_": -4.0}, **options)
 
 
-def comparison_of(problem, solution):
-    """Two rules in the columns of a comparison."""
-    share = problem.target[problem.reduced_assets[0]] / problem.capacity.sum()
-    pro_rata = problem.positions.assign(reduction=problem.capacity * share)
-    proof = adl.certify(problem, pro_rata)
-    rows = {
-        "Optimal": [True, solution.value, 0.0, solution.value, 3, 0, 0],
-        HOSTILE[0]: [False, proof.value, 100 * (proof.value / solution.value - 1), proof.value, 4, 0, 2],
-    }
-    columns = [("feasibility", "feasible"), ("risk", "objective"), ("risk", "excess %"), ("risk", "CVaR 99 %"),
-               ("concentration", "accounts"), ("concentration", "closed"), ("hedges", "left naked")]  # fmt: skip
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=pd.MultiIndex.from_tuples(columns))
-    return table, {"Optimal": solution.allocation, HOSTILE[0]: pro_rata}
+def comparison_of(problem):
+    """The optimum, a rule that meets the requirement and one that does not, with a name that is not to be trusted."""
+    return adl.compare(problem, {"ProRata": adl.policies.ProRata(), HOSTILE[0]: lambda posed: 0.5 * posed.capacity})
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +73,7 @@ def paper_report(tmp_path_factory):
     problem = adl.Problem(paper_book(), PAPER_REDUCTION, adl.OneFactor(paper_direction(), points=512), adl.CVaR(0.9))
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    report.write(path, problem, solution, *comparison_of(problem, solution), command="adlopt report 'a <b>' --seed 1")
+    report.write(path, problem, solution, comparison_of(problem), command="adlopt report 'a <b>' --seed 1")
     return solution, path
 
 
@@ -92,7 +82,7 @@ def hostile_report(tmp_path_factory):
     problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]))
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("hostile") / "report.html"
-    report.write(path, problem, solution, *comparison_of(problem, solution), command=HOSTILE[0])
+    report.write(path, problem, solution, comparison_of(problem), command=HOSTILE[0])
     return path
 
 
@@ -115,12 +105,16 @@ def test_everything_stands_in_it(paper_report):
     expected = solution.reduced.set_index("account")["reduction"]
     assert reduced == {account: pytest.approx(amount, abs=1e-4) for account, amount in expected.items()}
     assert "adlopt report 'a <b>' --seed 1" in text
-    rules = [row for row in page.rows if row and row[0] in ("rule", "Optimal", HOSTILE[0])]
+    rules = [row for row in page.rows if row and row[0] in ("rule", "Optimal", "ProRata", HOSTILE[0])]
     assert rules[0] == [
-        "rule", "objective", "above the best possible, %", "accounts reduced", "positions closed", "hedges taken apart",
-        "CVaR 99 %",
+        "rule", "objective", "above the best possible, %", "worst case", "highest leverage left", "accounts reduced",
+        "positions closed", "largest share taken", "hedges taken apart", "CVaR 99 %",
     ]  # fmt: skip
-    assert [row[3:6] for row in rules[1:]] == [["3", "0", "0"], ["4", "0", "2"]]
+    assert [row[0] for row in rules[1:]] == ["Optimal", "ProRata", HOSTILE[0]]
+    assert [row[5:7] for row in rules[1:3]] == [["3", "0"], ["4", "0"]]
+    assert rules[1][2] == "0"
+    assert float(rules[2][1].replace(",", "")) > solution.value
+    assert [float(row[7]) for row in rules[2:]] == [pytest.approx(10 / 33, abs=1e-3), 0.5]
     assert f"not comparable: {HOSTILE[0]}" in text
 
 
@@ -147,7 +141,7 @@ def test_users_text_stays_text(hostile_report):
     # Other than that, what there is comes from the report itself.
     assert set(page.tags) == {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "section", "p", "div", "table", "caption", "thead",
-        "tbody", "tr", "th", "td", "figure", "img", "figcaption", "a", "pre", "code",
+        "tbody", "tr", "th", "td", "figure", "img", "figcaption", "a", "pre", "code", "wbr",
     }  # fmt: skip
     assert page.tags.count("style") == page.tags.count("title") == 1
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
@@ -155,14 +149,14 @@ def test_users_text_stays_text(hostile_report):
     cells = {cell for row in page.rows for cell in row}
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[3]} <= cells
     assert re.search(r"<(?!/?(?:html|head|meta|title|style|body|h1|h2|section|p|div|table|caption|thead|tbody|tr|th|td|figure"
-                     r"|img|figcaption|a|pre|code|!DOCTYPE)\b)", text) is None  # fmt: skip
+                     r"|img|figcaption|a|pre|code|wbr|!DOCTYPE)\b)", text) is None  # fmt: skip
 
 
 def test_markdown(tmp_path):
     problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]), objective=adl.CVaR(0.5))
     solution = adl.solve(problem)
     path = tmp_path / "report.md"
-    report.write(path, problem, solution, *comparison_of(problem, solution), command="adlopt `x`\n```")
+    report.write(path, problem, solution, comparison_of(problem), command="adlopt `x`\n```")
     text = path.read_text(encoding="utf-8")
     markdown_it = pytest.importorskip("markdown_it")
     page = Reader(markdown_it.MarkdownIt("gfm-like", {"linkify": False}).render(text))
@@ -176,8 +170,9 @@ def test_markdown(tmp_path):
 
 def test_without_a_price_model_the_theorem_is_the_proof():
     problem = hostile_problem()
-    document = report.build(problem, adl.solve(problem))
-    text = report.to_html(document)
+    text = report.to_html(report.build(problem, adl.solve(problem), adl.compare(problem, [adl.policies.ProRata()])))
+    assert "ProRata(contracts)" in text
+    assert "worst case" not in text
     assert "optimal for every price path" in text
     assert text.count("<img") == 1
     assert "Bankrupt, and so not reduced" in text
@@ -270,6 +265,8 @@ def test_pictures_of_the_demonstration(tmp_path):
 def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, tmp_path):
     _, path = paper_report
     with browser(tmp_path / "profile") as page:
+        page.call("Emulation.setDeviceMetricsOverride", width=680, height=990, deviceScaleFactor=1, mobile=False)
+        page.call("Emulation.setEmulatedMedia", media="print")  # on A4 between its margins
         for file, pictures in ((path, 6), (hostile_report, 4)):
             page.requests.clear()
             page.open(file.as_uri())
@@ -278,8 +275,10 @@ def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, t
             assert page.evaluate("[...document.querySelectorAll('table')].every(table => table.offsetHeight > 20)")
             assert page.evaluate("document.querySelectorAll('table').length") >= 5
             assert page.evaluate("document.scripts.length") == 0
-            # At the width of a printed page nothing is cut.
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            edges = page.evaluate(
+                "[...document.querySelectorAll('table, img, p, pre')].map(e => e.getBoundingClientRect().right)"
+            )
+            assert max(edges) <= 680  # nothing is cut
             asked = [url for url in page.requests if not url.startswith("data:")]
             assert asked == [file.as_uri()]
         assert page.complaints == []
