@@ -23,7 +23,7 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.prices import Gaussian, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
 from adlopt.problem import Problem
 from adlopt.solution import Solution
 from adlopt.solve import solve
@@ -54,6 +54,7 @@ __all__ = [
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "Gaussian",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
@@ -66,6 +67,7 @@ __all__ = [
     "Semideviation",
     "Solution",
     "SolverFailed",
+    "StudentT",
     "Spectral",
     "Verification",
     "WorstCase",
