@@ -118,7 +118,7 @@ def relax(
     reach: float,  # asinh of the table's last z
     prices: FloatArray,  # (d,)
     mu: float,
-    least: int,  # Newton steps, even where none is needed: what they leave is far below `accuracy`
+    before: float,  # barrier weight at which y was left
     accuracy: float,  # of a block's gradient, relative to what its barriers pull
     y: FloatArray,  # in and out
     yc: FloatArray,  # 1 - y
@@ -148,8 +148,8 @@ def relax(
         for j in range(m):
             trial[0, j] = y[v0 + j]
             trial[1, j] = yc[v0 + j]
-            low[j] = mu / trial[0, j]
-            high[j] = mu / trial[1, j]
+            low[j] = before / trial[0, j]
+            high[j] = before / trial[1, j]
         far = 0.0
         down = 0.0
         shortened = 0
@@ -205,7 +205,8 @@ def relax(
                     high[j] = min(max(high[j], 1e-3 * mu / other), 1e3 * mu / other)
                     y[v0 + j] = one
                     yc[v0 + j] = other
-            done = (settled and steps >= least) or steps == MOST
+            # One step at least: what it leaves is far below `accuracy`, which would make the sums a rough function of prices.
+            done = (settled and steps > 0) or steps == MOST
             if done:
                 for j in range(m):
                     low[j] = mu / y[v0 + j]

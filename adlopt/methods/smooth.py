@@ -26,9 +26,9 @@ START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
 AIM = 0.3  # of the tolerance: what the barriers weigh at the end
 POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
-CENTRED = 0.01  # decrement over barrier weight at which the next point is in reach
+CENTRED = 3.0  # decrement over barrier weight at which the next point is in reach
 ACCURACY = 0.1  # of a block's gradient, relative to its barriers'
-CLOSED = 1e-13  # what the sums of fractions may miss at the end
+CLOSED = 1e-11  # what the sums of fractions may miss at the end
 NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
 NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
 
@@ -146,17 +146,17 @@ class Path:
     def follow(self, mu: float, goal: float) -> None:
         """Walk down from barrier weight `mu` to `goal`."""
         while True:
-            self.mu = max(mu, goal)
-            drift, schur = self._centre(last=self.mu <= goal)
+            before, self.mu = min(self.mu, max(mu, goal) / FALL), max(mu, goal)
+            drift, schur = self._centre(before, last=self.mu <= goal)
             self.points += 1
             if self.mu <= goal or self.exhausted:
                 return
             mu = FALL * self.mu
             self.prices = self.prices + solve_prices(schur, drift) * (max(mu, goal) - self.mu)
 
-    def _centre(self, *, last: bool) -> tuple[FloatArray, FloatArray]:
+    def _centre(self, before: float, *, last: bool) -> tuple[FloatArray, FloatArray]:
         """Newton's method for the prices at this barrier weight; how the sums answer the weight, and the prices."""
-        total, drift, schur = self._relax(last)
+        total, drift, schur = self._relax(before)
         best = np.inf
         for _ in range(STEPS):
             step = solve_prices(schur, total - 1.0)
@@ -168,19 +168,19 @@ class Path:
             origin, far = self.prices, 1.0
             for _ in range(STEPS):
                 self.prices = origin + far * step
-                total, drift, schur = self._relax(last)
+                total, drift, schur = self._relax(self.mu)
                 ahead = float(step @ (total - 1.0))
                 if ahead >= -rise / 2:
                     break
                 far *= max(rise / (rise - ahead), 0.1)
         return drift, schur
 
-    def _relax(self, last: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _relax(self, before: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         from adlopt.methods import _smooth_kernels as kernels
 
         self.sweeps += 1
         d = self.rows
-        arguments = (*self.blocks.arrays, self.prices, self.mu, int(last), ACCURACY, self.y, self.yc)
+        arguments = (*self.blocks.arrays, self.prices, self.mu, before, ACCURACY, self.y, self.yc)
         total, drift, schur, work = on_all(kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (2,))
         self.steps += int(work[0])
         self.unsettled = int(work[1])
