@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from adlopt._jit import on_all, shares
 from adlopt._tables import FloatArray, IntArray
 from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods.feasible import repaired
@@ -140,6 +139,8 @@ class Path:
         self.mu = np.inf
         self.drift, self.schur = np.zeros(self.rows), np.eye(self.rows)
         self.points = self.sweeps = self.steps = self.unsettled = 0
+        from adlopt._jit import shares
+
         width = np.diff(blocks.variable)
         self.chunks = shares(width.size, int(NEWTON * (20 + width + width**2).mean()))
 
@@ -183,6 +184,7 @@ class Path:
 
     def _relax(self, before: float) -> FloatArray:
         """Let every pool answer the prices, from where it stood at barrier weight `before`; sums of fractions (d,)."""
+        from adlopt._jit import on_all
         from adlopt.methods import _smooth_kernels as kernels
 
         self.sweeps += 1
