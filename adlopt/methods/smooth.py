@@ -26,9 +26,9 @@ FALL = 0.1  # of the barrier weight, from one point of the path to the next
 ROUGH = 1e-4  # of the loss: what the barriers weigh when the loss itself is looked at
 AIM = 0.5  # of the tolerance: what the barriers weigh at the end
 POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
-CENTRED = 10.0  # decrement over barrier weight at which the next point is in reach
+CENTRED, MOST = 0.01, 10.0  # per barrier, and in all: decrement over barrier weight at which the next point is in reach
 ACCURACY = 0.1  # of a block's gradient, relative to its barriers'
-PATIENCE = 3  # steps that do not halve what the sums miss, after which rounding allows no more
+PATIENCE = 6  # steps that do not halve what the sums miss, after which rounding allows no more
 CLOSED = 1e-11  # what the sums of fractions may miss at the end
 NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
 NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
@@ -68,9 +68,9 @@ class Blocks:
 def solve(problem: Problem, law: Radial, *, tolerance: float = 1e-6) -> Result:
     """Follow the path until its barriers weigh less than `tolerance` of the loss."""
     unit = _typical_loss(problem)
-    blocks = build(problem, law, unit)
     fraction = np.ones(problem.position.size)
-    if not blocks.position.size:  # every position is taken whole
+    blocks = build(problem, law, unit)
+    if blocks is None:
         return Result(allocation=repaired(problem, problem.capacity), note="every eligible position is taken whole")
     path = Path(blocks)
     path.follow(START / path.barriers, ROUGH / path.barriers, last=False)
@@ -86,8 +86,8 @@ def solve(problem: Problem, law: Radial, *, tolerance: float = 1e-6) -> Result:
     return Result(allocation, note=f"pool losses in closed form; {path.points} points of the path, {path.sweeps} sweeps")
 
 
-def build(problem: Problem, law: Radial, unit: float) -> Blocks:
-    """Gather each pool's choices, and what it holds besides, in `unit` money."""
+def build(problem: Problem, law: Radial, unit: float) -> Blocks | None:
+    """Gather each pool's choices, and what it holds besides, in `unit` money; None if every position is taken whole."""
     from adlopt.methods import _smooth_kernels as kernels
 
     d = problem.target.size
@@ -96,6 +96,8 @@ def build(problem: Problem, law: Radial, unit: float) -> Blocks:
     open_asset = (problem.target != 0) & (np.abs(problem.target) < available * (1 - FULL))
     number = np.cumsum(open_asset) - 1
     position = np.flatnonzero(open_asset[problem.asset] & (cap > 0))
+    if not position.size:
+        return None
     asset, capacity = problem.asset[position], problem.capacity[position]
     pools, first = np.unique(problem.pool[position], return_index=True)
     variable = np.append(first, position.size).astype(np.int64)
@@ -165,12 +167,13 @@ class Path:
         """Newton's method for the prices at this barrier weight."""
         total = self._relax(before)
         best, stalled = np.inf, 0
+        centred = min(CENTRED * self.barriers, MOST) * self.mu
         for _ in range(STEPS):
             step = solve_prices(self.schur, total - 1.0)
             rise = float(step @ (total - 1.0))  # of the dual function along the step: concave
             missing = float(np.abs(total - 1.0).max())
             stalled = 0 if missing < best / 2 else stalled + 1
-            if rise <= CENTRED * self.mu and (not last or missing <= CLOSED or stalled == PATIENCE):
+            if rise <= centred and (not last or missing <= CLOSED or stalled == PATIENCE):
                 break
             best = min(best, missing)
             origin, far = self.prices, 1.0
