@@ -154,7 +154,7 @@ class Elliptical(ABC):
             raise InputError(f"{model}: {len(matrix)} rows need as many different asset names; got {list(names)}")
 
         def at(row: int, column: int) -> str:
-            label = (row, column) if names is None else (names[row], names[column])
+            label = (int(row), int(column)) if names is None else (names[row], names[column])
             return f"{model}: {self.what}, row {label[0]!r}, column {label[1]!r}: {matrix[row, column]}"
 
         for row, column in np.argwhere(~np.isfinite(matrix))[:1]:
