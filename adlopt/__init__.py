@@ -26,7 +26,7 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.prices import Gaussian, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
 from adlopt.problem import Problem
 from adlopt.replay import Replay, replay
 from adlopt.solution import Solution
@@ -60,6 +60,7 @@ __all__ = [
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "Gaussian",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
@@ -73,6 +74,7 @@ __all__ = [
     "Semideviation",
     "Solution",
     "SolverFailed",
+    "StudentT",
     "Spectral",
     "Verification",
     "WorstCase",

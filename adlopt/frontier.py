@@ -82,10 +82,10 @@ def _solver(
             chosen = "shadow_price"
     # The presolve depends on the boxes alone, which no sweep changes.
     if chosen == "shadow_price":
-        from adlopt.methods import shadow_price
+        from adlopt.methods import shadow_price, smooth
         from adlopt.methods.presolve import presolve
 
-        presolved = presolve(variants[0])
+        presolved = None if smooth.radial(variants[0]) is not None else presolve(variants[0])
         return chosen, lambda variant, point: shadow_price.solve(variant, tolerance=tolerance, presolved=presolved)
     if chosen != "conic":
         return chosen, lambda variant, point: run(variant, chosen, tolerance=tolerance)

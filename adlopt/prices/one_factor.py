@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import PoolLoss, ScenarioSet
+from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
 
 
@@ -87,6 +87,11 @@ class OneFactor:
         probability[certain] = 1.0
         mean[certain] = -equity[certain]
         return PoolLoss(value=mean, by_equity=-probability, by_size=-tail[pool] * v[asset])
+
+    def radial(self, assets: pd.Index) -> Radial | None:
+        """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at zero; None elsewhere."""
+        law = self.shock.student
+        return None if law is None else Radial(self.vector(assets)[:, None] * law[0], law[1])
 
     def __repr__(self) -> str:
         return f"OneFactor({self.direction!r}, shock={self.shock!r})"
