@@ -25,6 +25,7 @@ from adlopt.objectives import (
 )
 from adlopt.prices import History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
 from adlopt.problem import Problem
+from adlopt.rounding import Rounding, round_to_lots
 from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
@@ -65,6 +66,7 @@ __all__ = [
     "OneFactor",
     "PriceModel",
     "Problem",
+    "Rounding",
     "Scenarios",
     "Semideviation",
     "Solution",
@@ -78,6 +80,7 @@ __all__ = [
     "examples",
     "explore",
     "frontier",
+    "round_to_lots",
     "scenario_table",
     "solve",
     "synthetic",
