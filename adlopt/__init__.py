@@ -23,6 +23,7 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
+from adlopt.optimal_set import OptimalSet, optimal_set
 from adlopt.prices import History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
 from adlopt.problem import Problem
 from adlopt.rounding import Rounding, round_to_lots
@@ -64,6 +65,7 @@ __all__ = [
     "NotApplicable",
     "Objective",
     "OneFactor",
+    "OptimalSet",
     "PriceModel",
     "Problem",
     "Rounding",
@@ -80,6 +82,7 @@ __all__ = [
     "examples",
     "explore",
     "frontier",
+    "optimal_set",
     "round_to_lots",
     "scenario_table",
     "solve",
