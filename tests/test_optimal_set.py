@@ -8,10 +8,13 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import adlopt as adl
+from adlopt.evaluation import objective_value
 from tests.support import TAME, Case, Reference, random_allocation, random_case
 
+TWISTS = tuple(twist for twist in TAME if twist != "tiny reduction")
 LEVELS = (0.5, 0.8, 0.9, 0.0)
 
 
@@ -35,11 +38,12 @@ def test_by_hand() -> None:
     found = adl.optimal_set(hand(0.5))
     assert found.flat.loc["X"].to_list() == [2.5, np.inf]
     assert found.ranges["most"].to_list() == [4.0, 2.5, 1.5, 0.0]
-    # Twelve contracts bring everybody below: the level is (19 - 12 - 2) / 3, and water-filling is alone, but for the flat.
-    found = adl.optimal_set(hand(0.5, 9.0))
-    assert found.flat.loc["X"].to_list() == [2.5, np.inf]
-    assert found.unique  # 19 - 9 = 10 = 2.5 + 2.5 + 2.5 + 2 + 0.5 left to choose
-    assert adl.optimal_set(hand(0.5, 10.0)).flat.loc["X"].to_list() == [2.0, 2.5]
+    # After ten contracts the level is (9 - 2) / 3, between the kinks; after 9.5 it is 2.5 itself: nothing is left to choose.
+    found = adl.optimal_set(hand(0.5, 10.0))
+    assert found.flat.loc["X"].to_list() == [2.0, 2.5]
+    assert found.ranges["least"].to_list() == [5.5, 2.5, 1.5, 0.0]
+    assert found.ranges["most"].to_list() == [6.0, 3.0, 2.0, 0.0]
+    assert adl.optimal_set(hand(0.5, 9.5)).unique
 
 
 def test_criteria_by_hand() -> None:
@@ -69,10 +73,11 @@ class Optima:
         reducible = reference.pool[self.rows]
         idle = np.setdiff1d(np.flatnonzero(reference.solvent), reducible)
         constant = np.maximum(-V[idle], 0.0).sum(axis=0) / unit
-        gain = cp.multiply(
-            capacity[:, None] * moves[self.rows] / unit, self.fraction[:, None] @ np.ones((1, case.weights.size))
-        )
-        total = constant + cp.sum(cp.pos(-V[reducible] / unit + gain), axis=0)
+        e, S = self.rows.size, case.weights.size
+        gain = (capacity[:, None] * moves[self.rows] / unit).ravel()
+        slope = sp.csr_array((gain, (np.arange(e * S), np.repeat(np.arange(e), S))), shape=(e * S, e))
+        gather = sp.csr_array((np.ones(e * S), (np.tile(np.arange(S), e), np.arange(e * S))), shape=(S, e * S))
+        total = constant + gather @ cp.pos(slope @ self.fraction - V[reducible].ravel() / unit)
         beyond = cp.pos(total - case.insurance_fund / unit)
         threshold = cp.Variable()
         risk = threshold + case.weights @ cp.pos(beyond - threshold) / (1 - level)
@@ -93,8 +98,8 @@ class Optima:
 @pytest.mark.parametrize("seed", range(50))
 def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
     """Two-sided books, several assets, caps and funds among them; discrete scenarios."""
-    case = random_case(seed, "isolated", one_factor=seed % 3 > 0, scenarios=25, fund=seed % 5 == 0, reduced=1 + seed % 2,
-                       twist=TAME[seed % len(TAME)])  # fmt: skip
+    case = random_case(seed, "isolated", one_factor=seed % 3 > 0, scenarios=18, fund=seed % 5 == 0, reduced=1 + seed % 2,
+                       twist=TWISTS[seed % len(TWISTS)])  # fmt: skip
     level = LEVELS[seed % 4]
     problem = case.problem(adl.CVaR(level))
     found = adl.optimal_set(problem)
@@ -114,7 +119,7 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
     for criterion in criteria:
         member = found.select(criterion)
         assert found.contains(member), case.label
-        assert adl.certify(problem, member).value <= found.value + slack, case.label
+        assert objective_value(problem, member["reduction"].to_numpy()) <= found.value + slack, case.label
     if before < 1e-9 * reference.equity.clip(0).sum():
         return
 
@@ -123,8 +128,8 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
     ranges = venue.iloc[optima.rows].merge(found.ranges, on=["account", "asset", "margin_mode"], how="left")
     least, most = ranges["least"].to_numpy() / capacity, ranges["most"].to_numpy() / capacity
     rng = np.random.default_rng(seed)
-    # The two widest ranges and another.
-    for at in {*np.argsort(least - most)[:2].tolist(), int(rng.integers(capacity.size))}:
+    # The widest range and another.
+    for at in {int(np.argmin(least - most)), int(rng.integers(capacity.size))}:
         for sign, reported in ((1.0, least), (-1.0, most)):
             point = optima.extreme(at, sign)
             assert reported[at] == pytest.approx(point[at], abs=2e-5), case.label
@@ -166,6 +171,7 @@ def test_just_outside_is_worse(seed: int) -> None:
     capacity = problem.capacity
     ranges = found.ranges
     least, most = ranges["least"].to_numpy(), ranges["most"].to_numpy()
+    best = adl.solve(problem).allocation["reduction"].to_numpy()
     rng = np.random.default_rng(seed)
     pushed = 0
     for at in rng.permutation(capacity.size):
@@ -173,7 +179,7 @@ def test_just_outside_is_worse(seed: int) -> None:
             goal = reported + step * capacity[at]
             if not 0 <= goal <= capacity[at]:
                 continue
-            taken = adl.solve(problem).allocation["reduction"].to_numpy().copy()
+            taken = best.copy()
             missing = taken[at] - goal
             taken[at] = goal
             room = np.where(np.arange(taken.size) == at, 0.0, capacity - taken if missing > 0 else taken)
@@ -182,9 +188,9 @@ def test_just_outside_is_worse(seed: int) -> None:
             taken += np.sign(missing) * room * abs(missing) / room.sum()
             table = problem.positions.assign(reduction=taken)
             assert not found.contains(table)
-            assert adl.certify(problem, table).value > found.value * (1 + 1e-9)
+            assert objective_value(problem, taken) > found.value * (1 + 1e-9)
             pushed += 1
-        if pushed >= 4:
+        if pushed >= 2:
             break
     assert pushed > 0
 
@@ -254,9 +260,9 @@ def test_refusals_say_why() -> None:
 
 def test_continuous_prices_have_the_cutoff_of_the_theory() -> None:
     """1 / VaR of the adverse return: lognormal quantiles, to the spacing of the scenarios."""
-    book = adl.examples.paper_book().with_margin("isolated")
-    prices = adl.examples.paper_lognormal()
-    found = adl.optimal_set(adl.Problem(book, {"BTC": -1.0}, prices, adl.CVaR(0.95)))
+    table = pd.DataFrame({"account": list("abc"), "asset": "X", "size": [-9.0, -5.0, -3.0], "equity": 1.0})
+    prices = adl.LogNormal({"X": 0.60}, horizon=10 / 365)
+    found = adl.optimal_set(adl.Problem(adl.Book.from_frame(table, marks={"X": 1.0}), {"X": -1.0}, prices, adl.CVaR(0.95)))
     deviation = 0.60 * np.sqrt(10 / 365)
     adverse = np.exp(deviation * 1.6448536269514722 - deviation**2 / 2) - 1
-    assert found.cutoff == pytest.approx(1 / adverse, rel=0.01)
+    assert found.cutoff == pytest.approx(1 / adverse, rel=1e-3)
