@@ -24,9 +24,10 @@ from adlopt.objectives import (
     WorstCase,
 )
 from adlopt.optimal_set import OptimalSet, optimal_set
-from adlopt.prices import History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
+from adlopt.prices import ExactLogNormal, History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
 from adlopt.problem import Problem
 from adlopt.rounding import Rounding, round_to_lots
+from adlopt.sampling import standard_error
 from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
@@ -54,6 +55,7 @@ __all__ = [
     "Custom",
     "EVaR",
     "Entropic",
+    "ExactLogNormal",
     "ExpectedLoss",
     "Expectile",
     "Exploration",
@@ -86,6 +88,7 @@ __all__ = [
     "round_to_lots",
     "scenario_table",
     "solve",
+    "standard_error",
     "synthetic",
     "to_cvxpy",
     "verify",

@@ -24,6 +24,7 @@ LAYERS = (
     ("evaluation", "constraints"),
     ("methods",),
     ("certificate", "solution"),
+    ("sampling",),
     ("solve",),
     ("verify",),
 )

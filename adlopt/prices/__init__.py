@@ -2,6 +2,7 @@
 
 from adlopt.prices.history import History
 from adlopt.prices.lognormal import LogNormal
+from adlopt.prices.lognormal_exact import ExactLogNormal
 from adlopt.prices.mixture import Mixture
 from adlopt.prices.one_factor import OneFactor
 from adlopt.prices.protocol import ClosedForm, PoolLoss, PriceModel, ScenarioSet
@@ -10,6 +11,7 @@ from adlopt.prices.stress import Stress
 
 __all__ = [
     "ClosedForm",
+    "ExactLogNormal",
     "History",
     "LogNormal",
     "Mixture",
