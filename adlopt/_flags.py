@@ -67,13 +67,13 @@ def problem(
         ),
     ],
     reduce: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="ASSET=CONTRACTS",
             help="Contracts to take off the book, signed like the positions: BTC=-10 takes 10 from shorts, "
             "BTC=-30% takes 30 % of the solvent shorts. Repeatable.",
         ),
-    ],
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -82,6 +82,14 @@ def problem(
             is_eager=True,
             callback=_config.use,
             rich_help_panel=BOOK,
+        ),
+    ] = None,
+    from_bankrupt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mark|bankruptcy",
+            help="Instead of --reduce: take what the bankrupt accounts hold off the other side, and settle at the mark or at "
+            "the prices that make up for their deficits.",
         ),
     ] = None,
     accounts: Annotated[
@@ -101,7 +109,9 @@ def problem(
     ] = None,
     caps: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Most contracts to take: account, asset, cap.", rich_help_panel=BOOK),
+        typer.Option(
+            metavar="FILE", help="Most to take: account, asset, and cap (contracts) or fraction.", rich_help_panel=BOOK
+        ),
     ] = None,
     settlement: Annotated[
         list[str] | None,
@@ -161,15 +171,20 @@ def problem(
     held = read_book(book, accounts, mark, marks)
     if margin is not None:
         held = held.with_margin(cast(Margin, margin))
-    return Problem(
-        held,
-        read_reduction(held, reduce),
-        prices=read_prices(direction, volatility, correlation, horizon_days, scenarios, points, seed),
-        objective=read_objective(objective),
-        caps=None if caps is None else read_table(caps),
-        settlement=numbers("--settlement", settlement) if settlement else None,
-        insurance_fund=insurance_fund,
-    )
+    if (not reduce) == (from_bankrupt is None):
+        raise InputError("give --reduce ASSET=CONTRACTS, such as --reduce BTC=-10, or --from-bankrupt mark|bankruptcy")
+    if from_bankrupt is not None and settlement:
+        raise InputError("--settlement has no effect with --from-bankrupt, which settles at the mark or the bankruptcy price")
+    common: dict[str, Any] = {
+        "prices": read_prices(direction, volatility, correlation, horizon_days, scenarios, points, seed),
+        "objective": read_objective(objective),
+        "caps": None if caps is None else read_table(caps),
+        "insurance_fund": insurance_fund,
+    }
+    if from_bankrupt is not None:
+        return Problem.from_bankrupt(held, settlement=cast(Any, from_bankrupt), **common)
+    price = numbers("--settlement", settlement) if settlement else None
+    return Problem(held, read_reduction(held, reduce or []), settlement=price, **common)
 
 
 def read_table(path: Path) -> pd.DataFrame:

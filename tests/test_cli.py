@@ -462,3 +462,18 @@ def test_nothing_asked(book):
     assert "BOOK" in run("solve", code=cli.BAD_INPUT)
     assert "--reduce" in run("solve", book, code=cli.BAD_INPUT)
     assert "resolve" in run("resolve", book, code=cli.BAD_INPUT)
+
+
+def test_from_bankrupt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [("broke", "BTC", 2.0, -30.0), ("a", "BTC", -3.0, 200.0), ("b", "BTC", -1.0, 20.0)]
+    table = pd.DataFrame(rows, columns=["account", "asset", "size", "equity"]).assign(mark=100.0)
+    table.to_csv("book.csv", index=False)
+    flags = ["--scenarios", "prices.csv"]
+    pd.DataFrame({"BTC": [90.0, 200.0]}).to_csv("prices.csv", index=False)
+    taken = {
+        row["account"]: row["reduction"] for row in solve_json("book.csv", "--from-bankrupt", "mark", *flags)["allocation"]
+    }
+    assert taken["a"] + taken["b"] == -2.0
+    at_price = solve_json("book.csv", "--from-bankrupt", "bankruptcy", *flags)  # 115: b pays 15 for its contract
+    assert at_price["value"] != solve_json("book.csv", "--from-bankrupt", "mark", *flags)["value"]

@@ -125,9 +125,13 @@ def test_hard_books_are_proven_or_said_not_to_be(twist: str, df: float | None) -
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
     problem = adl.Problem(case.book, case.reduction, prices, caps=case.caps, settlement=case.settlement)
     solution = adl.solve(problem, "shadow_price", tolerance=TOLERANCE)
-    before = prices.pool_loss(  # type: ignore[attr-defined]
-        problem.book.assets, problem.book.equity, problem.sizes(None), np.empty(0, np.int64), np.empty(0, np.int64)
-    ).value[problem.book.solvent].sum()
+    before = (
+        prices.pool_loss(  # type: ignore[attr-defined]
+            problem.book.assets, problem.book.equity, problem.sizes(None), np.empty(0, np.int64), np.empty(0, np.int64)
+        )
+        .value[problem.book.solvent]
+        .sum()
+    )
     assert solution.gap <= TOLERANCE or solution.value <= 1e-9 * before
     assert solution.status == ("optimal" if solution.gap <= TOLERANCE else "unproven")
 
@@ -157,5 +161,7 @@ def test_volatility_before_and_after() -> None:
     after = prices.volatility(book.assets, problem.sizes(solution.allocation["reduction"].to_numpy()))
     sizes = problem.sizes(None).toarray()
     S = np.asarray(prices.covariance)
-    assert prices.volatility(book.assets, problem.sizes(None)) == pytest.approx(np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes)))
+    assert prices.volatility(book.assets, problem.sizes(None)) == pytest.approx(
+        np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes))
+    )
     assert np.median(after / book.equity) <= np.median(np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes)) / book.equity)
