@@ -20,10 +20,10 @@ from adlopt.methods.tail import Aim, Tail
 STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
-STEEPEST = 0.05  # least factor by which the barrier weight falls in one step
+STEEPEST, GENTLE = 0.05, 0.5  # least factors by which the barrier weight falls in one step, however far it can go
 WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
 LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
-BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
+BEHIND, SETTLING = 0.9, 8  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
 
@@ -75,7 +75,7 @@ class Path:
                 gap = self.gap()
                 if gap < best:
                     best, found, at = gap, self._answer(), step
-                if gap <= AIM * tolerance or step > at + PATIENCE:
+                if gap <= AIM * tolerance or step > at + (1 if best <= tolerance else PATIENCE):
                     break
             if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
                 break
@@ -105,7 +105,8 @@ class Path:
     def _target(self, tolerance: float, reach: float) -> float:
         """The next barrier weight: the smaller, the further a step can go; not below what the tolerance asks for."""
         floor = FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
-        return max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, floor))
+        fall = min(max(STEEPEST, (1.0 - reach) ** 2), GENTLE if self.tail.mixture else 1.0)
+        return max(self.mu * fall, min(self.mu, floor))
 
     def _settle(self) -> None:
         """Newton steps of their own, at the prices of all, for blocks that could not follow: they would hold back the next."""
@@ -148,7 +149,7 @@ class Path:
 
         arguments = (self.program, self.point, self.newton, self.stress)
         loss = on_all(losses_ahead, self.chunks, arguments, (2, self.stress.size))[0]
-        bend = None if affine is None else self.tail.bend(affine, BOUNDARY)
+        bend = None if affine is None else self.tail.bend(affine)
         return self.tail.direct(residual, loss[0] + mu * loss[1], mu, bend)
 
     def _direct(
@@ -157,7 +158,7 @@ class Path:
         """Direction to barrier weight mu and stress `goal` with prices changed; the common steps that it allows."""
         arguments = (self.program, self.point, self.newton, change, self.stress, goal, goal is not self.stress, mu)
         lag = on_all(kernels.direct, chunks, arguments, (2, BINS))[0]
-        limit = (1.0, 1.0) if aim is None else self.tail.reach(aim, BOUNDARY)
+        limit = (1.0, 1.0) if aim is None else self.tail.reach(aim)
         far, far_dual = (min(common_step(part, self.lag), most) for part, most in zip(lag, limit, strict=True))
         return far, far_dual
 

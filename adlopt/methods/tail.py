@@ -17,6 +17,7 @@ import scipy.linalg
 from adlopt._tables import BoolArray, FloatArray
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
+BOUNDARY = 0.95  # share of the way to the nearest bound that a step may go: closer, one scenario holds up all
 LOOSE = 1e-3  # answer of a scenario's loss to its stress, in terms of what its hinge answers
 SPREAD = 4.0  # candidates, in probability, for every unit of the tail
 
@@ -151,15 +152,15 @@ class Tail:
         goal[self.live] += dw.sum(axis=0)
         return x[:d], goal, Aim(t, of_v / v - u + u * dw / v, of_w / w - s - s * dw / w, dw)
 
-    def reach(self, aim: Aim, boundary: float) -> tuple[float, float]:
+    def reach(self, aim: Aim) -> tuple[float, float]:
         """Longest steps of the slacks and of their multipliers, at most one."""
-        primal = max(float((-aim.s / self.s).max()), float((-aim.u / self.u).max()), boundary)
-        dual = max(float((-aim.w / self.w).max()), float((aim.w / self.v).max()), boundary)
-        return boundary / primal, boundary / dual
+        primal = max(float((-aim.s / self.s).max()), float((-aim.u / self.u).max()), BOUNDARY)
+        dual = max(float((-aim.w / self.w).max()), float((aim.w / self.v).max()), BOUNDARY)
+        return BOUNDARY / primal, BOUNDARY / dual
 
-    def bend(self, aim: Aim, boundary: float) -> tuple[FloatArray, FloatArray]:
+    def bend(self, aim: Aim) -> tuple[FloatArray, FloatArray]:
         """Second-order terms of s w and u v, for as far as the tail can follow."""
-        far, far_dual = self.reach(aim, boundary)
+        far, far_dual = self.reach(aim)
         return far * far_dual * aim.w * aim.s, -far * far_dual * aim.w * aim.u
 
     def advance(self, aim: Aim, far: float, far_dual: float) -> None:
