@@ -27,18 +27,20 @@ def typical_loss(problem: Problem) -> float:
 def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
     """The solver's allocation with boxes kept exactly and sums to rounding.
 
-    What clipping leaves of a sum is spread over the room that positions have, not by rescaling all of them: that would
-    push reductions over their caps.
+    What is left of a sum is spread over the positions taken in part, which are those at the margin; then over the room that
+    all have. Not by rescaling: that would push reductions over their caps.
     """
     taken = np.clip(allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0) * np.abs(problem.capacity)
     cap = np.abs(problem.capacity)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
-        for _ in range(3):
+        for attempt in range(4):
             residual = abs(problem.target[k]) - taken[rows].sum()
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
+            if attempt == 0:
+                room = np.minimum(cap[rows] - taken[rows], taken[rows])
             if residual == 0 or room.sum() == 0:
-                break
+                continue
             change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
             taken[rows] += change
     return np.sign(problem.capacity) * taken

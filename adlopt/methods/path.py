@@ -23,8 +23,10 @@ START = 100.0  # times the typical loss per scenario: the path's first barrier w
 STEEPEST, GENTLE = 0.05, 0.5  # least factors by which the barrier weight falls in one step, however far it can go
 WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
 LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
+TAIL_LAG = 0.1
 BEHIND, SETTLING = 0.9, 8  # blocks whose step was shorter get up to so many of their own
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
+SLACK = 0.1  # of the cost of closing the sums at shadow prices
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
 
 
@@ -158,8 +160,10 @@ class Path:
         """Direction to barrier weight mu and stress `goal` with prices changed; the common steps that it allows."""
         arguments = (self.program, self.point, self.newton, change, self.stress, goal, goal is not self.stress, mu)
         lag = on_all(kernels.direct, chunks, arguments, (2, BINS))[0]
-        limit = (1.0, 1.0) if aim is None else self.tail.reach(aim)
-        far, far_dual = (min(common_step(part, self.lag), most) for part, most in zip(lag, limit, strict=True))
+        far, far_dual = (common_step(part, self.lag) for part in lag)
+        if aim is not None:
+            limit = (common_step(part, TAIL_LAG) for part in self.tail.lag(aim))
+            far, far_dual = (min(step, most) for step, most in zip((far, far_dual), limit, strict=True))
         return far, far_dual
 
     def _advance(self, chunks: list[IntArray], goal: FloatArray, mu: float, far: float, far_dual: float) -> None:
@@ -175,12 +179,13 @@ class Path:
         return self.value, float(least[0] + self.stress @ self.constant - self.prices.sum())
 
     def gap(self) -> float:
-        """Relative gap, the cost of closing the sums included at twice the shadow prices."""
+        """Relative gap, the cost of closing the sums included: their shadow prices, and a share for the kinks on the way."""
         value, bound = self.bounds()
         missing = np.bincount(self.program.asset, self.program.share * self.point.y, minlength=self.rows) - 1.0
         if value == 0.0 and np.abs(missing).max() < CLOSED:
             return 0.0
-        excess = abs(value - bound) + 2.0 * float(np.abs(self.prices * missing).sum())
+        cost = self.prices * missing
+        excess = abs(value + cost.sum() - bound) + SLACK * float(np.abs(cost).sum())
         return excess / max(abs(value), np.finfo(float).tiny)
 
     def shares(self) -> FloatArray:

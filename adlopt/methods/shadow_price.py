@@ -69,14 +69,12 @@ def _with_candidates(problem: Problem, presolved: Presolved, unit: float, tolera
         result = _follow(problem, presolved, unit, live, aim, progress)
         losses = scenario_losses(problem, result.allocation)
         value = objective.value(losses, weights)
-        missed = value - objective.value(np.where(live, losses, 0.0), weights)
-        if missed > MISSED * aim * value:
-            live |= candidates(objective, losses, weights)
-        elif aim > tolerance:
-            live |= candidates(objective, losses, weights)
-            aim = tolerance
-        else:
+        missed = value - Tail(objective, weights, losses, live).value(losses)
+        if aim == tolerance and missed <= MISSED * tolerance * value:
             return result
+        if missed <= MISSED * aim * value:
+            aim = tolerance
+        live |= candidates(objective, losses, weights)
 
 
 def _follow(

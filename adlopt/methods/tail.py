@@ -15,6 +15,7 @@ import numpy as np
 import scipy.linalg
 
 from adlopt._tables import BoolArray, FloatArray
+from adlopt.methods._shadow_kernels import BINS
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
 BOUNDARY = 0.95  # share of the way to the nearest bound that a step may go: closer, one scenario holds up all
@@ -152,18 +153,26 @@ class Tail:
         goal[self.live] += dw.sum(axis=0)
         return x[:d], goal, Aim(t, of_v / v - u + u * dw / v, of_w / w - s - s * dw / w, dw)
 
-    def reach(self, aim: Aim) -> tuple[float, float]:
-        """Longest steps of the slacks and of their multipliers, at most one."""
-        primal = max(float((-aim.s / self.s).max()), float((-aim.u / self.u).max()), BOUNDARY)
-        dual = max(float((-aim.w / self.w).max()), float((aim.w / self.v).max()), BOUNDARY)
+    def reach(self, aim: Aim) -> tuple[FloatArray, FloatArray]:
+        """Longest steps (J, L) of the slacks and of their multipliers, at most one."""
+        primal = np.maximum(np.maximum(-aim.s / self.s, -aim.u / self.u), BOUNDARY)
+        dual = np.maximum(np.maximum(-aim.w / self.w, aim.w / self.v), BOUNDARY)
         return BOUNDARY / primal, BOUNDARY / dual
 
+    def lag(self, aim: Aim) -> FloatArray:
+        """(2, BINS) movement of the multipliers by length of their longest steps."""
+        movement = np.abs(aim.w).ravel()
+        bins = [np.minimum((reach.ravel() * BINS).astype(np.int64), BINS - 1) for reach in self.reach(aim)]
+        return np.stack([np.bincount(at, movement, minlength=BINS) for at in bins])
+
     def bend(self, aim: Aim) -> tuple[FloatArray, FloatArray]:
-        """Second-order terms of s w and u v, for as far as the tail can follow."""
+        """Second-order terms of s w and u v, for as far as each can follow."""
         far, far_dual = self.reach(aim)
         return far * far_dual * aim.w * aim.s, -far * far_dual * aim.w * aim.u
 
     def advance(self, aim: Aim, far: float, far_dual: float) -> None:
+        """Go along: as far as asked, or where a scenario cannot, as far as it can."""
+        primal, dual = (np.minimum(asked, own) for asked, own in zip((far, far_dual), self.reach(aim), strict=True))
         self.t = self.t + far * (aim.t - self.t)
-        self.u, self.s = self.u + far * aim.u, self.s + far * aim.s
-        self.w, self.v = self.w + far_dual * aim.w, self.v - far_dual * aim.w
+        self.u, self.s = self.u + primal * aim.u, self.s + primal * aim.s
+        self.w, self.v = self.w + dual * aim.w, self.v - dual * aim.w
