@@ -15,16 +15,16 @@ from adlopt._tables import FloatArray, IntArray
 from adlopt.methods import _shadow_kernels as kernels
 from adlopt.methods._shadow_kernels import BINS, BOUNDARY, Newton, Point, Program
 from adlopt.methods.blocks import Blocks
-from adlopt.methods.tail import Aim, Tail
+from adlopt.methods.tail import Aim, Tail, solved
 
 STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST, GENTLE = 0.05, 0.5  # least factors by which the barrier weight falls in one step, however far it can go
-WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
 LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
-TAIL_LAG = 0.1
+TAIL_LAG = 0.1  # the same of scenarios in the tail
 BEHIND, SETTLING = 0.9, 8  # blocks whose step was shorter get up to so many of their own
+FEW = 1000  # blocks, which do not repay a thread
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
 SLACK = 0.1  # of the cost of closing the sums at shadow prices
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
@@ -38,7 +38,7 @@ class Path:
         program, stress = self.program, self.stress
         self.rows = int(program.asset.max()) + 1 if program.asset.size else 0
         self.lag = min(MOST_LAG, max(LEAST_LAG, LAG / max(self.rows, 1)))
-        self.value = 1.0
+        self.value = self.slack = 1.0
         self.mu = START * float(np.median(stress[stress > 0]))
         tail.start(self.mu)
         self.prices = np.array(
@@ -79,7 +79,7 @@ class Path:
                     best, found, at = gap, self._answer(), step
                 if gap <= AIM * tolerance or step > at + (1 if best <= tolerance else PATIENCE):
                     break
-            if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
+            if not (np.isfinite(schur).all() and np.isfinite(ahead).all()):
                 break
             if self.tail.mixture:
                 self.tail.assemble(schur, self._respond())
@@ -88,6 +88,10 @@ class Path:
             ahead[0] += on_all(kernels.correct, self.chunks, (self.program, self.point, self.newton, goal), (self.rows,))[0]
             mu = self._target(tolerance, reach)
             change, goal, aim = self._newton(schur, ahead, mu, aim)
+            if not (np.isfinite(change).all() and np.isfinite(goal).all()):
+                break
+            # At its end nothing is left to lag for: the sums would never close.
+            self.slack = 0.5 * self.slack if mu == self.mu else 1.0
             far, far_dual = self._direct(self.chunks, change, goal, mu, aim)
             self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
@@ -117,8 +121,11 @@ class Path:
         self.newton.bend[:] = 0.0
         for _ in range(SETTLING):
             behind = [chunk[self.newton.reach[:, chunk].min(axis=0) < BEHIND] for chunk in behind]
-            if not sum(chunk.size for chunk in behind):
+            count = sum(chunk.size for chunk in behind)
+            if not count:
                 break
+            if count < FEW:
+                behind = [np.concatenate(behind)]
             self._assemble(behind)
             self._direct(behind, np.zeros(self.rows), self.stress, self.mu)
             self._advance(behind, self.stress, self.mu, 1.0, 1.0)
@@ -160,9 +167,9 @@ class Path:
         """Direction to barrier weight mu and stress `goal` with prices changed; the common steps that it allows."""
         arguments = (self.program, self.point, self.newton, change, self.stress, goal, goal is not self.stress, mu)
         lag = on_all(kernels.direct, chunks, arguments, (2, BINS))[0]
-        far, far_dual = (common_step(part, self.lag) for part in lag)
+        far, far_dual = (common_step(part, self.slack * self.lag) for part in lag)
         if aim is not None:
-            limit = (common_step(part, TAIL_LAG) for part in self.tail.lag(aim))
+            limit = (common_step(part, self.slack * TAIL_LAG) for part in self.tail.lag(aim))
             far, far_dual = (min(step, most) for step, most in zip((far, far_dual), limit, strict=True))
         return far, far_dual
 
@@ -240,12 +247,4 @@ def _opening_price(share: FloatArray, mu: float) -> float:
 def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
     """Change of prices that closes the residual; least squares if an asset that no block can move has no equation."""
     scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
-    matrix, right = schur / (scale[:, None] * scale), residual / scale
-    try:
-        found = np.linalg.solve(matrix, right)
-    except np.linalg.LinAlgError:
-        found = np.full(right.size, np.inf)
-    # Least squares would do for all, at several times the cost of a small step.
-    if not np.abs(found).max() <= WELL_POSED * np.abs(right).max():
-        found = np.linalg.lstsq(matrix, right)[0]
-    return np.asarray(found / scale)
+    return solved(schur / (scale[:, None] * scale), residual / scale) / scale

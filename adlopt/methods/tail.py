@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from adlopt._tables import BoolArray, FloatArray
 from adlopt.methods._shadow_kernels import BINS
@@ -20,6 +19,7 @@ from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
 BOUNDARY = 0.95  # share of the way to the nearest bound that a step may go: closer, one scenario holds up all
 LOOSE = 1e-3  # answer of a scenario's loss to its stress, in terms of what its hinge answers
+WELL_POSED = 1e8  # unknowns per residual, both scaled: beyond, the equations determine less than they seem to
 SPREAD = 4.0  # candidates, in probability, for every unit of the tail
 
 
@@ -36,6 +36,18 @@ def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
         else:
             return None
     return found
+
+
+def solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solution of scaled equations; least squares where they determine less than they seem to."""
+    try:
+        found = np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        found = np.full(right.size, np.inf)
+    # Least squares would do for all, at several times the cost of a small step.
+    if not np.abs(found).max() <= WELL_POSED * np.abs(right).max():
+        found = np.linalg.lstsq(matrix, right)[0]
+    return np.asarray(found)
 
 
 def candidates(objective: Objective, losses: FloatArray, weights: FloatArray) -> BoolArray:
@@ -128,7 +140,7 @@ class Tail:
         K[d : d + L, d + L :] = K[d + L :, d : d + L].T
         self.scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(K)), np.finfo(float).tiny))
         self.scale[d + L :] = 1.0
-        self.factors = scipy.linalg.lu_factor(K * self.scale[:, None] * self.scale, overwrite_a=True, check_finite=False)
+        self.matrix = K * self.scale[:, None] * self.scale
 
     def direct(
         self, residual: FloatArray, loss: FloatArray, mu: float, bend: tuple[FloatArray, FloatArray] | None = None
@@ -144,7 +156,7 @@ class Tail:
         load = self.constant + loss[self.live] + (part * pull).sum(axis=0)
         need = self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ (part * pull).sum(axis=0)
         b = np.concatenate([residual, load[near], need - part[:, far] @ (load[far] / self.diagonal[far])])
-        x = self.scale * scipy.linalg.lu_solve(self.factors, b * self.scale, check_finite=False)
+        x = self.scale * solved(self.matrix, b * self.scale)
         t = x[d + L :]
         dq = (load - t @ part) / self.diagonal
         dq[near] = x[d : d + L]
