@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,24 +22,37 @@ STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
 STEEPEST, GENTLE = 0.05, 0.5  # least factors by which the barrier weight falls in one step, however far it can go
-LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
-TAIL_LAG = 0.1  # the same of scenarios in the tail
-BEHIND, SETTLING = 0.9, 8  # blocks whose step was shorter get up to so many of their own
+PACE = 0.05, 15  # where the barrier weight falls by less in so many steps, the path is lost
+
+
+class Manner(NamedTuple):
+    """How to deal with blocks that cannot follow a common step."""
+
+    lag: float  # share of the movement that they may miss
+    behind: float  # those whose step was shorter get steps of their own,
+    settling: int  # up to so many
+
+
+# Steps of their own keep blocks near the path while stresses move, and disturb sums that nearly exhaust the book.
+SWIFT, WITH_TAIL, CAREFUL = Manner(0.1, 0.5, 3), Manner(0.1, 0.9, 8), Manner(0.02, 0.5, 3)
+PER_ASSET = 0.5  # the lag is at most this over the number of assets, and at least that of CAREFUL: one's blocks would drown
 FEW = 1000  # blocks, which do not repay a thread
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
-SLACK = 0.1  # of the cost of closing the sums at shadow prices
+SLACK = 1.0  # of the cost of closing the sums at shadow prices
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
 
 
 class Path:
     """The central path of a program, and where we stand on it."""
 
-    def __init__(self, blocks: Blocks, tail: Tail) -> None:
+    def __init__(self, blocks: Blocks, tail: Tail, careful: bool = False) -> None:
+        self.manner = CAREFUL if careful else WITH_TAIL if tail.mixture else SWIFT
         self.program, self.constant, self.tail, self.stress = blocks.program, blocks.constant, tail, tail.stress
         program, stress = self.program, self.stress
         self.rows = int(program.asset.max()) + 1 if program.asset.size else 0
-        self.lag = min(MOST_LAG, max(LEAST_LAG, LAG / max(self.rows, 1)))
+        self.lag = min(self.manner.lag, max(CAREFUL.lag, PER_ASSET / max(self.rows, 1)))
         self.value = self.slack = 1.0
+        self.proven = False
         self.mu = START * float(np.median(stress[stress > 0]))
         tail.start(self.mu)
         self.prices = np.array(
@@ -67,9 +81,11 @@ class Path:
 
     # ------------------------------------------------------------------ the way
 
+    @np.errstate(all="ignore")  # a path that is lost overflows, and is given up
     def follow(self, tolerance: float, report: Callable[[str], None] = lambda text: None) -> str:
         """Walk down the path until the relative gap is proven, or the numbers allow no more."""
-        best, at = np.inf, STEPS
+        best, at, found = np.inf, STEPS, self._answer()
+        weights = [np.inf] * PACE[1]
         for step in range(1, STEPS + 1):
             report(f"interior-point step {step}, gap about {self.measures * self.mu:.0e}")
             schur, ahead = self._assemble(self.chunks)
@@ -77,10 +93,16 @@ class Path:
                 gap = self.gap()
                 if gap < best:
                     best, found, at = gap, self._answer(), step
+                    self.proven = best <= tolerance
                 if gap <= AIM * tolerance or step > at + (1 if best <= tolerance else PATIENCE):
                     break
             if not (np.isfinite(schur).all() and np.isfinite(ahead).all()):
                 break
+            weights.append(self.mu)
+            if not np.isfinite(best):
+                found = self._answer()
+                if self.mu > weights[step - 1] * (1 - PACE[0]):
+                    break
             if self.tail.mixture:
                 self.tail.assemble(schur, self._respond())
             change, goal, aim = self._newton(schur, ahead, 0.0)
@@ -100,9 +122,8 @@ class Path:
                 self.tail.advance(aim, far, far_dual)
                 self.stress = self.tail.stress
             self._settle()
-        if np.isfinite(best):
-            y, w, self.prices, self.tail.w, self.stress = found
-            self.point = self.point._replace(y=y, w=w)
+        y, w, self.prices, self.tail.w, self.stress = found
+        self.point = self.point._replace(y=y, w=w)
         return f"{step} interior-point steps"
 
     def _answer(self) -> tuple[FloatArray, ...]:
@@ -119,8 +140,8 @@ class Path:
         behind = self.chunks
         self.newton.twist[:] = 0.0
         self.newton.bend[:] = 0.0
-        for _ in range(SETTLING):
-            behind = [chunk[self.newton.reach[:, chunk].min(axis=0) < BEHIND] for chunk in behind]
+        for _ in range(self.manner.settling):
+            behind = [chunk[self.newton.reach[:, chunk].min(axis=0) < self.manner.behind] for chunk in behind]
             count = sum(chunk.size for chunk in behind)
             if not count:
                 break
@@ -169,7 +190,7 @@ class Path:
         lag = on_all(kernels.direct, chunks, arguments, (2, BINS))[0]
         far, far_dual = (common_step(part, self.slack * self.lag) for part in lag)
         if aim is not None:
-            limit = (common_step(part, self.slack * TAIL_LAG) for part in self.tail.lag(aim))
+            limit = (common_step(part, self.slack * self.manner.lag) for part in self.tail.lag(aim))
             far, far_dual = (min(step, most) for step, most in zip((far, far_dual), limit, strict=True))
         return far, far_dual
 

@@ -82,12 +82,16 @@ def _follow(
 ) -> Result:
     """The end of the path with the scenarios `live` (S,) as candidates for the tail."""
     weights = problem.scenarios.weights
-    tail = Tail(problem.objective, weights, presolved.constant / unit, live)
-    blocks = build(problem, presolved, tail.stress, unit)
-    if not blocks.program.share.size:  # every position is taken whole
-        return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
-    path = Path(blocks, tail)
-    note = path.follow(tolerance, progress.report)
+    notes = []
+    for careful in (False, True):
+        tail = Tail(problem.objective, weights, presolved.constant / unit, live)
+        blocks = build(problem, presolved, tail.stress, unit)
+        if not blocks.program.share.size:  # every position is taken whole
+            return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
+        path = Path(blocks, tail, careful)
+        notes.append(path.follow(tolerance, progress.report))
+        if path.proven:
+            break
     fraction = np.ones(problem.position.size)
     inside = blocks.column >= 0
     fraction[inside] = path.point.y[blocks.column[inside]]
@@ -100,5 +104,5 @@ def _follow(
             scenario=blocks.program.scenario,
             weight=path.shares(),
         ),
-        note=f"{presolved}; {note}",
+        note=f"{presolved}; {', then '.join(notes)}",
     )
