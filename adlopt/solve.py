@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from adlopt._tables import FloatArray
-from adlopt.certificate import certify_array
+from adlopt.certificate import CLOSED, Certificate, certify_array
 from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
+from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
 from adlopt.prices import LogNormal, OneFactor
@@ -118,8 +119,7 @@ def solution(
     if problem.prices is not None:
         proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
         if (result.multipliers is not None or method == "shadow_price") and not constraints:
-            allocation, tidy_value = feasible.tidied(problem, allocation, proof.value, proof.excess)
-            proof = replace(proof, value=tidy_value)
+            allocation, proof = _tidied(problem, allocation, proof)
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
         allocation=as_table(problem, allocation),
@@ -134,6 +134,18 @@ def solution(
         note=result.note,
         tolerance=tolerance,
     )
+
+
+def _tidied(problem: Problem, allocation: FloatArray, proof: Certificate) -> tuple[FloatArray, Certificate]:
+    """The tidiest allocation whose distance from the bound is hardly larger, and what is proven of it."""
+    allowed = max(1.1 * proof.excess, CLOSED * abs(proof.value))
+    smooth = closed_form(problem) is not None
+    for tidy in feasible.tidied(problem, allocation):
+        # With scenarios the bound rests on the solver's multipliers, not on the allocation: its value is all that changes.
+        judged = certify_array(problem, tidy) if smooth else replace(proof, value=objective_value(problem, tidy))
+        if judged.excess <= allowed:
+            return tidy, judged
+    return allocation, proof
 
 
 def _least_cost(

@@ -14,7 +14,7 @@ import numpy as np
 from adlopt._jit import on_all, processors
 from adlopt._tables import FloatArray, IntArray
 from adlopt.methods import _shadow_kernels as kernels
-from adlopt.methods._shadow_kernels import BINS, BOUNDARY, Newton, Point, Program
+from adlopt.methods._shadow_kernels import BINS, Newton, Point, Program
 from adlopt.methods.blocks import Blocks
 from adlopt.methods.tail import Aim, Tail, solved
 
