@@ -61,7 +61,7 @@ class Comparison(pd.DataFrame):  # type: ignore[misc]
 
     @property
     def naked(self) -> pd.DataFrame:
-        """Factor exposure of pools whose hedge a policy took apart: policy, account, before, after (money), largest rise first."""
+        """Factor exposure of pools that a policy left naked: policy, account, before, after (money); largest rise first."""
         problem, v = self.problem, self.direction.to_numpy()
         before = _exposure(problem, None, v)
         parts = []
@@ -207,7 +207,7 @@ def _concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
     fraction = taken / book.size[problem.position]
     money = np.abs(taken) * book.marks[problem.asset]
     owner, account = np.unique(book.pool_account[problem.pool], return_inverse=True)
-    by_account = np.bincount(account, money, minlength=owner.size)
+    by_account = np.bincount(account, money, minlength=owner.size).astype(float)
     by_pool = np.bincount(problem.pool, money, minlength=book.equity.size)[problem.pool]
     share = by_account / by_account.sum()
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,11 +32,11 @@ SHARES = (0.25, 0.5, 0.75)  # of the open interest to be reduced
 
 def moves(scale: float) -> PriceModel:
     """Five equally spaced returns within +- scale; relative, so that units do not matter."""
-    return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None], assets=[ASSET])
+    return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None])
 
 
 CALM, WILD = moves(0.1), moves(0.9)
-CRASH = Scenarios(returns=np.array([[-0.5], [0.1]]), weights=[0.2, 0.8], assets=[ASSET])
+CRASH = Scenarios(returns=np.array([[-0.5], [0.1]]), weights=[0.2, 0.8])
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Scene:
 
     @property
     def leverage(self) -> FloatArray:
-        return np.abs(np.array(self.size)) * self.mark / np.array(self.equity)
+        return np.asarray(np.abs(np.array(self.size)) * self.mark / np.array(self.equity))
 
     @property
     def possible(self) -> bool:
@@ -90,14 +91,16 @@ class Scene:
             return replace(self, required=value)
         values = list(getattr(self, field))
         values[at] = value
-        return replace(self, **{field: tuple(values)})
+        changed: dict[str, Any] = {field: tuple(values)}
+        return replace(self, **changed)
 
     def number(self, field: str, at: int) -> float:
         return float(self.required if field == "required" else getattr(self, field)[at])
 
     def take(self, rows: list[int]) -> Scene:
         """The accounts in `rows`, in that order."""
-        columns = {name: tuple(getattr(self, name)[row] for row in rows) for name in ("account", "size", "entry", "equity")}
+        names = ("account", "size", "entry", "equity")
+        columns: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in rows) for name in names}
         return replace(self, **columns)
 
 
@@ -169,11 +172,10 @@ def simpler(scene: Scene, keep: set[str]) -> Iterator[Scene]:
         for digits in (1, 2):
             if significant(value, digits) != value:
                 yield scene.with_number(field, at, significant(value, digits))
-                break
 
 
 def _rounded(scene: Scene, digits: int) -> Scene:
-    columns = {
+    columns: dict[str, Any] = {
         name: tuple(significant(value, digits) for value in getattr(scene, name)) for name in ("size", "entry", "equity")
     }
     return replace(scene, **columns, required=significant(scene.required, digits))

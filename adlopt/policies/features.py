@@ -54,7 +54,7 @@ def pool_profit(problem: Problem, rule: str) -> FloatArray:
     concerned[problem.pool] = True
     rows = concerned[book.pool] & (book.size != 0)
     gain = np.where(rows, book.size * (book.marks[book.asset] - _entry_prices(problem, rule, rows)), 0.0)
-    return np.bincount(book.pool, gain, minlength=book.equity.size)[problem.pool]
+    return np.bincount(book.pool, gain, minlength=book.equity.size)[problem.pool].astype(float)
 
 
 def factor(problem: Problem) -> FloatArray:

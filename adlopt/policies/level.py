@@ -1,7 +1,9 @@
 """Rules that level: pools end as even as can be in leverage, in leverage along a factor, or in the burden they bear.
 
-What pools can give together is a transportation polytope, and the totals by pool the bases of a polymatroid: the allocation
-that minimises sum total^2 / equity is then lexicographically the min-max one (Fujishige 1980), and no linear program is needed.
+What one asset can take from the pools is a box cut by a sum, the bases of a polymatroid; what several assets take together is
+a sum of such sets, and so again one. Of all bases y, the one that minimises sum_i y_i^2 / E_i is lexicographically the min-max
+of y_i / E_i, and minimises sum_i E_i phi(y_i / E_i) for every convex phi at once (Fujishige 1980). So no linear program is
+needed, and what water-filling is for one reduced asset these rules are for any number of them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from adlopt.policies.proportional import share_out
 from adlopt.policies.protocol import Policy
 from adlopt.problem import Problem
 
-SETTLED = 1e-11  # relative change of reductions at which sweeps over the assets end
+SETTLED = 1e-11  # change of a reduction, relative to the requirement, at which sweeps over the assets end
+ROUNDING = 1e-14  # of the largest exposure: no smaller change means anything
 SWEEPS = 10_000
 
 WATER_FILLING_THEORY = {
@@ -51,7 +54,8 @@ class MinimaxLeverage(Policy):
 
     def reductions(self, problem: Problem) -> FloatArray:
         book = problem.book
-        gross = np.bincount(book.pool, np.abs(book.size) * book.marks[book.asset], minlength=book.equity.size)
+        notional = np.abs(book.size) * book.marks[book.asset]
+        gross = np.bincount(book.pool, notional, minlength=book.equity.size).astype(float)
         return drain_exposure(problem, gross, book.marks)
 
     def __str__(self) -> str:
@@ -62,8 +66,8 @@ class MinimaxLeverage(Policy):
 class FactorLeverage(Policy):
     """Water-filling in factor leverage v.(q - x) / equity, so that hedges count (paper, section 3).
 
-    Optimal under prices driven by v alone if one asset is reduced. Assets that the factor does not move are reduced by
-    contracts pro rata.
+    Optimal shock by shock under prices driven by v alone, and so for every monotone objective, however many assets are
+    reduced. Assets that the factor does not move are reduced by contracts pro rata.
 
     Parameters
     ----------
@@ -125,24 +129,27 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
     from adlopt.methods.level import drain  # compiled loops: loads numba
 
     capacity = np.abs(problem.capacity)
-    taken = (
-        np.abs(share_out(problem, features.contracts(problem))) if not unit[problem.reduced_assets].all() else capacity * 0.0
-    )
+    taken = np.zeros(capacity.size)
+    if not unit[problem.reduced_assets].all():
+        still = unit[problem.asset] == 0
+        taken[still] = np.abs(share_out(problem, features.contracts(problem)))[still]
     equity = problem.book.equity[problem.pool]
     moving = [int(k) for k in problem.reduced_assets if unit[k] != 0]
     rows = {k: np.flatnonzero(problem.asset == k) for k in moving}
     coupled = len(moving) > 1 and np.unique(problem.pool).size < problem.pool.size
     left = exposure.copy()
     for _ in range(SWEEPS):
-        change = 0.0
+        change = 0.0  # in units of what counts as settled
         for k in moving:
             at = rows[k]
             pool = problem.pool[at]
             height = left[pool] / unit[k] + taken[at]
             amount, _level = drain(height, equity[at] / abs(unit[k]), capacity[at], abs(problem.target[k]))
             left[pool] -= (amount - taken[at]) * unit[k]
-            change = max(change, float(np.abs(amount - taken[at]).max()) / abs(problem.target[k]))
+            settled = SETTLED * abs(problem.target[k]) + ROUNDING * float(np.abs(height).max())
+            change = max(change, float(np.abs(amount - taken[at]).max()) / settled)
             taken[at] = amount
-        if not coupled or change <= SETTLED:
+        if not coupled or change <= 1.0:
             return np.asarray(np.sign(problem.capacity) * taken)
-    raise SolverFailed(f"sweeps over {len(moving)} assets still move reductions by {change:.1g} after {SWEEPS:,} rounds")
+    moved = change * SETTLED
+    raise SolverFailed(f"sweeps over {len(moving)} assets still move reductions by {moved:.1g} after {SWEEPS:,} rounds")

@@ -138,9 +138,8 @@ class RiskAware(Proportional):
         bad = np.flatnonzero(~(np.isfinite(g) & (g >= 0)))
         if bad.size:
             at = int(bad[0])
-            raise InputError(
-                f"{self}: g({leverage[at]:g}) is {g[at]}, at {tables.row_name(problem.positions, at)}; it must be finite and >= 0"
-            )
+            where = tables.row_name(problem.positions, at)
+            raise InputError(f"{self}: g({leverage[at]:g}) is {g[at]}, at {where}; it must be finite and >= 0")
         return np.asarray(leverage * g * features.contracts(problem))
 
     def __str__(self) -> str:

@@ -89,7 +89,7 @@ def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
     unmet = float((np.abs(total - problem.target)[assets] / required[assets]).max())
     inside = np.sign(problem.book.size[problem.position]) * taken
     over = np.maximum(inside - np.abs(problem.capacity), -inside) / required[problem.asset]
-    return unmet, max(float(over.max(initial=0.0)), 0.0)
+    return unmet, max(0.0, float(over.max(initial=0.0)))
 
 
 def name_of(policy: AnyPolicy) -> str:

@@ -20,13 +20,14 @@ from adlopt.policies import features
 from adlopt.policies.protocol import Policy, name_of
 from adlopt.problem import Problem
 
-DISTRIBUTION_FREE = "the price model never enters the score"
-
 
 class Ranked(Policy):
     """A queue by `score`."""
 
-    theory: ClassVar[Mapping[str, str]] = {"distribution-free": DISTRIBUTION_FREE}
+    theory: ClassVar[Mapping[str, str]] = {
+        "feasible": "positions are taken whole down the queue, the last one in part, until the requirement is met",
+        "distribution-free": "the price model never enters the score",
+    }
 
     @abstractmethod
     def score(self, problem: Problem) -> FloatArray:
@@ -69,6 +70,7 @@ class Queue(Ranked):
 
     by: Callable[[Problem], Any]
     name: str | None = None
+    theory: ClassVar[Mapping[str, str]] = {"feasible": Ranked.theory["feasible"]}
 
     def score(self, problem: Problem) -> FloatArray:
         try:
@@ -178,10 +180,7 @@ class DydxV4(Ranked):
     """
 
     seed: int = 0
-    theory: ClassVar[Mapping[str, str]] = {
-        "wash-trade resistant": "entry prices never enter",
-        "distribution-free": "the price model never enters",
-    }
+    theory: ClassVar[Mapping[str, str]] = {**Ranked.theory, "wash-trade resistant": "entry prices never enter"}
 
     def score(self, problem: Problem) -> FloatArray:
         score = np.zeros(problem.position.size)
