@@ -14,6 +14,7 @@ from adlopt._tables import FloatArray
 from adlopt.certificate import certify_array
 from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
+from adlopt.evaluation import closed_form
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
 from adlopt.prices import OneFactor
@@ -109,9 +110,14 @@ def solution(
     allocation = result.allocation
     if problem.prices is not None:
         proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
-        if (result.multipliers is not None or method == "shadow_price") and not constraints:
+        if result.multipliers is not None and not constraints:
             allocation, tidy_value = feasible.tidied(problem, allocation, proof.value, proof.excess)
             proof = replace(proof, value=tidy_value)
+        elif method == "shadow_price" and closed_form(problem) is not None:
+            tidy, _ = feasible.tidied(problem, allocation, proof.value, proof.excess)
+            tidy_proof = certify_array(problem, tidy)
+            if tidy_proof.gap <= max(proof.gap, tolerance):  # the gradient there is exact: the allocation proves itself
+                allocation, proof = tidy, tidy_proof
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
         allocation=as_table(problem, allocation),

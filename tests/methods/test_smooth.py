@@ -43,10 +43,9 @@ def test_random_gaussian_books_are_proven(seed: int) -> None:
     assert solution.allocation["fraction"].between(0.0, 1.0).all()
 
 
-@pytest.mark.parametrize("seed", [3, 5])
-def test_agrees_with_the_conic_solution_of_a_large_sample(seed: int) -> None:
+def test_agrees_with_the_conic_solution_of_a_large_sample() -> None:
     """30 accounts on 2^16 Sobol points. The sample's optimum costs at least the true optimum, under the true prices."""
-    problem = random_book(seed, pools=30, assets=6, points=2**16)
+    problem = random_book(5, pools=30, assets=6, points=2**16)
     exact = adl.solve(problem, tolerance=TOLERANCE)
     sampled = adl.solve(problem, "conic")
     assert exact.method == "shadow_price"
@@ -125,9 +124,13 @@ def test_hard_books_are_proven_or_said_not_to_be(twist: str, df: float | None) -
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
     problem = adl.Problem(case.book, case.reduction, prices, caps=case.caps, settlement=case.settlement)
     solution = adl.solve(problem, "shadow_price", tolerance=TOLERANCE)
-    before = prices.pool_loss(  # type: ignore[attr-defined]
-        problem.book.assets, problem.book.equity, problem.sizes(None), np.empty(0, np.int64), np.empty(0, np.int64)
-    ).value[problem.book.solvent].sum()
+    before = (
+        prices.pool_loss(  # type: ignore[attr-defined]
+            problem.book.assets, problem.book.equity, problem.sizes(None), np.empty(0, np.int64), np.empty(0, np.int64)
+        )
+        .value[problem.book.solvent]
+        .sum()
+    )
     assert solution.gap <= TOLERANCE or solution.value <= 1e-9 * before
     assert solution.status == ("optimal" if solution.gap <= TOLERANCE else "unproven")
 
@@ -157,5 +160,7 @@ def test_volatility_before_and_after() -> None:
     after = prices.volatility(book.assets, problem.sizes(solution.allocation["reduction"].to_numpy()))
     sizes = problem.sizes(None).toarray()
     S = np.asarray(prices.covariance)
-    assert prices.volatility(book.assets, problem.sizes(None)) == pytest.approx(np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes)))
+    assert prices.volatility(book.assets, problem.sizes(None)) == pytest.approx(
+        np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes))
+    )
     assert np.median(after / book.equity) <= np.median(np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes)) / book.equity)

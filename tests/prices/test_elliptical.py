@@ -32,9 +32,7 @@ def log_density(model: object, x: float) -> float:
         return -0.5 * x * x - 0.5 * np.log(2 * np.pi)
     nu = model.df  # type: ignore[attr-defined]
     with np.errstate(over="ignore"):
-        return float(
-            gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(np.pi * nu) - (nu + 1) / 2 * np.log1p(x * x / nu)
-        )
+        return float(gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(np.pi * nu) - (nu + 1) / 2 * np.log1p(x * x / nu))
 
 
 def reference(model: object, z: float) -> tuple[float, float, float]:
