@@ -40,7 +40,7 @@ def at_a_level(problem: adl.Problem, share: float) -> np.ndarray:
     v = problem.prices.vector(problem.book.assets)
     gives = v[problem.asset] * problem.capacity
     exposure, equity = problem.sizes(None) @ v, problem.book.equity
-    level = np.quantile((exposure / equity)[problem.pool], share)
+    level = np.quantile(exposure[problem.pool] / equity[problem.pool], share)
     taken = np.zeros(gives.size)
     for i in np.unique(problem.pool):
         rows = np.flatnonzero(problem.pool == i)
