@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, synthetic
+from adlopt import constraints, examples, plots, policies, sources, synthetic, teaching
+from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
+from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
+from adlopt.exposure import exposure
 from adlopt.frontier import frontier
 from adlopt.objectives import (
     ChiSquareRobust,
@@ -23,8 +26,24 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import Gaussian, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
+from adlopt.optimal_set import OptimalSet, optimal_set
+from adlopt.prices import (
+    ExactLogNormal,
+    Gaussian,
+    History,
+    LogNormal,
+    Mixture,
+    OneFactor,
+    PriceModel,
+    Scenarios,
+    Stress,
+    StudentT,
+)
 from adlopt.problem import Problem
+from adlopt.replay import Replay, replay
+from adlopt.rounding import Rounding, round_to_lots
+from adlopt.sampling import standard_error
+from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
 from adlopt.verify import Verification, verify
@@ -44,40 +63,61 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 __all__ = [
     "AdlError",
+    "Audit",
     "Book",
     "CVaR",
     "Certificate",
     "ChiSquareRobust",
+    "Comparison",
     "Custom",
     "EVaR",
     "Entropic",
+    "ExactLogNormal",
     "ExpectedLoss",
     "Expectile",
     "Exploration",
     "Gaussian",
+    "History",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
+    "Mixture",
     "NotApplicable",
     "Objective",
     "OneFactor",
+    "OptimalSet",
     "PriceModel",
     "Problem",
+    "Replay",
+    "Rounding",
     "Scenarios",
     "Semideviation",
     "Solution",
     "SolverFailed",
     "Spectral",
+    "Stress",
     "StudentT",
     "Verification",
     "WorstCase",
+    "audit",
     "certify",
+    "compare",
     "constraints",
     "examples",
     "explore",
+    "exposure",
     "frontier",
+    "optimal_set",
+    "plots",
+    "policies",
+    "replay",
+    "round_to_lots",
+    "scenario_table",
     "solve",
+    "sources",
+    "standard_error",
     "synthetic",
+    "teaching",
     "to_cvxpy",
     "verify",
 ]

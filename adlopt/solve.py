@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from adlopt.errors import InputError, NotApplicable
 from adlopt.evaluation import closed_form
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
-from adlopt.prices import OneFactor
+from adlopt.prices import LogNormal, OneFactor
 from adlopt.problem import Problem, as_table
+from adlopt.sampling import sampled_enough
 from adlopt.solution import Solution
 
 METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
@@ -51,6 +53,12 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
+        coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
+        again = partial(
+            solve, method=method, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options
+        )
+        return sampled_enough(coarse, again, problem.prices.tolerance)
     started = time.perf_counter()
     chosen = resolve(problem, method, constrained=bool(constraints))
     if chosen != "conic" and constraints:

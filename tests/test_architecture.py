@@ -19,12 +19,16 @@ LAYERS = (
     ("_tables", "_jit"),
     ("_kernels", "book", "prices"),
     ("objectives",),
+    ("_bankrupt",),
     ("problem",),
     ("evaluation", "constraints"),
     ("methods",),
     ("certificate", "solution"),
+    ("sampling",),
     ("solve",),
-    ("verify",),
+    ("verify", "policies"),
+    ("compare", "audit", "exposure"),
+    ("replay",),
 )
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 FRONT = len(LAYERS)
