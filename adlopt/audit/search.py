@@ -106,7 +106,7 @@ def _step(policy: AnyPolicy, shown: Shown) -> Step:
     if isinstance(policy, Ranked):
         problem = scene.problem
         score = np.full(size.size, np.nan)
-        score[problem.pool] = policy.score(problem)
+        score[problem.pool] = policy.scores(problem)
         columns["score"] = score + 0.0  # no negative zeros
     remaining = size - side * shown.taken
     columns |= {
