@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, policies, synthetic
+from adlopt import constraints, examples, plots, policies, sources, synthetic, teaching
 from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
@@ -26,9 +26,24 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.optimal_set import OptimalSet, optimal_set
+from adlopt.prices import (
+    ExactLogNormal,
+    Gaussian,
+    History,
+    LogNormal,
+    Mixture,
+    OneFactor,
+    PriceModel,
+    Scenarios,
+    Stress,
+    StudentT,
+)
 from adlopt.problem import Problem
 from adlopt.replay import Replay, replay
+from adlopt.rounding import Rounding, round_to_lots
+from adlopt.sampling import standard_error
+from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
 from adlopt.verify import Verification, verify
@@ -57,23 +72,31 @@ __all__ = [
     "Custom",
     "EVaR",
     "Entropic",
+    "ExactLogNormal",
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "Gaussian",
+    "History",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
+    "Mixture",
     "NotApplicable",
     "Objective",
     "OneFactor",
+    "OptimalSet",
     "PriceModel",
     "Problem",
     "Replay",
+    "Rounding",
     "Scenarios",
     "Semideviation",
     "Solution",
     "SolverFailed",
     "Spectral",
+    "Stress",
+    "StudentT",
     "Verification",
     "WorstCase",
     "audit",
@@ -84,10 +107,17 @@ __all__ = [
     "explore",
     "exposure",
     "frontier",
+    "optimal_set",
+    "plots",
     "policies",
     "replay",
+    "round_to_lots",
+    "scenario_table",
     "solve",
+    "sources",
+    "standard_error",
     "synthetic",
+    "teaching",
     "to_cvxpy",
     "verify",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,11 @@ from adlopt._tables import FloatArray
 from adlopt.certificate import certify_array
 from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
-from adlopt.methods import auto, factor_leverage, water_filling
+from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
+from adlopt.prices import LogNormal, OneFactor
 from adlopt.problem import Problem, as_table
+from adlopt.sampling import sampled_enough
 from adlopt.solution import Solution
 
 METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
@@ -48,6 +52,12 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
+        coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
+        again = partial(
+            solve, method=method, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options
+        )
+        return sampled_enough(coarse, again, problem.prices.tolerance)
     started = time.perf_counter()
     chosen = resolve(problem, method, constrained=bool(constraints))
     if chosen != "conic" and constraints:
@@ -55,6 +65,10 @@ def solve(
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
     result = run(problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options)
+    if method == "auto" and chosen != "factor_leverage" and problem.reduced_assets.size > 1:
+        handed_over = factor_leverage.obstacle(problem) if isinstance(problem.prices, OneFactor) else None
+        if handed_over and not constraints:
+            result = result._replace(note=f"factor_leverage does not apply: {handed_over}; {result.note}")
     return solution(problem, result, chosen, tolerance, started, constraints)
 
 
@@ -100,11 +114,15 @@ def solution(
 ) -> Solution:
     """Certify a method's result and put it into the public form."""
     value = lower_bound = gap = prices = None
+    allocation = result.allocation
     if problem.prices is not None:
-        proof = certify_array(problem, result.allocation, result.multipliers, _least_cost(problem, constraints))
+        proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
+        if (result.multipliers is not None or method == "shadow_price") and not constraints:
+            allocation, tidy_value = feasible.tidied(problem, allocation, proof.value, proof.excess)
+            proof = replace(proof, value=tidy_value)
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
-        allocation=as_table(problem, result.allocation),
+        allocation=as_table(problem, allocation),
         value=value,
         lower_bound=lower_bound,
         gap=gap,

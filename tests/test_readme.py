@@ -34,6 +34,9 @@ def test_commands_succeed(tmp_path, monkeypatch):
     paper_book().to_csv("book.csv")
     prices = pd.DataFrame({"BTC": [50_000.0, 67_000.0, 80_000.0, 90_000.0], "ETH": [1500.0, 1900.0, 2200.0, 2300.0]})
     prices.to_csv("prices.csv", index=False)
+    for kind, name in (("json", "states.json"), ("toml", "problem.toml")):
+        (block,) = blocks(kind)
+        Path(name).write_text(block)
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("adlopt ")]
     assert len(commands) >= 4
     for command in commands:

@@ -1,0 +1,142 @@
+"""Water-filling drawn as such: bars as wide as equity, so that areas are money, and the level they are drained to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from adlopt import _tables as tables
+from adlopt._tables import FloatArray
+from adlopt.errors import InputError
+from adlopt.plots import _canvas as canvas
+from adlopt.problem import Problem
+from adlopt.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def water_filling(
+    problem: Problem, solution: Solution | pd.DataFrame, asset: str | None = None, *, ax: Axes | None = None
+) -> Axes:
+    """Leverage of each eligible position in one asset, before and after, over equity: areas are notional.
+
+    Heights are |size| x mark over the pool's equity before settlement, bars from the highest to the lowest. `solution` may
+    be any rule's allocation table; the water level is drawn where water-filling made it. `asset` may be left out if only
+    one is reduced. Of thousands of accounts, bars that would not fit into the frame are counted under the axis.
+    """
+    k = canvas.one_asset(problem, asset)
+    taken = canvas.reductions(problem, solution)
+    assert taken is not None
+    rows = np.flatnonzero(problem.asset == k)
+    book = problem.book
+    pools = problem.pool[rows]
+    equity = book.equity[pools]
+    size = book.size[problem.position[rows]]
+    before = np.abs(size) * book.marks[k] / equity
+    after = np.abs(size - taken[rows]) * book.marks[k] / equity
+    level = None
+    if isinstance(solution, Solution) and solution.method == "water_filling":
+        given = solution.water_level
+        level = float(given[book.assets[k]]) if isinstance(given, pd.Series) else given
+    side = "short" if problem.target[k] < 0 else "long"
+    ax = canvas.axes(ax)
+    _draw(ax, equity, before, after, level, book.names.take(book.pool_account[pools]))
+    _label(
+        ax, f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first", "Leverage (notional / equity)"
+    )
+    return ax
+
+
+def volatility_filling(
+    equity: npt.ArrayLike,
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    level: float | None = None,
+    *,
+    names: npt.ArrayLike | pd.Index | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Portfolio volatility over equity of each account (n,), before and after: water-filling under elliptical prices.
+
+    Areas are money per standard deviation. `level` is drawn if given; few accounts carry their `names`.
+    """
+    width = _numbers("equity", equity)
+    heights = [_numbers(what, given) for what, given in (("before", before), ("after", after))]
+    if any(height.shape != width.shape for height in heights) or width.ndim != 1 or width.size == 0:
+        raise InputError("volatility_filling: equity, before and after need one number per account each")
+    if not (width > 0).all():
+        raise InputError("volatility_filling: equity must be > 0; bankrupt accounts take no part")
+    if names is None:
+        names = before.index if isinstance(before, pd.Series) else np.arange(width.size)
+    ax = canvas.axes(ax)
+    _draw(ax, width, heights[0], heights[1], level, pd.Index(names))
+    _label(ax, "Equity of accounts, highest volatility first", "Portfolio volatility / equity")
+    return ax
+
+
+def _numbers(what: str, given: npt.ArrayLike) -> FloatArray:
+    return tables.numbers("volatility_filling", pd.DataFrame({what: given}), what)
+
+
+def _label(ax: Axes, x: str, y: str) -> None:
+    note = ax.get_xlabel()  # what `_draw` has to say of bars beyond the frame
+    ax.set_xlabel(f"{x}\n{note}" if note else x)
+    ax.set_ylabel(y)
+    canvas.count_money(ax.xaxis)
+    canvas.legend_above(ax)
+
+
+def _draw(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, level: float | None, names: pd.Index) -> None:
+    order = np.argsort(-before, kind="stable")
+    width, before, after = width[order], before[order], after[order]
+    widths, befores, afters = canvas.merged(width, before, after)
+    edges = np.concatenate([[0.0], np.cumsum(widths)])
+    canvas.steps(ax, afters, edges, facecolor=canvas.SKY, linewidth=0, label="remaining")
+    canvas.steps(
+        ax, befores, edges, afters, facecolor="white", edgecolor=canvas.VERMILLION, hatch="////", linewidth=0, label="taken"
+    )
+    canvas.steps(ax, befores, edges, fill=False, edgecolor=canvas.BLACK, linewidth=0.8)
+    if level is not None:
+        ax.axhline(level, color=canvas.BLACK, linestyle="--", linewidth=1.5, label=f"water level {level:.4g}")
+    if before.size <= canvas.FEW:
+        ax.vlines(edges, 0.0, np.append(before, 0.0), color=canvas.BLACK, linewidth=0.8)
+        ax.set_xlim(0.0, edges[-1])
+        ax.set_ylim(0.0, 1.12 * max(before.max(), level or 0.0))
+        _write_names(ax, edges, before, names[order])
+    else:
+        ax.set_xlabel(_frame(ax, width, before, after, level))
+
+
+def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Index) -> None:
+    """Each account's name on its bar, upright if it has to be, and not at all where the bar is too thin."""
+    points = ax.figure.dpi / 72
+    room = np.diff(edges) / edges[-1] * ax.get_window_extent().width / points  # in points; layout makes it a little less
+    for at, given in enumerate(names):
+        text = canvas.name(given, 16)
+        upright = 6.5 * len(text) + 4 > room[at]
+        if room[at] > 14:
+            middle = (edges[at] + edges[at + 1]) / 2
+            ax.annotate(
+                text, (middle, 0.0), xytext=(0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9,
+                rotation=90 if upright else 0,
+            )  # fmt: skip
+
+
+def _frame(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, level: float | None) -> str:
+    """Show where something happens: few high bars and a long row of untouched ones may lie outside; says how many."""
+    edges = np.concatenate([[0.0], np.cumsum(width)])
+    touched = np.flatnonzero(after < before)
+    right = edges[-1] if touched.size == 0 else min(edges[-1], 3 * edges[touched[-1] + 1])
+    thin = int(np.searchsorted(edges, 0.005 * right))
+    top = 1.1 * max(before[min(thin, before.size - 1)], 2 * (level or 0.0))
+    top = 1.05 * before[0] if before[0] <= 1.5 * top else top
+    ax.set_xlim(0.0, right)
+    ax.set_ylim(0.0, top or 1.0)
+    beyond, above = int((edges[:-1] >= right).sum()), int((before > top).sum())
+    notes = [f"{above:,} bars end above the frame, the highest at {before[0]:,.4g}"] if above else []
+    notes += [f"{beyond:,} further accounts, untouched, stand to the right"] if beyond else []
+    return "\n".join(notes)

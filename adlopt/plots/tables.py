@@ -1,0 +1,158 @@
+"""Pictures of tables: policies compared, objectives compared, reductions that are equally good."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from adlopt._tables import FloatArray
+from adlopt.plots import _canvas as canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WRITTEN = 10  # rows and columns of a heat map whose cells are written out
+
+
+def risk_against_concentration(
+    comparison: pd.DataFrame,
+    risk: Hashable = ("risk", "objective"),
+    concentration: Hashable = ("concentration", "accounts"),
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Risk that each policy leaves (column `risk`) against how many or how few accounts carry it (column `concentration`).
+
+    `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such table with its columns
+    named. Risk is drawn logarithmically where policies lie decades apart.
+    """
+    given = canvas.columns_of("comparison", comparison, [risk, concentration])
+    ax = canvas.axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
+    for at, (policy, style) in enumerate(zip(comparison.index, canvas.styles(len(comparison)), strict=True)):
+        ax.plot(
+            given[concentration][at], given[risk][at], color=style["color"], marker=style["marker"], linestyle="none",
+            markersize=8, fillstyle="full" if at % 2 == 0 else "none", markeredgewidth=1.5, label=canvas.name(policy),
+        )  # fmt: skip
+    values = given[risk]
+    if values.min() > 0 and values.max() > 30 * values.min():
+        ax.set_yscale("log")
+        ax.set_ylim(canvas.decades(values.min(), values.max()))
+    if (given[concentration] % 1 == 0).all():
+        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+    ax.margins(0.08)
+    ax.set_xlabel(_spoken(concentration))
+    ax.set_ylabel(_spoken(risk))
+    canvas.count_money(ax.xaxis)
+    canvas.count_money(ax.yaxis)
+    canvas.legend_beside(ax)
+    return ax
+
+
+def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Heat map of `adl.explore`: how much worse each optimum (row) is than the best of its column, in per cent.
+
+    The best of a column is marked 0 %. The scale ends at twice the best: what is beyond has the last colour. Where the best
+    is zero, any loss is infinitely worse.
+    """
+    columns = list(exploration.columns)
+    values = np.column_stack(list(canvas.columns_of("exploration", exploration, columns).values()))
+    excess = relative_excess(values)
+    size = (3.4 + 0.7 * min(max(len(columns), 4), WRITTEN), 2.0 + 0.5 * min(max(len(exploration), 4), WRITTEN))
+    ax = canvas.axes(ax, size)
+    ax.grid(visible=False)
+    top = float(min(max(excess[np.isfinite(excess)].max(), 0.01), 1.0))
+    shown = np.minimum(excess, top)
+    image = ax.imshow(100 * shown, cmap="cividis_r", vmin=0.0, vmax=100 * top, aspect="auto")
+    bar = ax.figure.colorbar(image, ax=ax, extend="max" if (excess > top).any() else "neither")
+    bar.set_label("Above the best (%)")
+    ax.set_xlabel("Measured by")
+    ax.set_ylabel("Minimised")
+    if max(values.shape) <= WRITTEN:
+        for row, column in np.ndindex(*values.shape):
+            dark = shown[row, column] > 0.5 * top
+            ax.text(
+                column,
+                row,
+                _percent(float(excess[row, column])),
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+                fontsize=9,
+            )
+        ax.set_xticks(
+            range(len(columns)), [canvas.name(label, 40) for label in columns], rotation=40, ha="right", rotation_mode="anchor"
+        )
+        ax.set_yticks(range(len(exploration)), [canvas.name(label, 40) for label in exploration.index])
+    return ax
+
+
+def relative_excess(values: FloatArray) -> FloatArray:
+    """(rows, columns) value over the least of its column, minus one."""
+    best = values.min(axis=0)
+    out = np.where(values > best, np.inf, 0.0)
+    np.divide(values - best, np.abs(best), out=out, where=best != 0)
+    return out
+
+
+def optimal_band(
+    ranges: pd.DataFrame, least: str = "least", most: str = "most", chosen: str = "chosen", *, ax: Axes | None = None
+) -> Axes:
+    """What each account may lose in some optimum, from `least` to `most`, and what is `chosen`: all are equally good.
+
+    `ranges` has a row per position, named by a column `account` or else by its index, and reductions in contracts, of either
+    sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most that they may lose; the
+    axis of many unequal ones is logarithmic.
+    """
+    given = canvas.columns_of("ranges", ranges, [least, most, *([chosen] if chosen in ranges else [])])
+    ends = np.abs(np.column_stack([given[least], given[most]]))
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    mark = np.abs(given.get(chosen, high))
+    order = np.lexsort((-low, -high))
+    low, high, mark = low[order], high[order], mark[order]
+    count = low.size
+    ax = canvas.axes(ax)
+    few = count <= canvas.FEW
+    edges = np.arange(count + 1) - 0.5
+    canvas.steps(
+        ax, high, edges, low, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
+        linewidth=0.8 if few else 0.0, label="optimal",
+    )  # fmt: skip
+    dots: dict[str, Any] = {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
+    if chosen in given:
+        ax.plot(np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots)
+    ax.set_xlim(edges[0], edges[-1])
+    top = max(float(high.max()), float(mark.max()))
+    open_to = high[high > 0]
+    if not few and open_to.size and top > 30 * np.median(open_to):  # few large accounts would leave the others on the axis
+        ax.set_yscale("log")
+        ax.set_ylim(canvas.decades(float(np.quantile(open_to, 0.05)), top))
+    else:
+        ax.set_ylim(0.0, 1.08 * top or 1.0)
+    if few:
+        names = pd.Index(ranges.get("account", ranges.index))
+        labels = [canvas.name(label, 16) for label in names[order]]
+        upright = max(map(len, labels)) * count > 50
+        ax.set_xticks(np.arange(count), labels, rotation=90 if upright else 0)
+        ax.set_xlabel("Account")
+    else:
+        ax.set_xlabel(f"{count:,} accounts, in the order of the most they may lose")
+    ax.set_ylabel("Reduction (contracts)")
+    canvas.count_money(ax.yaxis)
+    canvas.legend_above(ax)
+    return ax
+
+
+def _percent(excess: float) -> str:
+    if not np.isfinite(excess):
+        return "∞"
+    return f"{100 * excess:.0f} %" if excess >= 0.0995 or excess < 5e-4 else f"{100 * excess:.1f} %"
+
+
+def _spoken(column: Hashable) -> str:
+    text = str(column[-1] if isinstance(column, tuple) else column).replace("_", " ").replace("$", r"\$")
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,248 @@
+"""The teaching notebooks: their shape, their exercises, and that prose quotes no number which no cell has computed.
+
+`notebooks/execute.py` runs them in clean kernels; here the code of each runs once, in this process.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("IPython", reason="the notebooks need pip install '.[notebooks]'")
+matplotlib = pytest.importorskip("matplotlib", reason="the notebooks need pip install '.[notebooks]'")
+
+HOUSE = Path(__file__).parents[1] / "notebooks"
+PATHS = sorted(HOUSE.glob("*.ipynb"))
+EXERCISES = 3
+PARTS = ("answer", "check", "solution")  # of an exercise, by tag
+MOST_BYTES = 400_000
+SECTIONS = ("The question", "The mathematics", "The program", "Exercises", "What to read next")
+
+
+@dataclass(frozen=True)
+class Cell:
+    kind: str
+    source: str
+    tags: tuple[str, ...]
+    outputs: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """What the outputs say, in all their forms."""
+        parts = [part for out in self.outputs for part in (out, *out.get("data", {}).values())]
+        return "\n".join("".join(part.get("text", "")) if isinstance(part, dict) else "".join(part) for part in parts)
+
+    @property
+    def has_picture(self) -> bool:
+        return any("image/png" in out.get("data", {}) for out in self.outputs)
+
+
+@dataclass
+class Exercise:
+    answer: Cell
+    check: Cell
+    solution: Cell
+    open: Any = None  # verdicts
+    solved: Any = None
+    wrong: list[tuple[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    cells: list[Cell]
+    metadata: dict[str, Any]
+
+    def code(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.kind == "code"]
+
+    def prose(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.kind == "markdown"]
+
+    def exercises(self) -> list[Exercise]:
+        parts = [[cell for cell in self.cells if tag in cell.tags] for tag in PARTS]
+        return [Exercise(*exercise) for exercise in zip(*parts, strict=True)]
+
+
+def read(path: Path) -> Notebook:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    cells = [
+        Cell(
+            cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", ())), cell.get("outputs", []),
+            cell["metadata"].get("adlopt", {}),
+        )
+        for cell in raw["cells"]
+    ]  # fmt: skip
+    return Notebook(cells, raw["metadata"].get("adlopt", {}))
+
+
+def run(source: str, names: dict[str, Any]) -> Any:
+    """Execute code and return what its last expression gives, as a notebook shows it."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "notebook", "exec"), names)
+    return None if last is None else eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
+
+
+def solution_code(cell: Cell) -> str:
+    """The code in the collapsed part of a solution's text."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", cell.source, re.MULTILINE | re.DOTALL)
+    return code
+
+
+@pytest.fixture(scope="module", params=PATHS, ids=[path.stem for path in PATHS])
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def notebook(path) -> Notebook:
+    return read(path)
+
+
+@pytest.fixture(scope="module")
+def exercises(notebook) -> list[Exercise]:
+    """The notebook's exercises, with what their checks said: as they stand, solved, and answered wrongly.
+
+    Everything else runs too, so that every assertion of the notebook is met.
+    """
+    import matplotlib.pyplot as plt
+
+    matplotlib.use("Agg")
+    found = notebook.exercises()
+    by_check = {id(one.check): one for one in found}
+    names: dict[str, Any] = {"__name__": "__main__", "display": lambda *shown: None}
+    for cell in notebook.code():
+        result = run(cell.source, names)
+        plt.close("all")
+        one = by_check.get(id(cell))
+        if one is None:
+            continue
+        one.open = result
+        run(solution_code(one.solution), names)
+        one.solved = run(cell.source, names)
+        for wrong in cell.metadata.get("wrong_answers", []):
+            run(wrong, names)
+            one.wrong.append((wrong, run(cell.source, names)))
+        run(one.answer.source, names)
+    return found
+
+
+def test_there_are_notebooks():
+    assert PATHS
+
+
+def test_sections(notebook):
+    """The parts that every notebook has, in order."""
+    headings = "\n".join(line for cell in notebook.prose() for line in cell.source.splitlines() if line.startswith("#"))
+    places = [headings.find(f"# {section}") for section in SECTIONS]
+    assert -1 not in places, f"sections {SECTIONS}, found:\n{headings}"
+    assert places == sorted(places)
+
+
+def test_outputs_are_committed_and_clean(path, notebook):
+    assert path.stat().st_size < MOST_BYTES
+    for cell in notebook.code():
+        kinds = [(out["output_type"], out.get("name")) for out in cell.outputs]
+        assert not {("error", None), ("stream", "stderr")} & set(kinds), cell.source
+        shows = isinstance(ast.parse(cell.source).body[-1], ast.Expr) and not cell.source.rstrip().endswith(";")
+        assert cell.outputs or not shows, f"no output is committed of:\n{cell.source}"
+
+
+def test_pictures_have_captions(notebook):
+    """A picture is followed by a cell that begins with its number and says what is seen."""
+    pictures = [at for at, cell in enumerate(notebook.cells) if cell.has_picture]
+    assert pictures
+    for number, at in enumerate(pictures, start=1):
+        caption = notebook.cells[at + 1]
+        assert caption.kind == "markdown"
+        assert caption.source.startswith(f"**Figure {number}.** "), caption.source
+
+
+def test_claims_assert(notebook):
+    claims = [cell for cell in notebook.cells if "claim" in cell.tags]
+    assert claims
+    for cell in claims:
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), cell.source
+
+
+def test_public_face_alone(notebook):
+    """Notebooks import the package as users do, and touch nothing that begins with an underscore."""
+    for cell in notebook.code():
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("adlopt"), cell.source
+            if isinstance(node, ast.Import):
+                assert all(not alias.name.startswith("adlopt.") for alias in node.names), cell.source
+            if isinstance(node, ast.Attribute):
+                assert not re.match("_[^_]", node.attr), cell.source
+
+
+def test_exercises_are_complete(notebook):
+    tags = [tag for cell in notebook.cells for tag in cell.tags if tag in PARTS]
+    assert tags == list(PARTS) * EXERCISES
+    for one in notebook.exercises():
+        assert "..." in one.answer.source
+        assert one.check.metadata.get("wrong_answers"), "give plausible mistakes, as code, in metadata.adlopt.wrong_answers"
+        assert one.solution.kind == "markdown"
+        assert "<details>" in one.solution.source
+
+
+def test_open_exercises_say_so(exercises):
+    for one in exercises:
+        assert not one.open.answered, one.answer.source
+        assert one.check.text.strip() == one.open.text
+
+
+def test_solutions_pass(exercises):
+    for one in exercises:
+        assert one.solved.passed, f"{one.solution.source}\n{one.solved}"
+
+
+def test_wrong_answers_fail_with_a_hint(exercises):
+    for one in exercises:
+        for wrong, verdict in one.wrong:
+            assert verdict.answered, wrong
+            assert not verdict.passed, wrong
+            assert "Hint: " in verdict.text, wrong
+
+
+@pytest.mark.parametrize("text", [*PATHS, HOUSE / "README.md"], ids=lambda text: text.stem)
+def test_links_lead_somewhere(text):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (HOUSE / target).exists(), target
+
+
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+YEAR = r"(?:January|May|July|October) (?:19|20)\d\d|(?:19|20)\d\d\)"
+NOT_RESULTS = re.compile(rf"```.*?```|`[^`]*`|https?://\S+|\]\([^)]*\)|arXiv[: ]\S+|{YEAR}", re.DOTALL)
+
+
+def significant(number: str) -> int:
+    digits = number.replace(",", "")
+    return len(digits.replace(".", "").lstrip("0") if "." in digits else digits.strip("0"))
+
+
+def quoted(text: str) -> set[str]:
+    """Numbers of three significant digits or more, other than years of publication and those in links and code."""
+    return {number.rstrip(",") for number in NUMBER.findall(NOT_RESULTS.sub(" ", text)) if significant(number.rstrip(",")) >= 3}
+
+
+def test_prose_quotes_only_what_cells_show(notebook):
+    """Facts from elsewhere stand in the notebook's metadata, adlopt.sourced: the number and where it is from."""
+    shown = "\n".join(cell.source + "\n" + cell.text for cell in notebook.code()).replace("_", "").replace(",", "")
+    known = {number for number in NUMBER.findall(shown)} | set(notebook.metadata.get("sourced", {}))
+    for cell in notebook.prose():
+        unknown = {number for number in quoted(cell.source) if number.replace(",", "") not in known}
+        assert not unknown, f"{unknown} in:\n{cell.source}"
+
+
+def test_quoted_numbers_are_found():
+    text = "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, [a](https://b.c/1234), 0.25, `x[1234]`."
+    assert quoted(text) == {"501.2", "1,234"}
