@@ -214,7 +214,7 @@ class Path:
             return 0.0
         cost = self.prices * missing
         excess = abs(value + cost.sum() - bound) + SLACK * float(np.abs(cost).sum())
-        return excess / max(abs(value), np.finfo(float).tiny)
+        return float(excess / max(abs(value), np.finfo(float).tiny))
 
     def shares(self) -> FloatArray:
         """Multipliers of all pairs as shares of their scenario's stress."""

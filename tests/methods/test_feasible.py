@@ -29,9 +29,7 @@ def test_accounts_that_a_solver_left_traces_on_are_not_reduced(problem: adl.Prob
 
 
 def test_tidying_keeps_boxes_and_sums(problem: adl.Problem) -> None:
-    share = np.random.default_rng(0).uniform(0, 2e-5, problem.position.size)
-    rough = feasible.repaired(problem, share * problem.capacity)
-    candidates = list(feasible.tidied(problem, rough))
+    candidates = list(feasible.tidied(problem, run(problem, "shadow_price").allocation))
     touched = [np.count_nonzero(tidy) for tidy in candidates]
     assert touched == sorted(touched)
     assert touched[0] < touched[-1]
