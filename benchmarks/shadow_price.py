@@ -30,10 +30,11 @@ paper(); print(time.perf_counter() - started)
 
 def run(size: Size) -> Iterator[Row]:
     scenarios = size.pick(100, SCENARIOS, SCENARIOS)
-    for name, objective, tolerance, floor in (
+    compared: list[tuple[str, adl.Objective, float, dict[str, float]]] = [
         ("expected loss", adl.ExpectedLoss(), 1e-6, {"HIGHS": 5.0, "CLARABEL": 8.0}),
         ("CVaR 99 %", adl.CVaR(0.99), 1e-5, {"HIGHS": 2.0}),
-    ):
+    ]
+    for name, objective, tolerance, floor in compared:
         pools = size.pick(100, 2000, 10_000)
         (ours, seconds), memory = alone(solved, "shadow_price", None, pools, scenarios, 5, 5, 5, objective, tolerance)
         faster = {}
@@ -48,16 +49,16 @@ def run(size: Size) -> Iterator[Row]:
         yield Row(name, at, seconds, figures, holds=met if size.full else None)
 
     # what, pools, assets, held, reduced, objective, gap, seconds, MiB
-    large = [
+    large: list[tuple[str, int, int, int, int, adl.Objective, float, float, float]] = [
         ("expected loss", 100_000, 5, 5, 5, adl.ExpectedLoss(), 1e-6, 10.0, 3 * 1024),
         ("expected loss, 5 of 100 assets held", 100_000, 100, 5, 100, adl.ExpectedLoss(), 1e-5, 30.0, np.inf),
         ("CVaR 99 %", 100_000, 5, 5, 5, adl.CVaR(0.99), 1e-4, 60.0, np.inf),
         ("one reduced asset", 1_000_000, 5, 5, 1, adl.ExpectedLoss(), 1e-6, 30.0, np.inf),
         ("expected loss", 1_000_000, 5, 5, 5, adl.ExpectedLoss(), 1e-5, 120.0, 14 * 1024),
     ]
-    for name, pools, assets, held, reduced, objective, tolerance, limit, memory_limit in large:
+    for name, pools, assets, held, reduced, measure, tolerance, limit, memory_limit in large:
         count = size.pick(pools // 1000, pools // 50, pools)
-        arguments = ("shadow_price", None, count, scenarios, assets, held, reduced, objective, tolerance)
+        arguments = ("shadow_price", None, count, scenarios, assets, held, reduced, measure, tolerance)
         (ours, seconds), memory = alone(solved, *arguments)
         met = ours.gap <= tolerance and seconds <= limit and memory <= memory_limit
         at = f"{count:,} x {scenarios:,} x {assets}"

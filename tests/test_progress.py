@@ -15,7 +15,9 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("stream", "patience", "shown"), [(Terminal, 0.0, True), (Terminal, 60.0, False), (io.StringIO, 0.0, False)])
+@pytest.mark.parametrize(
+    ("stream", "patience", "shown"), [(Terminal, 0.0, True), (Terminal, 60.0, False), (io.StringIO, 0.0, False)]
+)
 def test_progress(monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO], patience: float, shown: bool) -> None:
     out = stream()
     monkeypatch.setenv("TERM", "xterm")

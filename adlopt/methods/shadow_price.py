@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._progress import Progress
-from adlopt._tables import BoolArray, FloatArray
+from adlopt._tables import BoolArray
 from adlopt.errors import NotApplicable
 from adlopt.evaluation import scenario_losses
 from adlopt.methods import merit_order
