@@ -56,7 +56,7 @@ def test_agrees_with_the_conic_solver_on_random_books(block: int) -> None:
 
 
 @pytest.mark.parametrize("objective", TAILS, ids=str)
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(10))
 def test_tails_agree_with_the_conic_solver_on_random_books(objective: adl.Objective, block: int) -> None:
     for seed in range(20 * block, 20 * block + 20):
         assert assert_agree(random_problem(seed, objective), tolerance=1e-5).status == "optimal", seed
