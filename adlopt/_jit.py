@@ -1,28 +1,60 @@
-"""Compilation of the inner loops; import this only where such loops run."""
+"""Compilation of the inner loops, and running them on all processors; import this only where such loops run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
+
+from adlopt._tables import FloatArray, IntArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+SHARE = 8_000_000  # elementary steps: what one thread does between two chances to interrupt it, some hundredths of a second
+
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at the first call, and keep the machine code beside the source."""
-    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy")(function))
+    """Compile at the first call, keep the machine code beside the source, and run without the interpreter's lock."""
+    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
 def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
     """As `jit`, and sums may be taken in any order, so that they use the processor's vector units."""
     fastmath = {"reassoc", "contract", "nsz"}
-    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", fastmath=fastmath)(function))
+    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=fastmath)(function))
 
 
-def jit_parallel(function: Callable[P, R]) -> Callable[P, R]:
-    """As `jit_sums`, and without the interpreter's lock, so that threads may share the work."""
-    fastmath = {"reassoc", "contract", "nsz"}
-    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", fastmath=fastmath, nogil=True)(function))
+def processors() -> int:
+    return os.cpu_count() or 1
+
+
+def shares(items: int, steps: int) -> list[IntArray]:
+    """The numbers below `items`, each worth `steps` elementary steps, in runs that threads take in turn."""
+    return np.array_split(np.arange(items), max(1, min(items, -(-items * steps // SHARE))))
+
+
+def on_all(
+    kernel: Callable[..., None], chunks: Sequence[IntArray], arguments: tuple[Any, ...], *shapes: tuple[int, ...]
+) -> list[FloatArray]:
+    """Run kernel(chunk, *arguments, *outputs) over all chunks; the sums of its outputs, which have these shapes.
+
+    An interruption ends it with the chunks that are under way: no thread is left behind.
+    """
+    if len(chunks) == 1:
+        out = [np.zeros(shape) for shape in shapes]
+        kernel(chunks[0], *arguments, *out)
+        return out
+
+    def run(chunk: IntArray) -> list[FloatArray]:
+        own = [np.zeros(shape) for shape in shapes]
+        kernel(chunk, *arguments, *own)
+        return own
+
+    with ThreadPoolExecutor(min(len(chunks), processors())) as executor:
+        parts = list(executor.map(run, chunks))
+    return [np.sum(part, axis=0) for part in zip(*parts, strict=True)]

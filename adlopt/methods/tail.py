@@ -2,16 +2,23 @@
 
 CVaR_a(L) = min_t t + sum_s c_s (L_s - t)^+ with c = p / (1 - a): one more hinge per scenario, on the loss of all pools, with
 multiplier q_s in [0, c_s] and sum q = 1. Pools see q as the stress of the scenario. Notation of `_shadow_kernels`.
+
+Most scenarios never reach the tail. Without the hinges of any set of scenarios the program is a lower bound; with the
+hinges of those that reach the tail at its optimum it is exact. So only candidates have hinges.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from adlopt._tables import FloatArray
+import numpy as np
+import scipy.linalg
+
+from adlopt._tables import BoolArray, FloatArray
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
 LOOSE = 1e-3  # answer of a scenario's loss to its stress, in terms of what its hinge answers
+SPREAD = 4.0  # candidates, in probability, for every unit of the tail
 
 
 def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
@@ -29,19 +36,40 @@ def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
     return found
 
 
-class Tail:
-    """Thresholds t (J,) and hinges (J, L) of J CVaRs over the L scenarios that can happen."""
+def candidates(objective: Objective, losses: FloatArray, weights: FloatArray) -> BoolArray:
+    """(S,) scenarios of the largest losses, with several times the probability of the widest tail."""
+    levels = [level for _, _, level in parts(objective) or [] if level > 0.0]
+    mass = SPREAD * (1.0 - min(levels, default=1.0))
+    order = np.argsort(-losses, kind="stable")
+    before = np.cumsum(weights[order]) - weights[order]
+    chosen = np.zeros(losses.size, dtype=bool)
+    chosen[order] = before < mass
+    return chosen & (weights > 0)
 
-    def __init__(self, objective: Objective, weights: FloatArray, constant: FloatArray) -> None:
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """Where Newton's step leads: thresholds (J,), and changes of the tail's hinges (J, L)."""
+
+    t: FloatArray
+    u: FloatArray
+    s: FloatArray
+    w: FloatArray
+
+
+class Tail:
+    """Thresholds t (J,) and hinges (J, L) of J CVaRs over L candidate scenarios."""
+
+    def __init__(self, objective: Objective, weights: FloatArray, constant: FloatArray, live: BoolArray) -> None:
         self.objective, self.weights = objective, weights
-        self.live = np.flatnonzero(weights)
+        self.live = np.flatnonzero(live)
         self.constant = constant[self.live]  # loss that nothing can change, in units
         mixture = parts(objective) or []
         p = weights[self.live]
         self.fixed = sum((factor for _, factor, level in mixture if level == 0.0), 0.0)
         self.mixture = [part for part in mixture if part[2] > 0.0]
         self.total = np.array([factor for _, factor, _ in self.mixture])
-        self.w = np.outer(self.total, p)
+        self.w = np.outer(self.total, p / max(p.sum(), np.finfo(float).tiny))
         ceiling = np.array([factor / (1.0 - level) for _, factor, level in self.mixture])
         self.v = np.outer(ceiling, p) - self.w
         self.u = self.s = np.empty(0)
@@ -57,6 +85,13 @@ class Tail:
         stress[self.live] += self.w.sum(axis=0)
         return stress
 
+    def value(self, loss: FloatArray) -> float:
+        """The objective of losses (S,), those of other scenarios than candidates never being in a tail."""
+        inside = np.zeros(loss.size)
+        inside[self.live] = loss[self.live]
+        worst = sum(factor * CVaR(level).value(inside, self.weights) for _, factor, level in self.mixture)
+        return self.fixed * float(self.weights @ loss) + worst
+
     def by_term(self) -> tuple[FloatArray, ...]:
         """(S,) stressed probabilities of each term of the objective."""
         share = [np.zeros(self.weights.size) for _ in self.objective.terms]
@@ -67,57 +102,67 @@ class Tail:
             share[at][self.live] += w
         return tuple(part / factor for part, (factor, _) in zip(share, self.objective.terms, strict=True))
 
-    def direct(
-        self, schur: FloatArray, residual: FloatArray, response: FloatArray, loss: FloatArray, mu: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Newton's change of prices (d,) and the stress (S,) it leads to.
-
-        `residual` (d,) of the sums; `response` (d + S, d + S) and `loss` (S,) of the pools, as `couple` gives them.
-        """
+    def assemble(self, schur: FloatArray, response: FloatArray) -> None:
+        """Newton's equations of prices, stresses and thresholds, factored; `response` (d + L, d + L) as `respond` gives it."""
         w, v, u, s = self.w, self.v, self.u, self.s
-        h = v * w / (u * w + s * v)
-        pull = mu * (v - w) / (w * v)
-        eta = h.sum(axis=0)
-        own = np.diag(response)[schur.shape[0] + self.live]
+        d, J = schur.shape[0], self.total.size
+        self.h = v * w / (u * w + s * v)
+        self.eta = self.h.sum(axis=0)
+        self.part = part = self.h / self.eta
+        own = np.diag(response)[d:]
         # Where the hinge hardly yields, losses move by themselves alone: those scenarios leave the system.
-        near = own * eta > LOOSE
-        d, L, J = schur.shape[0], int(near.sum()), self.total.size
-        diagonal = own + 1.0 / eta
-        part = h / eta
-        load = self.constant + loss[self.live] + (part * pull).sum(axis=0)
-        far, rows = ~near, d + self.live[near]
+        self.near = near = own * self.eta > LOOSE
+        self.diagonal = own + 1.0 / self.eta
+        L, far, rows = int(near.sum()), ~near, d + np.flatnonzero(near)
         K = np.zeros((d + L + J, d + L + J))
         K[:d, :d] = schur
         K[d : d + L, :d] = response[rows, :d]
         lower = response[np.ix_(rows, rows)]
-        K[d : d + L, d : d + L] = lower + np.tril(lower, -1).T + np.diag(1.0 / eta[near])
+        K[d : d + L, d : d + L] = lower + np.tril(lower, -1).T + np.diag(1.0 / self.eta[near])
         K[d + L :, d : d + L] = part[:, near]
-        K[d + L :, d + L :] = part @ h.T - np.diag(h.sum(axis=1)) - (part[:, far] / diagonal[far]) @ part[:, far].T
+        K[d + L :, d + L :] = part @ self.h.T - np.diag(self.h.sum(axis=1))
+        K[d + L :, d + L :] -= (part[:, far] / self.diagonal[far]) @ part[:, far].T
         K[:d, d:] = K[d:, :d].T
         K[d : d + L, d + L :] = K[d + L :, d : d + L].T
-        need = self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ (part * pull).sum(axis=0)
-        b = np.concatenate([residual, load[near], need - part[:, far] @ (load[far] / diagonal[far])])
-        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(K)), np.finfo(float).tiny))
-        scale[d + L :] = 1.0
-        x = scale * np.linalg.solve(K * scale[:, None] * scale, b * scale)
-        self.t_new = x[d + L :]
-        dq = (load - self.t_new @ part) / diagonal
-        dq[near] = x[d : d + L]
-        after = dq / eta + self.t_new @ part - (part * pull).sum(axis=0)
-        self.dw = h * (after - self.t_new[:, None] + pull)
-        self.ds = mu / w - s - s * self.dw / w
-        self.du = mu / v - u + u * self.dw / v
-        goal = self.stress
-        goal[self.live] += self.dw.sum(axis=0)
-        return x[:d], goal
+        self.scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(K)), np.finfo(float).tiny))
+        self.scale[d + L :] = 1.0
+        self.factors = scipy.linalg.lu_factor(K * self.scale[:, None] * self.scale, overwrite_a=True, check_finite=False)
 
-    def reach(self, boundary: float) -> tuple[float, float]:
+    def direct(
+        self, residual: FloatArray, loss: FloatArray, mu: float, bend: tuple[FloatArray, FloatArray] | None = None
+    ) -> tuple[FloatArray, FloatArray, Aim]:
+        """Newton's change of prices (d,), the stress (S,) it leads to, and its aim in the tail, to barrier weight mu.
+
+        `residual` (d,) of the sums; `loss` (S,) of the pools as `losses_ahead` gives it; `bend` the tail's second-order terms.
+        """
+        w, v, u, s, h, part, near = self.w, self.v, self.u, self.s, self.h, self.part, self.near
+        d, L, far = residual.size, int(near.sum()), ~near
+        of_w, of_v = (mu, mu) if bend is None else (mu - bend[0], mu - bend[1])
+        pull = of_w / w - of_v / v
+        load = self.constant + loss[self.live] + (part * pull).sum(axis=0)
+        need = self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ (part * pull).sum(axis=0)
+        b = np.concatenate([residual, load[near], need - part[:, far] @ (load[far] / self.diagonal[far])])
+        x = self.scale * scipy.linalg.lu_solve(self.factors, b * self.scale, check_finite=False)
+        t = x[d + L :]
+        dq = (load - t @ part) / self.diagonal
+        dq[near] = x[d : d + L]
+        dw = h * (dq / self.eta + t @ part - (part * pull).sum(axis=0) - t[:, None] + pull)
+        goal = self.stress
+        goal[self.live] += dw.sum(axis=0)
+        return x[:d], goal, Aim(t, of_v / v - u + u * dw / v, of_w / w - s - s * dw / w, dw)
+
+    def reach(self, aim: Aim, boundary: float) -> tuple[float, float]:
         """Longest steps of the slacks and of their multipliers, at most one."""
-        primal = max(float((-self.ds / self.s).max()), float((-self.du / self.u).max()), boundary)
-        dual = max(float((-self.dw / self.w).max()), float((self.dw / self.v).max()), boundary)
+        primal = max(float((-aim.s / self.s).max()), float((-aim.u / self.u).max()), boundary)
+        dual = max(float((-aim.w / self.w).max()), float((aim.w / self.v).max()), boundary)
         return boundary / primal, boundary / dual
 
-    def advance(self, far: float, far_dual: float) -> None:
-        self.t = self.t + far * (self.t_new - self.t)
-        self.u, self.s = self.u + far * self.du, self.s + far * self.ds
-        self.w, self.v = self.w + far_dual * self.dw, self.v - far_dual * self.dw
+    def bend(self, aim: Aim, boundary: float) -> tuple[FloatArray, FloatArray]:
+        """Second-order terms of s w and u v, for as far as the tail can follow."""
+        far, far_dual = self.reach(aim, boundary)
+        return far * far_dual * aim.w * aim.s, -far * far_dual * aim.w * aim.u
+
+    def advance(self, aim: Aim, far: float, far_dual: float) -> None:
+        self.t = self.t + far * (aim.t - self.t)
+        self.u, self.s = self.u + far * aim.u, self.s + far * aim.s
+        self.w, self.v = self.w + far_dual * aim.w, self.v - far_dual * aim.w
