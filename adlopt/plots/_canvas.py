@@ -129,7 +129,7 @@ def one_asset(problem: Problem, asset: str | None) -> int:
     return int(problem.book.assets.get_loc(asset))
 
 
-def columns_of(table: str, frame: pd.DataFrame, names: Sequence[str]) -> Mapping[str, FloatArray]:
+def columns_of(table: str, frame: pd.DataFrame, names: Sequence[Any]) -> Mapping[Any, FloatArray]:
     """Columns of finite numbers, by name."""
     if len(frame) == 0:
         raise InputError(f"{table}: the table has no rows")

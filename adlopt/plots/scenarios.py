@@ -49,7 +49,9 @@ def loss_exceedance(
     ax.set_xscale("log")
     ax.set_yscale("log")
     lossy = [curve for curve in curves.values() if curve[0].size]
-    if lossy:
+    if not lossy:
+        ax.set(xlim=(1.0, 10.0), ylim=(0.1, 1.0))
+    else:
         most = max(loss[-1] for loss, _ in lossy)
         ax.set_xlim(canvas.decades(max(min(loss[0] for loss, _ in lossy), most / SPAN), most))
         likeliest = max(exceeded[0] for _, exceeded in lossy)

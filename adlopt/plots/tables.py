@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 WRITTEN = 10  # rows and columns of a heat map whose cells are written out
 
 
-def risk_against_concentration(comparison: pd.DataFrame, risk: str, concentration: str, *, ax: Axes | None = None) -> Axes:
-    """Risk that each policy leaves (column `risk`) against how few accounts carry it (column `concentration`).
+def risk_against_concentration(
+    comparison: pd.DataFrame,
+    risk: Hashable = ("risk", "objective"),
+    concentration: Hashable = ("concentration", "accounts"),
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Risk that each policy leaves (column `risk`) against how many or how few accounts carry it (column `concentration`).
 
-    `comparison` has a row per policy, named by its index. Risk is drawn logarithmically where policies lie decades apart.
+    `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such table with its columns
+    named. Risk is drawn logarithmically where policies lie decades apart.
     """
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
     ax = canvas.axes(ax)
@@ -50,14 +58,14 @@ def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     columns = list(exploration.columns)
     values = np.column_stack(list(canvas.columns_of("exploration", exploration, columns).values()))
     excess = relative_excess(values)
-    size = (3.4 + 0.7 * min(max(len(columns), 4), WRITTEN), 1.6 + 0.5 * min(max(len(exploration), 4), WRITTEN))
+    size = (3.4 + 0.7 * min(max(len(columns), 4), WRITTEN), 2.0 + 0.5 * min(max(len(exploration), 4), WRITTEN))
     ax = canvas.axes(ax, size)
     ax.grid(visible=False)
     top = float(min(max(excess[np.isfinite(excess)].max(), 0.01), 1.0))
     shown = np.minimum(excess, top)
     image = ax.imshow(100 * shown, cmap="cividis_r", vmin=0.0, vmax=100 * top, aspect="auto")
     bar = ax.figure.colorbar(image, ax=ax, extend="max" if (excess > top).any() else "neither")
-    bar.set_label("Worse than the best of the column (%)")
+    bar.set_label("Above the best (%)")
     ax.set_xlabel("Measured by")
     ax.set_ylabel("Minimised")
     if max(values.shape) <= WRITTEN:
@@ -138,6 +146,6 @@ def _percent(excess: float) -> str:
     return f"{100 * excess:.0f} %" if excess >= 0.0995 or excess < 5e-4 else f"{100 * excess:.1f} %"
 
 
-def _spoken(column: str) -> str:
-    text = str(column).replace("_", " ").replace("$", r"\$")
+def _spoken(column: Hashable) -> str:
+    text = str(column[-1] if isinstance(column, tuple) else column).replace("_", " ").replace("$", r"\$")
     return text[:1].upper() + text[1:]
