@@ -23,8 +23,9 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.prices import History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
 from adlopt.problem import Problem
+from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
 from adlopt.verify import Verification, verify
@@ -54,9 +55,11 @@ __all__ = [
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "History",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
+    "Mixture",
     "NotApplicable",
     "Objective",
     "OneFactor",
@@ -67,6 +70,7 @@ __all__ = [
     "Solution",
     "SolverFailed",
     "Spectral",
+    "Stress",
     "Verification",
     "WorstCase",
     "certify",
@@ -75,6 +79,7 @@ __all__ = [
     "explore",
     "frontier",
     "plots",
+    "scenario_table",
     "solve",
     "synthetic",
     "teaching",

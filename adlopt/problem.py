@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from adlopt import _tables as tables
+from adlopt._bankrupt import bankrupt_pools, bankruptcy_prices, net_positions, reduction_of, without
 from adlopt._tables import FloatArray, IntArray
 from adlopt.book import Book
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
@@ -73,6 +74,49 @@ class Problem:
         self._refuse_infeasible()
         if self.prices is not None:
             self.scenarios  # noqa: B018  (a model that does not fit the book is refused now)
+
+    @classmethod
+    def from_bankrupt(
+        cls,
+        book: Book,
+        accounts: Iterable[str] | None = None,
+        *,
+        settlement: Literal["mark", "bankruptcy"] = "mark",
+        remove: bool = False,
+        prices: PriceModel | None = None,
+        objective: Objective | None = None,
+        caps: pd.DataFrame | None = None,
+        insurance_fund: float = 0.0,
+    ) -> Problem:
+        """The problem that bankrupt accounts leave: their positions, longs and shorts offset, come off the other side.
+
+        Parameters
+        ----------
+        accounts : whose bankrupt pools (equity <= 0 at the marks) to take over; all if left out.
+        settlement : "mark": the exchange bears the deficits, outside the objective. "bankruptcy": counterparties do. A
+            pool's deficit is split over its positions in proportion to notional (those in assets that offset to nothing
+            take no part), and an asset settles at the price that makes up for its share of all deficits; for a single
+            position that is the price at which the account's equity is zero.
+        remove : take these pools out of the book; left there they are listed as bankrupt, and no part of the problem.
+
+        Raises
+        ------
+        InputError : an account is not bankrupt, nothing is left to reduce, or a bankruptcy price would not be > 0.
+        """
+        if settlement not in ("mark", "bankruptcy"):
+            raise InputError(f"from_bankrupt: settlement is {settlement!r}; use 'mark' or 'bankruptcy'")
+        pools = bankrupt_pools(book, accounts)
+        net = net_positions(book, pools)
+        reduction = reduction_of(book, net)
+        return cls(
+            without(book, pools) if remove else book,
+            reduction,
+            prices,
+            ExpectedLoss() if objective is None else objective,
+            caps=caps,
+            settlement=bankruptcy_prices(book, pools, net) if settlement == "bankruptcy" else None,
+            insurance_fund=insurance_fund,
+        )
 
     # ------------------------------------------------------------------ derived
 

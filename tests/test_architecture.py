@@ -19,6 +19,7 @@ LAYERS = (
     ("_tables", "_jit"),
     ("_kernels", "book", "prices"),
     ("objectives",),
+    ("_bankrupt",),
     ("problem",),
     ("evaluation", "constraints"),
     ("methods",),

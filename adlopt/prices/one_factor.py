@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -14,8 +15,12 @@ import scipy.sparse as sp
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.prices.history import History, Horizon
+from adlopt.prices.leading import covariance_matrix, leading, scale_of
 from adlopt.prices.protocol import PoolLoss, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
+
+WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
 
 
 class OneFactor:
@@ -46,7 +51,66 @@ class OneFactor:
         if weights is not None and (shock is None or hasattr(shock, "ppf")):
             raise InputError("OneFactor: weights belong to a sample of the shock; a distribution has its own")
         self._weights = weights
+        self.explained: float | None = None
+        """Share of the variance that the factor explains, where it was taken from a covariance or a history."""
         self.shock  # noqa: B018  (validates now, not at the first solve)
+
+    @classmethod
+    def from_covariance(
+        cls,
+        covariance: pd.DataFrame | npt.ArrayLike,
+        *,
+        marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike | None = None,
+        shock: Any = None,
+        points: int = 2**14,
+    ) -> OneFactor:
+        """The leading factor of a covariance, with the share of the variance it explains in `explained`.
+
+        What it leaves out: solve under the factor, then `certify(problem under the full model, solution.allocation)`.
+
+        Parameters
+        ----------
+        covariance : (d, d) of price moves over the horizon, money squared per contract squared: a DataFrame by asset, or
+            an array in the book's order.
+        marks : compare moves per unit of money, that is as returns; left out, per contract, as the paper does.
+        shock : of unit variance, for `direction` holds standard deviations; standard normal if left out.
+
+        Warns if the share is below `WELL_EXPLAINED`.
+        """
+        matrix, names = covariance_matrix("OneFactor: covariance", covariance)
+        direction, share = leading(matrix, scale_of(marks, names, len(matrix)))
+        factor = cls(direction if names is None else pd.Series(direction, index=names), shock, points=points)
+        factor.explained = share
+        if share < WELL_EXPLAINED:
+            warnings.warn(
+                f"one factor explains {share:.0%} of the variance; below {WELL_EXPLAINED:.0%} it is a poor description: "
+                "see what its allocation costs under the full model with certify(problem, allocation)",
+                stacklevel=2,
+            )
+        return factor
+
+    @classmethod
+    def from_history(
+        cls,
+        prices: pd.DataFrame,
+        horizon: Horizon = 1,
+        *,
+        marks: Mapping[str, float] | pd.Series[float] | None = None,
+        shock: Any = None,
+        points: int = 2**14,
+        **windows: Any,
+    ) -> OneFactor:
+        """The leading factor of past returns, as `from_covariance` finds it with assets compared by returns.
+
+        `prices`, `horizon` and the options in `windows` are those of `History`. `marks` turn returns into money; the last
+        prices of the history if left out.
+        """
+        history = History(prices, horizon, **windows)
+        names = history.assets
+        scale = history.last.to_numpy() if marks is None else tables.by_asset("OneFactor: marks", marks, names)
+        centred = (history.returns - history.weights @ history.returns) * scale
+        covariance = pd.DataFrame((centred.T * history.weights) @ centred, index=names, columns=names)
+        return cls.from_covariance(covariance, marks=pd.Series(scale, index=names), shock=shock, points=points)
 
     @cached_property
     def shock(self) -> Shock:

@@ -46,6 +46,22 @@ class ClosedForm(Protocol):
         ...
 
 
+@runtime_checkable
+class Sampled(Protocol):
+    """A price model whose scenarios are drawn at random, and can be drawn again."""
+
+    def replicate(self, number: int) -> PriceModel:
+        """The model with the draw of this number >= 0, independent of its own and of all others."""
+        ...
+
+
+def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd.Index:
+    """(S,) what to call a model's scenarios: its own names if it has a method `names`, else numbers."""
+    if hasattr(model, "names"):
+        return pd.Index(model.names(assets, marks))
+    return pd.RangeIndex(model.scenarios(assets, marks).weights.size)
+
+
 def probabilities(what: str, weights: object, count: int) -> FloatArray:
     """Scenario weights: (count,), nonnegative, summing to one; None means equal weights."""
     if weights is None:

@@ -88,3 +88,89 @@ def test_direction_in_any_form() -> None:
     forms = [{"B": -1.5, "A": 3.0}, pd.Series({"B": -1.5, "A": 3.0}), [3.0, -1.5], np.array([3.0, -1.5])]
     for direction in forms:
         np.testing.assert_array_equal(adl.OneFactor(direction).vector(ASSETS), V)
+
+
+def paper_covariance() -> pd.DataFrame:
+    assets = ["BTC", "ETH"]
+    deviation = np.array([67_000 * 0.60, 1_900 * 0.75]) * np.sqrt(10 / 365)
+    return pd.DataFrame(np.outer(deviation, deviation) * [[1, 0.85], [0.85, 1]], index=assets, columns=assets)
+
+
+def test_from_covariance_is_the_papers_factor() -> None:
+    factor = adl.OneFactor.from_covariance(paper_covariance())
+    found = factor.vector(pd.Index(["BTC", "ETH"]))
+    np.testing.assert_allclose(found, list(adl.examples.paper_direction().values()), rtol=1e-12)
+    # The best rank-one covariance, and its share, by the singular values.
+    u, s, _ = np.linalg.svd(paper_covariance().to_numpy())
+    np.testing.assert_allclose(np.outer(found, found), s[0] * np.outer(u[:, 0], u[:, 0]), rtol=1e-9)
+    assert factor.explained == pytest.approx(s[0] / s.sum(), rel=1e-12)
+    assert adl.OneFactor({"BTC": 1.0}).explained is None
+
+
+def test_marks_make_it_the_factor_of_returns() -> None:
+    marks = {"ETH": 1_900.0, "BTC": 67_000.0}
+    factor = adl.OneFactor.from_covariance(paper_covariance(), marks=marks)
+    returns = np.array([[0.36, 0.3825], [0.3825, 0.5625]]) * 10 / 365
+    eigenvalue, axis = np.linalg.eigh(returns)
+    expected = np.abs(axis[:, 1]) * np.sqrt(eigenvalue[1]) * [67_000, 1_900]
+    np.testing.assert_allclose(factor.vector(pd.Index(["BTC", "ETH"])), expected, rtol=1e-10)
+    assert factor.explained == pytest.approx(eigenvalue[1] / eigenvalue.sum())
+
+
+def test_units_of_contracts_do_not_matter_with_marks() -> None:
+    """The same assets counted in thousandths of a contract: the same exposures."""
+    unit = np.array([1e-3, 1e4])
+    covariance, marks = paper_covariance().to_numpy(), np.array([67_000.0, 1_900.0])
+    one = adl.OneFactor.from_covariance(covariance, marks=marks)
+    other = adl.OneFactor.from_covariance(covariance * np.outer(unit, unit), marks=marks * unit)
+    np.testing.assert_allclose(np.asarray(other.direction), np.asarray(one.direction) * unit, rtol=1e-9)
+    assert other.explained == pytest.approx(one.explained)
+
+
+def test_from_history_finds_the_factor_that_made_it() -> None:
+    rng = np.random.default_rng(5)
+    beta = np.array([0.03, 0.05, -0.02])
+    returns = np.outer(rng.standard_normal(4000), beta) + 0.002 * rng.standard_normal((4000, 3))
+    prices = pd.DataFrame(100 * np.cumprod(1 + np.vstack([np.zeros(3), returns]), axis=0), columns=list("ABC"))
+    marks = {"A": 10.0, "B": 100.0, "C": 1000.0}
+    factor = adl.OneFactor.from_history(prices, marks=marks)
+    np.testing.assert_allclose(factor.vector(pd.Index(list("ABC"))), beta * [10, 100, 1000], rtol=0.05)
+    assert factor.explained == pytest.approx(beta @ beta / (beta @ beta + 3 * 0.002**2), abs=0.005)
+    own = adl.OneFactor.from_history(prices, half_life=500, overlapping=False).vector(pd.Index(list("ABC")))
+    np.testing.assert_allclose(own, beta * prices.iloc[-1].to_numpy(), rtol=0.1)
+
+
+def test_a_poor_description_is_said_to_be_one() -> None:
+    with pytest.warns(UserWarning, match=r"one factor explains 50% of the variance; below 80%"):
+        factor = adl.OneFactor.from_covariance(np.diag([4.0, 4.0]))
+    assert factor.explained == pytest.approx(0.5)
+
+
+def test_what_the_one_factor_answer_costs_under_the_full_model_is_one_call() -> None:
+    book, reduction = adl.examples.paper_book(), {"BTC": -10.0}
+    simple = adl.solve(adl.Problem(book, reduction, adl.OneFactor.from_covariance(paper_covariance())))
+    full = adl.Problem(book, reduction, adl.examples.paper_lognormal(points=2**10))
+    cost = adl.certify(full, simple.allocation)
+    best = adl.solve(full)
+    assert cost.lower_bound <= best.value <= cost.value
+    assert 0.9 * best.lower_bound <= cost.lower_bound
+
+
+@pytest.mark.parametrize(
+    ("covariance", "marks", "pattern"),
+    [
+        ([[1.0, 2.0]], None, r"got shape \(1, 2\)"),
+        ([[1.0, 2.0], [2.0, 1.0]], None, "not positive semidefinite"),
+        ([[1.0, 0.2], [0.1, 1.0]], None, "is symmetric"),
+        ([[1.0, np.nan], [np.nan, 1.0]], None, "not finite"),
+        ([["x"]], None, "must be numbers"),
+        ([[0.0]], None, "covariance is zero"),
+        ([[-1.0]], None, "not positive semidefinite"),
+        (pd.DataFrame([[1.0]], index=["A"], columns=["B"]), None, "name the same assets"),
+        ([[1.0]], [0.0], "marks must be prices > 0"),
+        ([[1.0]], {"A": 1.0}, "no entry for asset 0"),
+    ],
+)
+def test_bad_covariances_are_named(covariance: object, marks: object, pattern: str) -> None:
+    with pytest.raises(adl.InputError, match=pattern):
+        adl.OneFactor.from_covariance(covariance, marks=marks)  # type: ignore[arg-type]

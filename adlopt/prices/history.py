@@ -1,0 +1,156 @@
+"""Price moves as they were: returns over past windows, applied to today's marks."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from adlopt import _tables as tables
+from adlopt._tables import FloatArray, IntArray
+from adlopt.errors import InputError
+from adlopt.prices.protocol import ScenarioSet
+
+Horizon: TypeAlias = int | str | pd.Timedelta
+
+
+class History:
+    """One scenario per past window: mark times the price ratio over the window.
+
+    Parameters
+    ----------
+    prices : DataFrame of past prices, rows in the order of time, a column per asset; it may hold further assets.
+    horizon : length of a window, in rows (a whole number), or as a time span such as "10D" if the index holds times: then
+        there must be a row exactly that much later.
+    overlapping : windows start at every row; without, they follow each other, the last one ending at the last row.
+    half_life : age at which a window counts half, in rows or as a time span; equal weights if left out.
+    drift : False takes the mean return out, of the kind named by `returns`: "simple" makes the mean price move zero, "log"
+        the mean log return. With drift both kinds give the same scenarios.
+    """
+
+    def __init__(
+        self,
+        prices: pd.DataFrame,
+        horizon: Horizon = 1,
+        *,
+        returns: Literal["simple", "log"] = "simple",
+        overlapping: bool = True,
+        half_life: float | str | pd.Timedelta | None = None,
+        drift: bool = True,
+    ) -> None:
+        if returns not in ("simple", "log"):
+            raise InputError(f"History: returns is {returns!r}; use 'simple' or 'log'")
+        values = _prices(prices)
+        self.assets = prices.columns
+        start, end = _windows(prices.index, horizon, overlapping)
+        self.ends = prices.index[end]
+        """When each window ended: the scenarios' names."""
+        self.weights = _weights(prices.index, end, half_life)
+        growth = values[end] / values[start]
+        if not drift and returns == "simple":
+            growth -= self.weights @ growth - 1.0
+        elif not drift:
+            growth *= np.exp(-self.weights @ np.log(growth))
+        if (growth < 0).any():
+            raise InputError("History: without its drift a simple return falls below -1; use returns='log'")
+        self.returns: FloatArray = growth - 1.0  # (S, assets), simple
+        self._last = values[-1]
+        self._horizon = horizon
+
+    @property
+    def last(self) -> pd.Series[float]:
+        """The last price of each asset."""
+        return pd.Series(self._last, index=self.assets)
+
+    def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        where = self.assets.get_indexer(assets)
+        if (where < 0).any():
+            raise InputError(f"History: no prices for asset {assets[where < 0][0]!r}; it has {tables.known(self.assets)}")
+        return ScenarioSet(self.returns[:, where] * marks, self.weights)
+
+    def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
+        """(S,) when each scenario's window ended."""
+        return self.ends
+
+    def __repr__(self) -> str:
+        return f"History({len(self.returns):,} windows of {self._horizon!r}, {tables.known(self.assets)})"
+
+
+def _prices(prices: pd.DataFrame) -> FloatArray:
+    """(T, assets) prices > 0, from a table in the order of time."""
+    table = "History prices"
+    if not isinstance(prices, pd.DataFrame) or prices.empty:
+        raise InputError("History: prices must be a DataFrame with a row per time and a column per asset")
+    if not prices.columns.is_unique:
+        raise InputError(f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} stands there twice; keep one")
+    if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
+        raise InputError(f"{table}: rows must be in the order of time, each time once; sort_index() and drop duplicates")
+    columns = []
+    for name in prices.columns:
+        tables.refuse(
+            table, prices, prices[name].isna(), name,
+            "is missing; fill it (prices.ffill()), drop the row (prices.dropna()) or leave the asset out",
+        )  # fmt: skip
+        column = tables.numbers(table, prices, name)
+        tables.refuse(table, prices, column <= 0, name, "{} is not a price > 0")
+        columns.append(column)
+    return np.column_stack(columns)
+
+
+def _windows(times: pd.Index[Any], horizon: Horizon, overlapping: bool) -> tuple[IntArray, IntArray]:
+    """First and last row of each window, in the order of time."""
+    rows = np.arange(len(times))
+    if isinstance(horizon, int | np.integer) and not isinstance(horizon, bool):
+        if horizon < 1:
+            raise InputError(f"History: horizon is {horizon}; a window spans at least one row")
+        start, end = rows[: -int(horizon)], rows[int(horizon) :]
+    else:
+        span = _span("horizon", horizon, times)
+        start = rows[times + span <= times[-1]]
+        end = times.get_indexer(times[start] + span)
+        if (end < 0).any():
+            first = times[start[end < 0][0]]
+            raise InputError(
+                f"History: no price at {first + span}, which is {horizon!r} after {first}; fill the gaps "
+                "(prices.resample(...).ffill()), or count the horizon in rows"
+            )
+    if start.size == 0:
+        raise InputError(f"History: {len(times)} rows of prices hold no window of {horizon!r}")
+    if overlapping:
+        return start, end
+    kept = []
+    limit = rows[-1]
+    for at in range(end.size - 1, -1, -1):
+        if end[at] <= limit:
+            kept.append(at)
+            limit = start[at]
+    return start[kept[::-1]], end[kept[::-1]]
+
+
+def _weights(times: pd.Index[Any], end: IntArray, half_life: float | str | pd.Timedelta | None) -> FloatArray:
+    if half_life is None:
+        return np.full(end.size, 1.0 / end.size)
+    if not isinstance(half_life, int | float | np.number):
+        age = (times[end[-1]] - times[end]) / _span("half_life", half_life, times)
+    else:
+        rows = tables.number("History: half_life", half_life)
+        if not rows > 0:
+            raise InputError(f"History: half_life is {half_life}; it is an age > 0")
+        age = (end[-1] - end) / rows
+    weight = np.exp2(-np.asarray(age, dtype=np.float64))
+    return np.asarray(weight / weight.sum())
+
+
+def _span(what: str, given: Any, times: pd.Index[Any]) -> pd.Timedelta:
+    if not isinstance(times, pd.DatetimeIndex):
+        raise InputError(f"History: {what} {given!r} is a time span, but the index of prices holds no times; count it in rows")
+    try:
+        span = pd.NaT if isinstance(given, int | float | np.number) else pd.Timedelta(given)  # a bare number has no unit
+    except (TypeError, ValueError):
+        span = pd.NaT
+    if span is pd.NaT:
+        raise InputError(f"History: {what} is {given!r}; give a whole number of rows, or a time span such as '10D'")
+    if not span > pd.Timedelta(0):
+        raise InputError(f"History: {what} is {given!r}; it is a time span > 0")
+    return span
