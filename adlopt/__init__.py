@@ -23,7 +23,7 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.prices import History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress
+from adlopt.prices import Gaussian, History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress, StudentT
 from adlopt.problem import Problem
 from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
@@ -55,6 +55,7 @@ __all__ = [
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "Gaussian",
     "History",
     "InfeasibleReduction",
     "InputError",
@@ -71,6 +72,7 @@ __all__ = [
     "SolverFailed",
     "Spectral",
     "Stress",
+    "StudentT",
     "Verification",
     "WorstCase",
     "certify",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from adlopt._tables import FloatArray
 from adlopt.certificate import certify_array
 from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
-from adlopt.methods import auto, factor_leverage, water_filling
+from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
 from adlopt.problem import Problem, as_table
 from adlopt.solution import Solution
@@ -100,11 +101,15 @@ def solution(
 ) -> Solution:
     """Certify a method's result and put it into the public form."""
     value = lower_bound = gap = prices = None
+    allocation = result.allocation
     if problem.prices is not None:
-        proof = certify_array(problem, result.allocation, result.multipliers, _least_cost(problem, constraints))
+        proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
+        if result.multipliers is not None and not constraints:
+            allocation, tidy_value = feasible.tidied(problem, allocation, proof.value, proof.excess)
+            proof = replace(proof, value=tidy_value)
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
-        allocation=as_table(problem, result.allocation),
+        allocation=as_table(problem, allocation),
         value=value,
         lower_bound=lower_bound,
         gap=gap,

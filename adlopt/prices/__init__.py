@@ -1,5 +1,6 @@
 """Price models: what prices may be at the horizon."""
 
+from adlopt.prices.elliptical import Gaussian, StudentT
 from adlopt.prices.history import History
 from adlopt.prices.lognormal import LogNormal
 from adlopt.prices.mixture import Mixture
@@ -10,6 +11,7 @@ from adlopt.prices.stress import Stress
 
 __all__ = [
     "ClosedForm",
+    "Gaussian",
     "History",
     "LogNormal",
     "Mixture",
@@ -19,4 +21,5 @@ __all__ = [
     "ScenarioSet",
     "Scenarios",
     "Stress",
+    "StudentT",
 ]

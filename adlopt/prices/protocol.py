@@ -29,6 +29,16 @@ class PoolLoss(NamedTuple):
     by_size: FloatArray  # (entries,) money per contract of remaining size, at the (pool, asset) pairs asked for
 
 
+class Radial(NamedTuple):
+    """A closed form in which a pool's loss depends on equity E and volatility c = |root' y| alone: c E[(X - E / c)^+].
+
+    X is Student-t with `df` degrees of freedom, standard normal if they are infinite; y are the pool's sizes.
+    """
+
+    root: FloatArray  # (d, r), money per contract
+    df: float
+
+
 class PriceModel(Protocol):
     """A distribution of horizon prices. One method is enough to plug in your own."""
 
@@ -60,6 +70,15 @@ def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd
     if hasattr(model, "names"):
         return pd.Index(model.names(assets, marks))
     return pd.RangeIndex(model.scenarios(assets, marks).weights.size)
+
+
+@runtime_checkable
+class Smooth(ClosedForm, Protocol):
+    """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it either."""
+
+    def radial(self, assets: pd.Index) -> Radial | None:
+        """The model as volatility and a scalar law; None if this instance of it has no such form."""
+        ...
 
 
 def probabilities(what: str, weights: object, count: int) -> FloatArray:
