@@ -16,7 +16,7 @@ from math import asinh, erfc, exp, log1p, sqrt
 
 import numpy as np
 
-from adlopt._jit import jit, jit_parallel
+from adlopt._jit import jit, jit_sums
 from adlopt._tables import FloatArray, IntArray
 
 BOUNDARY = 0.995  # share of the way to the nearest bound that a step may go
@@ -77,7 +77,7 @@ def _triangle(W: FloatArray) -> None:
                 W[i, j + k] -= factor * v[k]
 
 
-@jit_parallel
+@jit_sums
 def _law(E: float, c: float, df: float, constant: float, table: FloatArray, reach: float) -> tuple[float, float, float]:
     """P(X > z), E[X; X > z] and the density at z = E / c. The probability is looked up where a table is given."""
     if c == 0.0:
@@ -102,7 +102,7 @@ def _law(E: float, c: float, df: float, constant: float, table: FloatArray, reac
     return tail, moment, density
 
 
-@jit_parallel
+@jit_sums
 def relax(
     blocks: IntArray,  # which ones
     variable: IntArray,
@@ -118,13 +118,14 @@ def relax(
     reach: float,  # asinh of the table's last z
     prices: FloatArray,  # (d,)
     mu: float,
+    before: float,  # barrier weight at which y was left
     accuracy: float,  # of a block's gradient, relative to what its barriers pull
     y: FloatArray,  # in and out
     yc: FloatArray,  # 1 - y
     total: FloatArray,  # out: (d,) sum A y
     drift: FloatArray,  # out: (d,) its derivative by mu
     schur: FloatArray,  # out: (d, d) minus its derivative by prices
-    unsettled: FloatArray,  # out: (1,) blocks whose problem rounding did not let be solved
+    work: FloatArray,  # out: (2,) Newton steps; blocks whose problem rounding did not let be solved
 ) -> None:
     """Solve each block at these prices and barrier weight, starting where it stands; how the sums answer both."""
     widest = 1
@@ -147,8 +148,8 @@ def relax(
         for j in range(m):
             trial[0, j] = y[v0 + j]
             trial[1, j] = yc[v0 + j]
-            low[j] = mu / trial[0, j]
-            high[j] = mu / trial[1, j]
+            low[j] = before / trial[0, j]
+            high[j] = before / trial[1, j]
         far = 0.0
         down = 0.0
         shortened = 0
@@ -204,7 +205,8 @@ def relax(
                     high[j] = min(max(high[j], 1e-3 * mu / other), 1e3 * mu / other)
                     y[v0 + j] = one
                     yc[v0 + j] = other
-            done = settled or steps == MOST
+            # One step at least: what it leaves is far below `accuracy`, which would make the sums a rough function of prices.
+            done = (settled and steps > 0) or steps == MOST
             if done:
                 for j in range(m):
                     low[j] = mu / y[v0 + j]
@@ -260,7 +262,8 @@ def relax(
                 trial[0, j] = y[v0 + j] + far * dy[j]
                 trial[1, j] = yc[v0 + j] - far * dy[j]
         if not settled:
-            unsettled[0] += 1.0
+            work[1] += 1.0
+        work[0] += steps
         for j in range(m):
             i = v0 + j
             total[row[i]] += share[i] * y[i]

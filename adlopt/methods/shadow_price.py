@@ -14,7 +14,7 @@ from adlopt._progress import Progress
 from adlopt._tables import BoolArray, FloatArray
 from adlopt.errors import NotApplicable
 from adlopt.evaluation import scenario_losses
-from adlopt.methods import merit_order
+from adlopt.methods import merit_order, smooth
 from adlopt.methods.blocks import build
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.path import Path
@@ -46,6 +46,9 @@ def solve(problem: Problem, *, tolerance: float = 1e-6, presolved: Presolved | N
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
+    law = smooth.radial(problem)
+    if law is not None:
+        return smooth.solve(problem, law, tolerance=tolerance)
     with Progress("shadow prices") as progress:
         progress.report("presolve")
         presolved = presolve(problem) if presolved is None else presolved

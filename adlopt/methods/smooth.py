@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from adlopt._jit import on_all, shares
 from adlopt._tables import FloatArray, IntArray
 from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods.feasible import repaired
@@ -25,8 +26,10 @@ START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
 AIM = 0.3  # of the tolerance: what the barriers weigh at the end
 POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
-CENTRED = 0.1  # decrement over barrier weight at which the next point is in reach
-ACCURACY = 0.1, 0.01  # of a block's gradient, relative to its barriers': on the way, and at the end
+CENTRED = 3.0  # decrement over barrier weight at which the next point is in reach
+ACCURACY = 0.1  # of a block's gradient, relative to its barriers'
+CLOSED = 1e-11  # what the sums of fractions may miss at the end
+NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
 NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
 
 
@@ -132,9 +135,9 @@ class Path:
         self.y = np.full(blocks.share.size, 0.5)
         self.yc = self.y.copy()
         self.mu = np.inf
-        self.points = self.sweeps = 0
-        work = np.diff(blocks.variable) ** 2 + 10
-        self.chunks = chunks(work)
+        self.points = self.sweeps = self.steps = self.unsettled = 0
+        width = np.diff(blocks.variable)
+        self.chunks = shares(width.size, int(NEWTON * (20 + width + width**2).mean()))
 
     @property
     def exhausted(self) -> bool:
@@ -143,39 +146,44 @@ class Path:
     def follow(self, mu: float, goal: float) -> None:
         """Walk down from barrier weight `mu` to `goal`."""
         while True:
-            self.mu = max(mu, goal)
-            drift, schur = self._centre(ACCURACY[self.mu <= goal])
+            before, self.mu = min(self.mu, max(mu, goal) / FALL), max(mu, goal)
+            drift, schur = self._centre(before, last=self.mu <= goal)
             self.points += 1
             if self.mu <= goal or self.exhausted:
                 return
             mu = FALL * self.mu
             self.prices = self.prices + solve_prices(schur, drift) * (max(mu, goal) - self.mu)
 
-    def _centre(self, accuracy: float) -> tuple[FloatArray, FloatArray]:
+    def _centre(self, before: float, *, last: bool) -> tuple[FloatArray, FloatArray]:
         """Newton's method for the prices at this barrier weight; how the sums answer the weight, and the prices."""
-        total, drift, schur = self._relax(accuracy)
+        total, drift, schur = self._relax(before)
+        best = np.inf
         for _ in range(STEPS):
             step = solve_prices(schur, total - 1.0)
             rise = float(step @ (total - 1.0))  # of the dual function along the step: concave
-            if not rise > CENTRED * accuracy * self.mu:
+            missing = float(np.abs(total - 1.0).max())
+            if rise <= CENTRED * self.mu and (not last or missing <= CLOSED or missing > best / 2):
                 break
+            best = min(best, missing)
             origin, far = self.prices, 1.0
             for _ in range(STEPS):
                 self.prices = origin + far * step
-                total, drift, schur = self._relax(accuracy)
+                total, drift, schur = self._relax(self.mu)
                 ahead = float(step @ (total - 1.0))
                 if ahead >= -rise / 2:
                     break
                 far *= max(rise / (rise - ahead), 0.1)
         return drift, schur
 
-    def _relax(self, accuracy: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _relax(self, before: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         from adlopt.methods import _smooth_kernels as kernels
 
         self.sweeps += 1
         d = self.rows
-        arguments = (*self.blocks.arrays, self.prices, self.mu, accuracy, self.y, self.yc)
-        total, drift, schur, _ = each(kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (1,))
+        arguments = (*self.blocks.arrays, self.prices, self.mu, before, ACCURACY, self.y, self.yc)
+        total, drift, schur, work = on_all(kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (2,))
+        self.steps += int(work[0])
+        self.unsettled = int(work[1])
         return total, drift, schur
 
 
@@ -200,3 +208,9 @@ def _table(df: float) -> FloatArray:
     tail = np.maximum(stdtr(df, -z), np.finfo(float).tiny)
     density = student_constant(df) * np.exp(-0.5 * (df + 1) * np.log1p(z * z / df))
     return np.array([np.log(tail), -density / tail * np.cosh(x) * (x[1] - x[0])])
+
+
+def solve_prices(schur: FloatArray, residual: FloatArray) -> FloatArray:
+    """Change of prices that answers the residual; the barriers make the matrix positive definite, rounding aside."""
+    scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
+    return np.asarray(np.linalg.lstsq(schur / (scale[:, None] * scale), residual / scale)[0] / scale)
