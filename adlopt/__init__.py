@@ -23,8 +23,10 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
+from adlopt.optimal_set import OptimalSet, optimal_set
 from adlopt.prices import Gaussian, History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress, StudentT
 from adlopt.problem import Problem
+from adlopt.rounding import Rounding, round_to_lots
 from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
@@ -64,8 +66,10 @@ __all__ = [
     "NotApplicable",
     "Objective",
     "OneFactor",
+    "OptimalSet",
     "PriceModel",
     "Problem",
+    "Rounding",
     "Scenarios",
     "Semideviation",
     "Solution",
@@ -80,7 +84,9 @@ __all__ = [
     "examples",
     "explore",
     "frontier",
+    "optimal_set",
     "plots",
+    "round_to_lots",
     "scenario_table",
     "solve",
     "synthetic",

@@ -80,7 +80,9 @@ def problem(
     ] = None,
     caps: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Most contracts to take: account, asset, cap.", rich_help_panel=BOOK),
+        typer.Option(
+            metavar="FILE", help="Most to take: account, asset, and cap (contracts) or fraction.", rich_help_panel=BOOK
+        ),
     ] = None,
     settlement: Annotated[
         list[str] | None,

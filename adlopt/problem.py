@@ -34,8 +34,10 @@ class Problem:
         takes 10 contracts off shorts.
     prices : model of horizon prices; may be left out where the method needs none (isolated margin).
     objective : risk measure of the scenario losses, or a function of a cvxpy loss vector (see `Custom`).
-    caps : most contracts that may be taken from a position: table with `account`, `asset`, `cap` (unsigned) and
-        `margin_mode` where an account has both; positions it does not list are bounded by their size alone.
+    caps : most that may be taken: table with `account`, `asset`, `margin_mode` where an account has both, and `cap`
+        (contracts, unsigned), `fraction` (of the position's size, in [0, 1]) or both. A row without asset caps the account:
+        none of its positions loses more than that fraction. The tightest of a position's caps binds; positions that no row
+        covers are bounded by their size alone. (Caps on an account's total: `adlopt.constraints.at_most_account_fraction`.)
     settlement : price at which reductions execute, by asset; the mark where left out.
     insurance_fund : money that absorbs losses first: the objective sees what exceeds it.
 
@@ -250,12 +252,7 @@ class Problem:
         size = self.book.size[eligible]
         if self.caps is None:
             return size
-        row, cap = match_positions(self.book, "caps", self.caps, "cap")
-        refuse_outside = cap < 0
-        tables.refuse("caps", self.caps, refuse_outside, "cap", "{} is negative; a cap is a number of contracts, >= 0")
-        limit = np.full(self.book.size.size, np.inf)
-        limit[row] = cap
-        return np.asarray(np.sign(size) * np.minimum(np.abs(size), limit[eligible]))
+        return np.asarray(np.sign(size) * np.minimum(np.abs(size), most_contracts(self.book, self.caps)[eligible]))
 
     def _refuse_infeasible(self) -> None:
         required = np.abs(self.target)
@@ -301,6 +298,56 @@ def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) ->
     tables.refuse(table, given, double, "account", "{!r} holds this asset under both margin modes; add a column 'margin_mode'")
     tables.refuse(table, given, pd.Series(wanted).duplicated(), "asset", "{!r} is given twice for this account; keep one row")
     return order[at], value
+
+
+def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
+    """(m,) contracts that a user's table of caps lets go from each position, unsigned; infinite where it says nothing."""
+    table = "caps"
+    tables.require_columns(table, caps, ("account",))
+    if not {"cap", "fraction"} & set(caps.columns):
+        raise InputError("caps: column 'cap' is missing (contracts), or 'fraction' (of the position's size)")
+    if "asset" not in caps:
+        caps = caps.assign(asset=None)
+    of_account = caps["asset"].isna().to_numpy()
+    given = np.zeros(len(caps), dtype=bool)
+    most = np.full(book.size.size, np.inf)
+    for column, unit in (("cap", 1.0), ("fraction", np.abs(book.size))):
+        if column not in caps:
+            continue
+        value = tables.numbers(table, caps, column, optional=len({"cap", "fraction"} & set(caps.columns)) == 2)
+        listed = ~np.isnan(value)
+        given |= listed
+        if column == "cap":
+            tables.refuse(table, caps, listed & (value < 0), column, "{} is negative; a cap is a number of contracts, >= 0")
+            tables.refuse(table, caps, listed & of_account, column, "{} contracts of what? add the asset, or give a 'fraction'")
+        else:
+            tables.refuse(table, caps, listed & ~((value >= 0) & (value <= 1)), column, "{} is not a fraction in [0, 1]")
+        row, limit = match_positions(book, table, caps[listed & ~of_account], column)
+        capped = np.full(book.size.size, np.inf)
+        capped[row] = limit
+        if column == "fraction":
+            by_account = np.full(len(book.names), np.inf)
+            by_account[_accounts(book, table, caps[of_account])] = value[of_account]
+            capped = np.minimum(capped, by_account[book.pool_account[book.pool]])
+        most = np.minimum(most, np.where(np.isinf(capped), np.inf, capped * unit))
+    tables.refuse(table, caps, ~given, "account", "neither 'cap' nor 'fraction' is given for this row of {!r}")
+    return most
+
+
+def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
+    """The accounts, as positions in `book.names`, that rows without asset mean."""
+    account = book.names.get_indexer(pd.Index(tables.labels(table, given, "account")))
+    tables.refuse(table, given, account < 0, "account", "{!r} is not in the book")
+    tables.refuse(table, given, pd.Series(account).duplicated(), "account", "{!r} is given twice; keep one row")
+    if "margin_mode" in given:
+        tables.refuse(
+            table,
+            given,
+            given["margin_mode"].notna(),
+            "margin_mode",
+            "{!r}: without an asset the row covers all; leave it empty",
+        )
+    return np.asarray(account, dtype=np.int64)
 
 
 def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
