@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, synthetic, teaching
+from adlopt import constraints, examples, plots, policies, sources, synthetic, teaching
+from adlopt.audit import Audit, audit
 from adlopt.book import Book
 from adlopt.certificate import Certificate, certify
+from adlopt.compare import Comparison, compare
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
 from adlopt.explore import Exploration, explore
+from adlopt.exposure import exposure
 from adlopt.frontier import frontier
 from adlopt.objectives import (
     ChiSquareRobust,
@@ -25,8 +28,22 @@ from adlopt.objectives import (
 )
 from adlopt.optimal_set import OptimalSet, optimal_set
 from adlopt.prices import Gaussian, History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress, StudentT
+from adlopt.prices import (
+    ExactLogNormal,
+    Gaussian,
+    History,
+    LogNormal,
+    Mixture,
+    OneFactor,
+    PriceModel,
+    Scenarios,
+    Stress,
+    StudentT,
+)
 from adlopt.problem import Problem
+from adlopt.replay import Replay, replay
 from adlopt.rounding import Rounding, round_to_lots
+from adlopt.sampling import standard_error
 from adlopt.scenario_table import scenario_table
 from adlopt.solution import Solution
 from adlopt.solve import solve
@@ -47,13 +64,16 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
 __all__ = [
     "AdlError",
+    "Audit",
     "Book",
     "CVaR",
     "Certificate",
     "ChiSquareRobust",
+    "Comparison",
     "Custom",
     "EVaR",
     "Entropic",
+    "ExactLogNormal",
     "ExpectedLoss",
     "Expectile",
     "Exploration",
@@ -69,6 +89,7 @@ __all__ = [
     "OptimalSet",
     "PriceModel",
     "Problem",
+    "Replay",
     "Rounding",
     "Scenarios",
     "Semideviation",
@@ -79,16 +100,23 @@ __all__ = [
     "StudentT",
     "Verification",
     "WorstCase",
+    "audit",
     "certify",
+    "compare",
     "constraints",
     "examples",
     "explore",
+    "exposure",
     "frontier",
     "optimal_set",
     "plots",
+    "policies",
+    "replay",
     "round_to_lots",
     "scenario_table",
     "solve",
+    "sources",
+    "standard_error",
     "synthetic",
     "teaching",
     "to_cvxpy",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -11,6 +14,7 @@ from adlopt._render import figure, figures, heading, paragraph, table, verificat
 from adlopt._tables import FloatArray
 from adlopt.book import Book
 from adlopt.certificate import certify
+from adlopt.errors import InputError
 from adlopt.evaluation import objective_value
 from adlopt.prices import OneFactor
 from adlopt.problem import Problem
@@ -21,17 +25,40 @@ from adlopt.verify import Verification, verify
 
 def run(out: Console) -> bool:
     """Print the demonstration; False if a check against Clarabel fails."""
-    book = examples.paper_book()
     prices = OneFactor(examples.paper_direction(), points=2**12)
-    cross = Problem(book, examples.PAPER_REDUCTION, prices)
-    isolated = Problem(book.with_margin("isolated"), examples.PAPER_REDUCTION, prices)
-
-    _state(out, book, prices)
+    isolated, cross = _problems(prices)
+    _state(out, cross.book, prices)
     by_gross = solve(isolated)
     _show_isolated(out, isolated, by_gross)
     by_factor = solve(cross)
     _show_cross(out, cross, by_factor, by_gross)
     return _show_checks(out, [verify(isolated), verify(cross)], [by_gross, by_factor])
+
+
+def write_pictures(directory: Path) -> list[Path]:
+    """Draw both margin regimes into PNG files, water-filling and factor leverage; their paths."""
+    from adlopt import plots
+    from adlopt.report.pictures import picture
+
+    isolated, cross = _problems(OneFactor(examples.paper_direction()))
+    drawn = {
+        "water_filling.png": picture("", partial(plots.water_filling, isolated, solve(isolated))),
+        "factor_leverage.png": picture("", partial(plots.factor_leverage, cross), panels=2),
+    }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, made in drawn.items():
+            (directory / name).write_bytes(made.png)
+    except OSError as error:
+        raise InputError(f"--pictures {directory}: cannot write there ({error})") from error
+    return [directory / name for name in drawn]
+
+
+def _problems(prices: OneFactor) -> tuple[Problem, Problem]:
+    """The paper's problem under isolated and under cross margin."""
+    book = examples.paper_book()
+    isolated = Problem(book.with_margin("isolated"), examples.PAPER_REDUCTION, prices)
+    return isolated, Problem(book, examples.PAPER_REDUCTION, prices)
 
 
 def _state(out: Console, book: Book, prices: OneFactor) -> None:

@@ -6,15 +6,21 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_origin
 
+import numpy as np
 import pandas as pd
 import typer
 
+from adlopt import _config
+from adlopt import _render as render
 from adlopt import _tables as tables
 from adlopt.book import Book, Margin
 from adlopt.errors import InputError, NotApplicable
 from adlopt.objectives import CVaR, ExpectedLoss, Objective
+from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
+from adlopt.policies.proportional import By
+from adlopt.policies.standard import BY_NAME
 from adlopt.prices import LogNormal, OneFactor, PriceModel, Scenarios
 from adlopt.problem import Problem
 
@@ -29,10 +35,14 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
     stated = inspect.signature(problem, eval_str=True).parameters
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
+    flags = [parameter for parameter in [*stated.values(), *own] if get_origin(parameter.annotation) is Annotated]
+    _config.PARAMETERS.update({parameter.name: parameter for parameter in flags if parameter.name != "config"})
+
     @wraps(command)
     def stating(**given: Any) -> None:
         statement = {name: given.pop(name) for name in stated}
-        posed = problem(**statement)
+        with render.working("reading the book"):
+            posed = problem(**statement)
         try:
             command(posed, **given)
         except NotApplicable as error:
@@ -40,7 +50,8 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             raise NotApplicable(f"{error} (flags: --direction, --volatility or --scenarios)") from error
 
-    signature = inspect.Signature([*stated.values(), *own])
+    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a flag without default may follow one that has it
+    signature = inspect.Signature([parameter.replace(kind=keyword) for parameter in (*stated.values(), *own)])
     stating.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     stating.__dict__.update(__signature__=signature)
     del stating.__dict__["__wrapped__"]  # its signature is not the command line's
@@ -56,13 +67,31 @@ def problem(
         ),
     ],
     reduce: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="ASSET=CONTRACTS",
             help="Contracts to take off the book, signed like the positions: BTC=-10 takes 10 from shorts, "
             "BTC=-30% takes 30 % of the solvent shorts. Repeatable.",
         ),
-    ],
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A problem in TOML: BOOK as book, and flags by their names; those given here win.",
+            is_eager=True,
+            callback=_config.use,
+            rich_help_panel=BOOK,
+        ),
+    ] = None,
+    from_bankrupt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mark|bankruptcy",
+            help="Instead of --reduce: take what the bankrupt accounts hold off the other side, and settle at the mark or at "
+            "the prices that make up for their deficits.",
+        ),
+    ] = None,
     accounts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Accounts: account, and equity or collateral.", rich_help_panel=BOOK)
     ] = None,
@@ -133,19 +162,29 @@ def problem(
     ] = "expected-loss",
     insurance_fund: Annotated[float, typer.Option(metavar="MONEY", help="Absorbs losses first.", rich_help_panel=RISK)] = 0.0,
 ) -> Problem:
-    """The problem that the flags state; InputError or InfeasibleReduction if they state none."""
+    """The problem that the flags state; InputError or InfeasibleReduction if they state none.
+
+    `config` has been read by then: its entries are the other parameters' defaults.
+    """
+    if book.suffix.lower() == ".toml":
+        raise InputError(f"{book} is no table of positions; a problem in TOML is given as --config {book}")
     held = read_book(book, accounts, mark, marks)
     if margin is not None:
         held = held.with_margin(cast(Margin, margin))
-    return Problem(
-        held,
-        read_reduction(held, reduce),
-        prices=read_prices(direction, volatility, correlation, horizon_days, scenarios, points, seed),
-        objective=read_objective(objective),
-        caps=None if caps is None else read_table(caps),
-        settlement=numbers("--settlement", settlement) if settlement else None,
-        insurance_fund=insurance_fund,
-    )
+    if (not reduce) == (from_bankrupt is None):
+        raise InputError("give --reduce ASSET=CONTRACTS, such as --reduce BTC=-10, or --from-bankrupt mark|bankruptcy")
+    if from_bankrupt is not None and settlement:
+        raise InputError("--settlement has no effect with --from-bankrupt, which settles at the mark or the bankruptcy price")
+    common: dict[str, Any] = {
+        "prices": read_prices(direction, volatility, correlation, horizon_days, scenarios, points, seed),
+        "objective": read_objective(objective),
+        "caps": None if caps is None else read_table(caps),
+        "insurance_fund": insurance_fund,
+    }
+    if from_bankrupt is not None:
+        return Problem.from_bankrupt(held, settlement=cast(Any, from_bankrupt), **common)
+    price = numbers("--settlement", settlement) if settlement else None
+    return Problem(held, read_reduction(held, reduce or []), settlement=price, **common)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -154,6 +193,8 @@ def read_table(path: Path) -> pd.DataFrame:
         return tables.read_csv(path)
     frame = tables.read_parquet(path)
     for column in {"account", "asset"} & set(frame.columns):
+        if pd.api.types.is_string_dtype(frame[column]):
+            continue  # text already: mapping a million accounts takes a second
         frame[column] = frame[column].map(str, na_action="ignore")
     return frame
 
@@ -267,19 +308,49 @@ def _term(text: str) -> Objective:
     return tables.number("--objective, factor", factor) * objective if times else objective
 
 
-def numbers(flag: str, entries: list[str]) -> dict[str, float]:
-    """Numbers by asset from repeated ASSET=NUMBER."""
-    return {asset: tables.number(f"{flag}, asset {asset!r}", text) for asset, text in pairs(flag, entries).items()}
+def read_sweep(flag: str, text: str) -> list[float]:
+    """Numbers as A,B,... or evenly spaced as FROM:TO:COUNT."""
+    if ":" not in text:
+        return [tables.number(flag, part.strip()) for part in text.split(",")]
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[2].strip().isdecimal() or int(parts[2]) < 1:
+        raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
+    first, last = (tables.number(flag, part) for part in parts[:2])
+    return [float(point) for point in np.linspace(first, last, int(parts[2]))]
 
 
-def pairs(flag: str, entries: list[str]) -> dict[str, str]:
+def read_policy(text: str) -> Policy:
+    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power of g), dydx-v4:7."""
+    name, colon, parameter = text.strip().partition(":")
+    if name not in BY_NAME:
+        raise InputError(f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl")
+    if not colon:
+        return BY_NAME[name]()
+    if name == "pro-rata":
+        return ProRata(cast(By, parameter))
+    if name == "risk-aware":
+        power = tables.number(f"policy {name}", parameter)
+        return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
+    if name == "dydx-v4":
+        if not parameter.isdecimal():
+            raise InputError(f"policy {text!r}: the seed is a whole number >= 0, as in dydx-v4:7")
+        return DydxV4(int(parameter))
+    raise InputError(f"policy {text!r}: {name} takes no parameter on the command line")
+
+
+def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:
+    """Numbers by asset (or account) from repeated ASSET=NUMBER."""
+    return {name: tables.number(f"{flag}, {kind} {name!r}", text) for name, text in pairs(flag, entries, kind).items()}
+
+
+def pairs(flag: str, entries: list[str], kind: str = "asset") -> dict[str, str]:
     """Texts by asset from repeated ASSET=TEXT."""
     found: dict[str, str] = {}
     for entry in entries:
-        asset, equals, text = (part.strip() for part in entry.rpartition("="))
-        if not equals or not asset:
-            raise InputError(f"{flag} {entry!r}: write ASSET=NUMBER, such as {flag} BTC=1")
-        if asset in found:
-            raise InputError(f"{flag}: asset {asset!r} is given twice; give it once")
-        found[asset] = text
+        name, equals, text = (part.strip() for part in entry.rpartition("="))
+        if not equals or not name:
+            raise InputError(f"{flag} {entry!r}: write {kind.upper()}=NUMBER, such as {flag} BTC=1")
+        if name in found:
+            raise InputError(f"{flag}: {kind} {name!r} is given twice; give it once")
+        found[name] = text
     return found

@@ -6,25 +6,33 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.progress import track
 from rich.rule import Rule
 from rich.table import Table
 
+from adlopt._tables import known
 from adlopt.book import Book
 from adlopt.errors import InputError
 from adlopt.solution import Solution
+from adlopt.sources import Loaded
 from adlopt.verify import Verification
 
 ROWS = 20  # of an allocation on screen
 BANKRUPT = 8  # pools named on screen
 TEXT_WIDTH = 96
 WRITERS = (".csv", ".parquet", ".json")
+
+ENCODE = json.JSONEncoder(allow_nan=False).encode
+
+Item = TypeVar("Item")
 
 
 def console() -> Console:
@@ -33,6 +41,18 @@ def console() -> Console:
     if not out.is_terminal and "COLUMNS" not in os.environ:
         out.width = 160
     return out
+
+
+def working(what: str) -> AbstractContextManager[object]:
+    """A spinner on standard error while something long goes on, if anyone is watching."""
+    watched = Console(stderr=True)
+    return watched.status(f"{what} ...") if watched.is_terminal else nullcontext()
+
+
+def tracked(what: str, items: Sequence[Item]) -> Iterable[Item]:
+    """The items, with a progress bar on standard error if anyone is watching."""
+    watched = Console(stderr=True)
+    return track(items, what, console=watched, transient=True) if watched.is_terminal else items
 
 
 def paragraph(out: Console, text: str) -> None:
@@ -236,17 +256,80 @@ def verification_json(check: Verification, book: Book) -> str:
     )
 
 
+# ---------------------------------------------------------------------- frontier
+
+
+def show_frontier(out: Console, points: pd.DataFrame) -> None:
+    """A row per point of the sweep, and what every reduced asset costs there."""
+    swept = points.columns[0]
+    columns: dict[str, Sequence[str]] = {swept: figures(points[swept])}
+    for name in ("value", "lower_bound"):
+        if points[name].notna().any():
+            columns[name.replace("_", " ")] = figures(points[name], 8)
+    if points["gap"].notna().any():
+        columns["relative\ngap"] = [f"{gap:.2g}" for gap in points["gap"]]
+    columns["status"] = points["status"].tolist()
+    columns["accounts\nreduced"] = [f"{count:,}" for count in points["accounts_reduced"]]
+    columns["largest\nshare"] = [f"{100 * share:.1f} %" for share in points["largest_fraction"]]
+    for name in points.columns:
+        if name.startswith(("shadow_price ", "water_level ")):
+            columns[name.replace("_", " ").replace(" ", "\n", 1)] = figures(points[name])
+    methods = ", ".join(points["method"].unique())
+    out.print(table(f"Frontier by {methods}, {points['seconds'].sum():.3g} seconds", columns))
+
+
+# ---------------------------------------------------------------------- records
+
+
+def show_loaded(out: Console, loaded: Loaded, path: Path) -> None:
+    """What was written, and the rows that were not taken."""
+    book, rejected = loaded.book, loaded.rejected
+    out.print(f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {known(book.assets)}")
+    if rejected.empty:
+        return
+    out.print()
+    shown = rejected.head(ROWS)
+    cells = {name: ["" if value is None else str(value) for value in shown[name]] for name in shown.columns}
+    out.print(table(f"{len(rejected):,} rows were not taken", cells, left=len(cells)))
+    if len(rejected) > ROWS:
+        out.print(f"... and {len(rejected) - ROWS:,} more; --rejected FILE writes them all")
+
+
+def loaded_json(loaded: Loaded, path: Path) -> str:
+    book = loaded.book
+    return to_json(
+        {
+            "out": str(path),
+            "accounts": len(book.names),
+            "positions": book.size.size,
+            "marks": dict(zip(book.assets, book.marks.tolist(), strict=True)),
+            "rejected": records(loaded.rejected.astype({name: str for name in ("symbol", "side", "size")})),
+        }
+    )
+
+
 # ---------------------------------------------------------------------- data
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A dictionary per row."""
-    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
+    names = frame.columns.tolist()  # an index of text is slow to walk
+    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
 def to_json(given: object) -> str:
-    """JSON with floats in full; numbers that are not finite become null."""
-    return json.dumps(_plain(given), allow_nan=False, indent=1)
+    """JSON with floats in full, an entry a line; numbers that are not finite become null."""
+    # json's own indentation would take a million rows out of the compiled encoder.
+    if isinstance(given, dict):
+        return "{\n" + ",\n".join(f" {_line(str(name))}: {_line(value)}" for name, value in given.items()) + "\n}"
+    return _line(given)
+
+
+def _line(given: object) -> str:
+    try:
+        return ENCODE(given)
+    except (TypeError, ValueError):  # something is no number of JSON's
+        return ENCODE(_plain(given))
 
 
 def _plain(given: object) -> object:
@@ -259,13 +342,13 @@ def _plain(given: object) -> object:
     return None if isinstance(given, float) and not math.isfinite(given) else given
 
 
-def check_writable(path: Path | None) -> None:
+def check_writable(path: Path | None, flag: str = "--out", writers: Sequence[str] = WRITERS) -> None:
     """Refuse, before any work, a file name that `write` could not serve."""
-    if path is not None and path.suffix.lower() not in WRITERS:
-        raise InputError(f"--out {path}: the name must end in one of {', '.join(WRITERS)}")
+    if path is not None and path.suffix.lower() not in writers:
+        raise InputError(f"{flag} {path}: the name must end in one of {', '.join(writers)}")
 
 
-def write(frame: pd.DataFrame, path: Path) -> None:
+def write(frame: pd.DataFrame, path: Path, flag: str = "--out") -> None:
     """A table as CSV, Parquet or JSON records, by the file's name, floats in full."""
     suffix = path.suffix.lower()
     try:
@@ -276,4 +359,4 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         else:
             path.write_text(to_json(records(frame)) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"--out {path}: cannot write it ({error})") from error
+        raise InputError(f"{flag} {path}: cannot write it ({error})") from error

@@ -138,6 +138,11 @@ def number(what: str, value: object) -> float:
     return result
 
 
+def told_apart(names: list[str]) -> list[str]:
+    """Names of rows: one that occurs again gets its number."""
+    return [f"{name} ({names[: at + 1].count(name)})" if names.count(name) > 1 else name for at, name in enumerate(names)]
+
+
 def known(assets: pd.Index) -> str:
     """The assets' names for a message, cut when there are many."""
     names = [str(name) for name in assets[:8]]

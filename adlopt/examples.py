@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from adlopt.book import Book
-from adlopt.prices import LogNormal
+from adlopt.prices import LogNormal, OneFactor
+from adlopt.problem import Problem
 
 PAPER_MARKS = {"BTC": 67_000.0, "ETH": 1_900.0}
 PAPER_VOLATILITY = {"BTC": 0.60, "ETH": 0.75}  # annualised
@@ -52,6 +53,11 @@ def paper_direction() -> dict[str, float]:
     eigenvalue, axis = np.linalg.eigh(correlation * np.outer(deviation, deviation))
     leading = np.abs(axis[:, -1]) * np.sqrt(eigenvalue[-1])  # all correlations are positive, and so are its entries
     return dict(zip(assets, leading.tolist(), strict=True))
+
+
+def paper_problem(points: int = 2**12) -> Problem:
+    """Ten BTC off the shorts of the four accounts, under one factor."""
+    return Problem(paper_book(), PAPER_REDUCTION, OneFactor(paper_direction(), points=points))
 
 
 def paper_lognormal(points: int = 2**14, seed: int = 0) -> LogNormal:

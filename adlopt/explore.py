@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt.errors import InputError
 from adlopt.evaluation import excess_losses
 from adlopt.objectives import Objective
@@ -62,7 +63,7 @@ def explore(problem: Problem, objectives: Sequence[Objective], **options: Any) -
         raise InputError("explore: give at least one objective")
     problem.price_model  # noqa: B018  (refuses now, before any work)
     variants = [problem.varied(objective=objective) for objective in objectives]
-    names = _names([str(variant.objective) for variant in variants])
+    names = tables.told_apart([str(variant.objective) for variant in variants])
     solutions = {name: solve(variant, **options) for name, variant in zip(names, variants, strict=True)}
     weights = problem.scenarios.weights
     values = {}
@@ -72,8 +73,3 @@ def explore(problem: Problem, objectives: Sequence[Objective], **options: Any) -
     table = Exploration(pd.DataFrame.from_dict(values, orient="index", columns=names).rename_axis("minimised"))
     table.solutions = solutions
     return table
-
-
-def _names(given: list[str]) -> list[str]:
-    """Names by which rows can be told apart: an objective that occurs again gets its number."""
-    return [f"{name} ({given[: at + 1].count(name)})" if given.count(name) > 1 else name for at, name in enumerate(given)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def frontier(
     level: Iterable[float] | None = None,
     method: str = "auto",
     tolerance: float = 1e-6,
+    track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> pd.DataFrame:
     """Solve one problem along a sweep; the conic program is compiled once and its parameters move.
 
@@ -34,6 +35,7 @@ def frontier(
     reduction : multiples > 0 of the problem's required reduction.
     insurance_fund : money, >= 0.
     level : levels in [0, 1) of a CVaR objective.
+    track : passes the points' numbers on as they are solved, for a progress bar such as `rich.progress.track`.
 
     Returns
     -------
@@ -53,8 +55,8 @@ def frontier(
     variants = [_variant(problem, name, point) for point in points]  # all are checked before any is solved
     chosen, solver = _solver(variants, points, name, method, tolerance)
     rows = []
-    for point, variant in zip(points, variants, strict=True):
-        rows.append({name: point, **_row(variant, chosen, solver, point, tolerance)})
+    for at in track(range(len(points))):
+        rows.append({name: points[at], **_row(variants[at], chosen, solver, points[at], tolerance)})
     return pd.DataFrame(rows)
 
 
@@ -80,10 +82,10 @@ def _solver(
             chosen = "shadow_price"
     # The presolve depends on the boxes alone, which no sweep changes.
     if chosen == "shadow_price":
-        from adlopt.methods import shadow_price
+        from adlopt.methods import shadow_price, smooth
         from adlopt.methods.presolve import presolve
 
-        presolved = presolve(variants[0])
+        presolved = None if smooth.radial(variants[0]) is not None else presolve(variants[0])
         return chosen, lambda variant, point: shadow_price.solve(variant, tolerance=tolerance, presolved=presolved)
     if chosen != "conic":
         return chosen, lambda variant, point: run(variant, chosen, tolerance=tolerance)

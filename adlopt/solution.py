@@ -37,6 +37,8 @@ class Solution:
     """Why this method, what the presolve removed."""
     tolerance: float = field(default=1e-6)
     """Relative gap up to which `status` is 'optimal'."""
+    standard_error: float | None = None
+    """Of the value, in money, over fresh draws of scenarios; None unless the price model was given a tolerance for it."""
 
     @property
     def reduced(self) -> pd.DataFrame:
@@ -50,6 +52,8 @@ class Solution:
         facts: dict[str, object] = {"method": self.method, "status": self.status}
         if self.value is not None:
             facts |= {"value": self.value, "lower bound": self.lower_bound, "relative gap": self.gap}
+        if self.standard_error is not None:
+            facts["standard error"] = self.standard_error
         if isinstance(level, float):
             facts["water level"] = level
         elif level is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
+from adlopt.prices import LogNormal, OneFactor
 from adlopt.problem import Problem, as_table
+from adlopt.sampling import sampled_enough
 from adlopt.solution import Solution
 
 METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
@@ -49,6 +52,12 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
+        coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
+        again = partial(
+            solve, method=method, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options
+        )
+        return sampled_enough(coarse, again, problem.prices.tolerance)
     started = time.perf_counter()
     chosen = resolve(problem, method, constrained=bool(constraints))
     if chosen != "conic" and constraints:
@@ -56,6 +65,10 @@ def solve(
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
     result = run(problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options)
+    if method == "auto" and chosen != "factor_leverage" and problem.reduced_assets.size > 1:
+        handed_over = factor_leverage.obstacle(problem) if isinstance(problem.prices, OneFactor) else None
+        if handed_over and not constraints:
+            result = result._replace(note=f"factor_leverage does not apply: {handed_over}; {result.note}")
     return solution(problem, result, chosen, tolerance, started, constraints)
 
 
@@ -104,7 +117,7 @@ def solution(
     allocation = result.allocation
     if problem.prices is not None:
         proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
-        if result.multipliers is not None and not constraints:
+        if (result.multipliers is not None or method == "shadow_price") and not constraints:
             allocation, tidy_value = feasible.tidied(problem, allocation, proof.value, proof.excess)
             proof = replace(proof, value=tidy_value)
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices

@@ -21,15 +21,28 @@ from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 120  # seconds for one cell
-QUIET = ["--log-level=ERROR"]  # a kernel warns that it listens on the loopback interface, which is all it is to do
+QUIET = [
+    "--log-level=ERROR"
+]  # a kernel warns that it listens on the loopback interface, which is all it is to do
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Execute notebooks and compare, or store, their outputs.")
+    parser = argparse.ArgumentParser(
+        description="Execute notebooks and compare, or store, their outputs."
+    )
     parser.add_argument("--write", action="store_true", help="store the outputs")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="beginning of a file name; all notebooks if left out")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="beginning of a file name; all notebooks if left out",
+    )
     options = parser.parse_args()
-    paths = [path for path in sorted(HERE.glob("*.ipynb")) if path.name.startswith(tuple(options.names) or ("",))]
+    paths = [
+        path
+        for path in sorted(HERE.glob("*.ipynb"))
+        if path.name.startswith(tuple(options.names) or ("",))
+    ]
     if not paths:
         print(f"no notebook in {HERE} is called so", file=sys.stderr)
         return 1
@@ -43,15 +56,23 @@ def executed(path: Path, *, write: bool) -> int:
     started = time.perf_counter()
     try:
         NotebookClient(
-            fresh, timeout=TIMEOUT, resources={"metadata": {"path": HERE}}, record_timing=False, extra_arguments=QUIET
+            fresh,
+            timeout=TIMEOUT,
+            resources={"metadata": {"path": HERE}},
+            record_timing=False,
+            extra_arguments=QUIET,
         ).execute()
     except CellExecutionError as error:
         print(f"{path.name}: {error}", file=sys.stderr)
         return 1
     print(f"{path.name}: executed in {time.perf_counter() - started:.1f} s")
-    faults = [f"cell {at}: {text}" for at, cell in enumerate(fresh.cells) for text in warnings(cell)]
+    faults = [
+        f"cell {at}: {text}" for at, cell in enumerate(fresh.cells) for text in warnings(cell)
+    ]
     if write:
-        fresh.metadata["language_info"] = {"name": "python"}  # and no version, which would differ without need
+        fresh.metadata["language_info"] = {
+            "name": "python"
+        }  # and no version, which would differ without need
         nbformat.write(fresh, path)
     else:
         faults += stale(committed.cells, fresh.cells)
@@ -62,7 +83,11 @@ def executed(path: Path, *, write: bool) -> int:
 
 def warnings(cell: Any) -> list[str]:
     """What a cell wrote to the stream for warnings."""
-    return [out.text for out in cell.get("outputs", []) if out.output_type == "stream" and out.name == "stderr"]
+    return [
+        out.text
+        for out in cell.get("outputs", [])
+        if out.output_type == "stream" and out.name == "stderr"
+    ]
 
 
 def stale(committed: list[Any], fresh: list[Any]) -> list[str]:
@@ -86,7 +111,9 @@ def texts(cell: Any) -> list[str]:
         elif "image/png" in out.data:
             found.append("a picture")
         else:
-            found += [out.data[kind] for kind in ("text/markdown", "text/plain") if kind in out.data]
+            found += [
+                out.data[kind] for kind in ("text/markdown", "text/plain") if kind in out.data
+            ]
     return found
 
 

@@ -24,8 +24,11 @@ LAYERS = (
     ("evaluation", "constraints"),
     ("methods",),
     ("certificate", "solution"),
+    ("sampling",),
     ("solve",),
-    ("verify",),
+    ("verify", "policies"),
+    ("compare", "audit", "exposure"),
+    ("replay",),
 )
 HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 FRONT = len(LAYERS)

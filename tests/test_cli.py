@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import adlopt as adl
+from adlopt import _render as render
 from adlopt import cli
 from adlopt.examples import paper_book, paper_direction, paper_tables
 
@@ -207,6 +208,57 @@ def test_verify(book):
     assert "They agree" in run(*flags)
 
 
+def test_frontier(book):
+    flags = ["frontier", book, "--reduce", "BTC=-10", *DIRECTION]
+    points = json.loads(run(*flags, "--multiples", "0.5:1.5:3", "--json", "--out", "points.csv"))
+    expected = adl.frontier(adl.Problem(paper_book(), {"BTC": -10.0}, adl.OneFactor(paper_direction())), [0.5, 1.0, 1.5])
+    for name in ("multiple", "value", "lower_bound", "shadow_price BTC", "water_level BTC"):
+        assert [point[name] for point in points] == expected[name].tolist() == pd.read_csv("points.csv")[name].tolist()
+    text = run(*flags)
+    assert text.count("optimal") == 10
+    assert "shadow" in text
+    funds = json.loads(run(*flags, "--funds", "0,1000", "--json"))
+    assert [point["insurance_fund"] for point in funds] == [0, 1000]
+    levels = json.loads(run(*flags, "--objective", "cvar:0.5", "--levels", "0.5,0.9", "--json"))
+    assert levels[0]["value"] < levels[1]["value"]
+    assert "isolated" not in run("frontier", book, "--reduce", "BTC=-10", "--margin", "isolated")
+    run(*flags, "--method", "conic", "--points", "64", "--multiples", "1", "--tolerance", "1e-300", code=cli.NOT_PROVEN)
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--multiples", "1:2"], "FROM:TO:COUNT"),
+        (["--multiples", "1:2:0"], "FROM:TO:COUNT"),
+        (["--multiples", "a,b"], "--multiples: 'a' is not a number"),
+        (["--multiples", "-1"], "must be > 0"),
+        (["--multiples", "1", "--funds", "1"], "sweep one of"),
+        (["--levels", "0.5"], "needs the objective CVaR"),
+        (["--out", "points.xlsx"], ".csv, .parquet, .json"),
+    ],
+)
+def test_bad_frontier(book, flags, part):
+    assert part in run("frontier", book, "--reduce", "BTC=-10", *DIRECTION, *flags, code=cli.BAD_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "offered"), [("adlopt fr", 1, "frontier"), ("adlopt convert hyperl", 2, "hyperliquid")]
+)
+def test_shell_completion(monkeypatch, typed, at, offered):
+    for name, value in {"_ADLOPT_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(at)}.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(cli.app, [], prog_name="adlopt")
+    assert result.stdout.split() == [offered]
+
+
+def test_progress_is_shown_on_terminals_alone(monkeypatch):
+    assert list(render.tracked("solving", [1, 2])) == [1, 2]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if standard error were a terminal
+    assert list(render.tracked("solving", [1, 2])) == [1, 2]
+    with render.working("solving"):
+        pass
+
+
 def test_demo_shows_that_gross_leverage_misleads():
     # In a process of its own: it runs the inner loops uncompiled.
     done = subprocess.run(
@@ -222,7 +274,7 @@ def test_demo_shows_that_gross_leverage_misleads():
 
 
 def test_help_names_an_example_for_every_command():
-    for command in ("demo", "solve", "verify"):
+    for command in ("demo", "solve", "verify", "frontier", "convert"):
         assert "Example" in run(command, "--help")
     assert "solve" in run("--help")
     assert run("--version").split() == ["adlopt", adl.__version__]
@@ -410,3 +462,18 @@ def test_nothing_asked(book):
     assert "BOOK" in run("solve", code=cli.BAD_INPUT)
     assert "--reduce" in run("solve", book, code=cli.BAD_INPUT)
     assert "resolve" in run("resolve", book, code=cli.BAD_INPUT)
+
+
+def test_from_bankrupt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [("broke", "BTC", 2.0, -30.0), ("a", "BTC", -3.0, 200.0), ("b", "BTC", -1.0, 20.0)]
+    table = pd.DataFrame(rows, columns=["account", "asset", "size", "equity"]).assign(mark=100.0)
+    table.to_csv("book.csv", index=False)
+    flags = ["--scenarios", "prices.csv"]
+    pd.DataFrame({"BTC": [90.0, 200.0]}).to_csv("prices.csv", index=False)
+    taken = {
+        row["account"]: row["reduction"] for row in solve_json("book.csv", "--from-bankrupt", "mark", *flags)["allocation"]
+    }
+    assert taken["a"] + taken["b"] == -2.0
+    at_price = solve_json("book.csv", "--from-bankrupt", "bankruptcy", *flags)  # 115: b pays 15 for its contract
+    assert at_price["value"] != solve_json("book.csv", "--from-bankrupt", "mark", *flags)["value"]

@@ -41,10 +41,12 @@ def compress(
 ) -> None:
     """Columns of every block in as few coordinates as span them: lengths and angles are what counts."""
     r = root.shape[1]
+    widest = (variable[1:] - variable[:-1]).max() + 1
+    whole = np.empty((widest, r))
     for b in range(variable.size - 1):
         v0 = variable[b]
         columns = variable[b + 1] - v0 + 1
-        W = np.empty((columns, r))
+        W = whole[:columns]
         W[columns - 1] = fixed[b]
         for j in range(columns - 1):
             W[j] = capacity[v0 + j] * root[asset[v0 + j]]
@@ -134,13 +136,14 @@ def relax(
     u = np.empty(widest + 1)
     g = np.empty(widest)
     F = np.empty(widest)
-    pull = np.empty(widest)
+    inverse_y = np.empty((2, widest))  # at the point
+    inverse_trial = np.empty((2, widest))
+    diagonal = np.empty(widest)  # inverses of that of the Cholesky factor
     dy = np.empty(widest)
     low = np.empty(widest)
     high = np.empty(widest)
     trial = np.empty((2, widest))
     H = np.empty((widest, widest))
-    column = np.empty(widest)
     for b in blocks:
         v0 = variable[b]
         m = variable[b + 1] - v0
@@ -183,10 +186,13 @@ def relax(
                 g[j] = a * inverse
                 gradient = -offset[v0 + j] * tail - moment * g[j]
                 price = prices[row[v0 + j]] * share[v0 + j]
-                pull[j] = mu / trial[0, j] + mu / trial[1, j]
-                F[j] = gradient + price - mu / trial[0, j] + mu / trial[1, j]
+                one = 1.0 / trial[0, j]
+                other = 1.0 / trial[1, j]
+                inverse_trial[0, j] = one
+                inverse_trial[1, j] = other
+                F[j] = gradient + price - mu * (one - other)
                 slope += F[j] * dy[j]
-                settled &= abs(F[j]) <= accuracy * pull[j] + ROUNDING * (abs(gradient) + abs(price))
+                settled &= abs(F[j]) <= accuracy * mu * (one + other) + ROUNDING * (abs(gradient) + abs(price))
             if far > 0.0:
                 # The problem is convex: a step is too long only if the slope along it has turned up as steeply.
                 if not settled and slope > -OVERSHOOT * down and shortened < SHORTENINGS:
@@ -198,19 +204,20 @@ def relax(
                     far = shorter
                     continue
                 for j in range(m):
-                    one, other = trial[0, j], trial[1, j]
-                    low[j] += far * (mu / y[v0 + j] - low[j] - low[j] * dy[j] / y[v0 + j])
-                    high[j] += far * (mu / yc[v0 + j] - high[j] + high[j] * dy[j] / yc[v0 + j])
-                    low[j] = min(max(low[j], 1e-3 * mu / one), 1e3 * mu / one)
-                    high[j] = min(max(high[j], 1e-3 * mu / other), 1e3 * mu / other)
-                    y[v0 + j] = one
-                    yc[v0 + j] = other
+                    low[j] += far * (mu * inverse_y[0, j] - low[j] * (1.0 + dy[j] * inverse_y[0, j]))
+                    high[j] += far * (mu * inverse_y[1, j] - high[j] * (1.0 - dy[j] * inverse_y[1, j]))
+                    low[j] = min(max(low[j], 1e-3 * mu * inverse_trial[0, j]), 1e3 * mu * inverse_trial[0, j])
+                    high[j] = min(max(high[j], 1e-3 * mu * inverse_trial[1, j]), 1e3 * mu * inverse_trial[1, j])
+                    y[v0 + j] = trial[0, j]
+                    yc[v0 + j] = trial[1, j]
             # One step at least: what it leaves is far below `accuracy`, which would make the sums a rough function of prices.
             done = (settled and steps > 0) or steps == MOST
-            if done:
-                for j in range(m):
-                    low[j] = mu / y[v0 + j]
-                    high[j] = mu / yc[v0 + j]
+            for j in range(m):
+                inverse_y[0, j] = inverse_trial[0, j]
+                inverse_y[1, j] = inverse_trial[1, j]
+                if done:
+                    low[j] = mu * inverse_y[0, j]
+                    high[j] = mu * inverse_y[1, j]
             # Cholesky factor of the Hessian, of the barriers included.
             z = E * inverse
             steep = density * inverse
@@ -227,17 +234,18 @@ def relax(
                         a += basis[at + i] * basis[to + i]
                     other = offset[v0 + k] + z * g[k]
                     H[j, k] = steep * one * other + bend * (a - g[j] * g[k])
-                H[j, j] = max(H[j, j], 0.0) + low[j] / y[v0 + j] + high[j] / yc[v0 + j]
+                diagonal[j] = low[j] * inverse_y[0, j] + high[j] * inverse_y[1, j]
+                H[j, j] = max(H[j, j], 0.0) + diagonal[j]
             for j in range(m):
                 pivot = H[j, j]
                 for k in range(j):
                     a = H[j, k]
                     for i in range(k):
                         a -= H[j, i] * H[k, i]
-                    H[j, k] = a / H[k, k]
+                    H[j, k] = a * diagonal[k]
                     pivot -= H[j, k] * H[j, k]
                 # What the barriers add is never lost; a pivot lost to rounding stands for a direction without curvature.
-                H[j, j] = sqrt(max(pivot, FLOOR * H[j, j], low[j] / y[v0 + j] + high[j] / yc[v0 + j]))
+                diagonal[j] = 1.0 / sqrt(max(pivot, FLOOR * H[j, j], diagonal[j]))
             if done:
                 break
             steps += 1
@@ -246,16 +254,16 @@ def relax(
                 a = -F[j]
                 for k in range(j):
                     a -= H[j, k] * dy[k]
-                dy[j] = a / H[j, j]
+                dy[j] = a * diagonal[j]
             for j in range(m - 1, -1, -1):
                 a = dy[j]
                 for k in range(j + 1, m):
                     a -= H[k, j] * dy[k]
-                dy[j] = a / H[j, j]
+                dy[j] = a * diagonal[j]
             nearest = 0.0
             down = 0.0
             for j in range(m):
-                nearest = max(nearest, -dy[j] / y[v0 + j], dy[j] / yc[v0 + j])
+                nearest = max(nearest, -dy[j] * inverse_y[0, j], dy[j] * inverse_y[1, j])
                 down += F[j] * dy[j]
             far = min(1.0, BOUNDARY / nearest) if nearest > 0.0 else 1.0
             for j in range(m):
@@ -264,22 +272,32 @@ def relax(
         if not settled:
             work[1] += 1.0
         work[0] += steps
+        # The inverse of the factor in its place; products of its columns are the inverse Hessian.
+        for j in range(m):
+            H[j, j] = diagonal[j]
+            for k in range(j + 1, m):
+                a = 0.0
+                for n in range(j, k):
+                    a -= H[k, n] * H[n, j]
+                H[k, j] = a * diagonal[k]
+        for k in range(m):
+            a = 0.0
+            for j in range(k + 1):
+                a += H[k, j] * (inverse_y[0, j] - inverse_y[1, j])
+            F[k] = a
         for j in range(m):
             i = v0 + j
-            total[row[i]] += share[i] * y[i]
-            # Column j of the inverse Hessian.
-            for k in range(m):
-                a = 1.0 if k == j else 0.0
-                for n in range(j, k):
-                    a -= H[k, n] * column[n]
-                column[k] = a / H[k, k] if k >= j else 0.0
-            for k in range(m - 1, -1, -1):
-                a = column[k]
-                for n in range(k + 1, m):
-                    a -= H[n, k] * column[n]
-                column[k] = a / H[k, k]
+            weight = share[i]
+            total[row[i]] += weight * y[i]
             a = 0.0
-            for k in range(m):
-                schur[row[i], row[v0 + k]] += share[i] * share[v0 + k] * column[k]
-                a += column[k] * (1.0 / y[v0 + k] - 1.0 / yc[v0 + k])
-            drift[row[i]] += share[i] * a
+            for n in range(j, m):
+                a += H[n, j] * F[n]
+            drift[row[i]] += weight * a
+            for k in range(j + 1):
+                a = 0.0
+                for n in range(j, m):
+                    a += H[n, j] * H[n, k]
+                a *= weight * share[v0 + k]
+                schur[row[i], row[v0 + k]] += a
+                if k < j:
+                    schur[row[v0 + k], row[i]] += a

@@ -1,7 +1,8 @@
 """Which method solves a problem, and why; the only place that chooses.
 
 In order: `water_filling` where pools to be reduced hold one asset each; `factor_leverage` for one reduced asset under
-OneFactor; `shadow_price` for the expected loss of large books; otherwise the conic program.
+OneFactor, and for several where their requirements allow it; `shadow_price` for the expected loss of large books, and of any
+book whose pool losses are smooth and in closed form; otherwise the conic program.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from adlopt.errors import NotApplicable
 from adlopt.methods import factor_leverage, water_filling
+from adlopt.methods.smooth import radial
 from adlopt.objectives import ExpectedLoss
 from adlopt.problem import Problem
 
@@ -49,5 +51,7 @@ def _too_small(problem: Problem) -> str | None:
     """Why the conic program is the better choice, or None."""
     if not isinstance(problem.objective, ExpectedLoss):
         return f"for {problem.objective} the conic program is as fast"
+    if radial(problem) is not None:
+        return None
     pairs = problem.book.equity.size * problem.scenarios.weights.size
     return f"{pairs:,} pool-scenario pairs do not repay compiling its loops" if pairs < CROSSOVER else None

@@ -28,20 +28,21 @@ def typical_loss(problem: Problem) -> float:
 def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
     """The solver's allocation with boxes kept exactly and sums to rounding.
 
-    What clipping leaves of a sum is spread over the room that positions have, first of those that are partly reduced
-    anyway; not by rescaling all of them: that would push reductions over their caps.
+    What is left of a sum is spread over the positions at the margin, those taken about half; then over what all that are
+    partly reduced can give, and only then over all. Not by rescaling: that would push reductions over their caps.
     """
     taken = np.clip(allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0) * np.abs(problem.capacity)
     cap = np.abs(problem.capacity)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
-        for _ in range(3):
+        for attempt in range(4):
             residual = abs(problem.target[k]) - taken[rows].sum()
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
-            partly = np.where((taken[rows] > 0) & (taken[rows] < cap[rows]), room, 0.0)
-            room = partly if partly.sum() >= abs(residual) else room
+            margin = np.minimum(cap[rows] - taken[rows], taken[rows])
+            partly = np.where(margin > 0, room, 0.0)
+            room = margin if attempt == 0 else partly if partly.sum() >= abs(residual) else room
             if residual == 0 or room.sum() == 0:
-                break
+                continue
             change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
             taken[rows] += change
     return np.sign(problem.capacity) * taken

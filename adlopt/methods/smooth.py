@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from adlopt._jit import on_all, shares
 from adlopt._tables import FloatArray, IntArray
 from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods.feasible import repaired
@@ -24,10 +23,12 @@ from adlopt.problem import Problem
 FULL = 1e-13  # relative to capacity: a reduction this close to it takes all there is
 START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
-AIM = 0.3  # of the tolerance: what the barriers weigh at the end
+ROUGH = 1e-4  # of the loss: what the barriers weigh when the loss itself is looked at
+AIM = 0.5  # of the tolerance: what the barriers weigh at the end
 POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
-CENTRED = 3.0  # decrement over barrier weight at which the next point is in reach
+CENTRED, MOST = 0.01, 10.0  # per barrier, and in all: decrement over barrier weight at which the next point is in reach
 ACCURACY = 0.1  # of a block's gradient, relative to its barriers'
+PATIENCE = 6  # steps that do not halve what the sums miss, after which rounding allows no more
 CLOSED = 1e-11  # what the sums of fractions may miss at the end
 NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
 NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
@@ -67,25 +68,26 @@ class Blocks:
 def solve(problem: Problem, law: Radial, *, tolerance: float = 1e-6) -> Result:
     """Follow the path until its barriers weigh less than `tolerance` of the loss."""
     unit = _typical_loss(problem)
-    blocks = build(problem, law, unit)
     fraction = np.ones(problem.position.size)
-    if not blocks.position.size:  # every position is taken whole
+    blocks = build(problem, law, unit)
+    if blocks is None:
         return Result(allocation=repaired(problem, problem.capacity), note="every eligible position is taken whole")
     path = Path(blocks)
-    path.follow(START / path.barriers, AIM * tolerance / path.barriers)
+    path.follow(START / path.barriers, ROUGH / path.barriers, last=False)
     while True:
         fraction[blocks.position] = np.where(path.y < 0.5, path.y, 1.0 - path.yc)
-        allocation = repaired(problem, fraction * problem.capacity)
-        value = objective_value(problem, allocation) / unit
+        value = objective_value(problem, fraction * problem.capacity) / unit
         goal = AIM * tolerance / path.barriers * value
-        if path.mu <= goal * (1 + FULL) or path.exhausted or value == 0.0:
+        # What the value falls from here on is no more than what the barriers weigh.
+        if path.mu <= (1.0 + ROUGH) * goal or path.exhausted or value == 0.0:
             break
-        path.follow(FALL * path.mu, goal)
+        path.follow(max(FALL * path.mu, goal), goal)
+    allocation = repaired(problem, fraction * problem.capacity)
     return Result(allocation, note=f"pool losses in closed form; {path.points} points of the path, {path.sweeps} sweeps")
 
 
-def build(problem: Problem, law: Radial, unit: float) -> Blocks:
-    """Gather each pool's choices, and what it holds besides, in `unit` money."""
+def build(problem: Problem, law: Radial, unit: float) -> Blocks | None:
+    """Gather each pool's choices, and what it holds besides, in `unit` money; None if every position is taken whole."""
     from adlopt.methods import _smooth_kernels as kernels
 
     d = problem.target.size
@@ -94,6 +96,8 @@ def build(problem: Problem, law: Radial, unit: float) -> Blocks:
     open_asset = (problem.target != 0) & (np.abs(problem.target) < available * (1 - FULL))
     number = np.cumsum(open_asset) - 1
     position = np.flatnonzero(open_asset[problem.asset] & (cap > 0))
+    if not position.size:
+        return None
     asset, capacity = problem.asset[position], problem.capacity[position]
     pools, first = np.unique(problem.pool[position], return_index=True)
     variable = np.append(first, position.size).astype(np.int64)
@@ -135,7 +139,10 @@ class Path:
         self.y = np.full(blocks.share.size, 0.5)
         self.yc = self.y.copy()
         self.mu = np.inf
+        self.drift, self.schur = np.zeros(self.rows), np.eye(self.rows)
         self.points = self.sweeps = self.steps = self.unsettled = 0
+        from adlopt._jit import shares
+
         width = np.diff(blocks.variable)
         self.chunks = shares(width.size, int(NEWTON * (20 + width + width**2).mean()))
 
@@ -143,48 +150,53 @@ class Path:
     def exhausted(self) -> bool:
         return self.points >= POINTS
 
-    def follow(self, mu: float, goal: float) -> None:
+    def follow(self, mu: float, goal: float, *, last: bool = True) -> None:
         """Walk down from barrier weight `mu` to `goal`."""
         while True:
-            before, self.mu = min(self.mu, max(mu, goal) / FALL), max(mu, goal)
-            drift, schur = self._centre(before, last=self.mu <= goal)
+            mu = max(mu, goal)
+            before, self.mu = min(self.mu, mu / FALL), mu
+            if self.points:  # where the prices go as the weight falls
+                self.prices = self.prices + solve_prices(self.schur, self.drift) * (mu - before)
+            self._centre(before, last=last and mu <= goal)
             self.points += 1
-            if self.mu <= goal or self.exhausted:
+            if mu <= goal or self.exhausted:
                 return
-            mu = FALL * self.mu
-            self.prices = self.prices + solve_prices(schur, drift) * (max(mu, goal) - self.mu)
+            mu *= FALL
 
-    def _centre(self, before: float, *, last: bool) -> tuple[FloatArray, FloatArray]:
-        """Newton's method for the prices at this barrier weight; how the sums answer the weight, and the prices."""
-        total, drift, schur = self._relax(before)
-        best = np.inf
+    def _centre(self, before: float, *, last: bool) -> None:
+        """Newton's method for the prices at this barrier weight."""
+        total = self._relax(before)
+        best, stalled = np.inf, 0
+        centred = min(CENTRED * self.barriers, MOST) * self.mu
         for _ in range(STEPS):
-            step = solve_prices(schur, total - 1.0)
+            step = solve_prices(self.schur, total - 1.0)
             rise = float(step @ (total - 1.0))  # of the dual function along the step: concave
             missing = float(np.abs(total - 1.0).max())
-            if rise <= CENTRED * self.mu and (not last or missing <= CLOSED or missing > best / 2):
+            stalled = 0 if missing < best / 2 else stalled + 1
+            if rise <= centred and (not last or missing <= CLOSED or stalled == PATIENCE):
                 break
             best = min(best, missing)
             origin, far = self.prices, 1.0
             for _ in range(STEPS):
                 self.prices = origin + far * step
-                total, drift, schur = self._relax(self.mu)
+                total = self._relax(self.mu)
                 ahead = float(step @ (total - 1.0))
                 if ahead >= -rise / 2:
                     break
                 far *= max(rise / (rise - ahead), 0.1)
-        return drift, schur
 
-    def _relax(self, before: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _relax(self, before: float) -> FloatArray:
+        """Let every pool answer the prices, from where it stood at barrier weight `before`; sums of fractions (d,)."""
+        from adlopt._jit import on_all
         from adlopt.methods import _smooth_kernels as kernels
 
         self.sweeps += 1
         d = self.rows
         arguments = (*self.blocks.arrays, self.prices, self.mu, before, ACCURACY, self.y, self.yc)
-        total, drift, schur, work = on_all(kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (2,))
+        total, self.drift, self.schur, work = on_all(kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (2,))
         self.steps += int(work[0])
         self.unsettled = int(work[1])
-        return total, drift, schur
+        return total
 
 
 def _typical_loss(problem: Problem) -> float:

@@ -95,12 +95,11 @@ def _draw(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, le
     width, before, after = width[order], before[order], after[order]
     widths, befores, afters = canvas.merged(width, before, after)
     edges = np.concatenate([[0.0], np.cumsum(widths)])
-    ax.stairs(afters, edges, fill=True, color=canvas.SKY, label="remaining")
-    ax.stairs(
-        befores, edges, baseline=afters, fill=True, facecolor="white", edgecolor=canvas.VERMILLION, hatch="////", linewidth=0,
-        label="taken",
-    )  # fmt: skip
-    ax.stairs(befores, edges, color=canvas.BLACK, linewidth=0.8)
+    canvas.steps(ax, afters, edges, facecolor=canvas.SKY, linewidth=0, label="remaining")
+    canvas.steps(
+        ax, befores, edges, afters, facecolor="white", edgecolor=canvas.VERMILLION, hatch="////", linewidth=0, label="taken"
+    )
+    canvas.steps(ax, befores, edges, fill=False, edgecolor=canvas.BLACK, linewidth=0.8)
     if level is not None:
         ax.axhline(level, color=canvas.BLACK, linestyle="--", linewidth=1.5, label=f"water level {level:.4g}")
     if before.size <= canvas.FEW:

@@ -73,16 +73,17 @@ def stressed_probabilities(problem: Problem, solution: Solution | pd.DataFrame |
     weights = problem.scenarios.weights
     losses = excess_losses(problem, canvas.reductions(problem, solution))
     stressed = problem.objective.weights(losses, weights)
-    order = np.argsort(losses, kind="stable")
-    order = order[weights[order] > 0]
-    width, ratio = canvas.merged(weights[order], stressed[order] / weights[order])
+    possible = np.flatnonzero(weights > 0)
+    ratios = stressed[possible] / weights[possible]
+    order = np.lexsort((ratios, losses[possible]))  # which of equal losses are stressed is arbitrary: those next to the tail
+    width, ratio = canvas.merged(weights[possible][order], ratios[order])
     edges = np.concatenate([[0.0], np.cumsum(width)])
     ax = canvas.axes(ax)
-    ax.stairs(
-        ratio, edges, fill=True, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="..", linewidth=0,
+    canvas.steps(
+        ax, ratio, edges, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="..", linewidth=0,
         label=f"stressed: {_short(str(problem.objective))}",
     )  # fmt: skip
-    ax.stairs(ratio, edges, color=canvas.BLUE, linewidth=1.2)
+    canvas.steps(ax, ratio, edges, fill=False, edgecolor=canvas.BLUE, linewidth=1.2)
     ax.axhline(1.0, color=canvas.BLACK, linestyle="--", linewidth=1.5, label="physical")
     stressed_more = np.flatnonzero(ratio > 1 + ROUNDING)
     left = 2.0 * edges[stressed_more[0]] - 1.0 if stressed_more.size else 0.0

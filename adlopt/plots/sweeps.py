@@ -159,7 +159,7 @@ def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.set_yticks([0.0, *(10.0**power for power in range(low, high + 1, max(1, (high - low) // 6)))])
         ax.set_yticks([], minor=True)
     else:
-        ax.set_ylim(bottom=None if min(float(price.min()) for price in prices.values()) < 0 else 0.0)
+        ax.set_ylim(bottom=1.1 * min(0.0, *(float(price.min()) for price in prices.values())))
     ax.set_xlabel(label)
     ax.set_ylabel("Shadow price (money saved per contract)")
     canvas.count_money(ax.yaxis)

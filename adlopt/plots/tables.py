@@ -31,6 +31,8 @@ def risk_against_concentration(
     """
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
     ax = canvas.axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
     for at, (policy, style) in enumerate(zip(comparison.index, canvas.styles(len(comparison)), strict=True)):
         ax.plot(
             given[concentration][at], given[risk][at], color=style["color"], marker=style["marker"], linestyle="none",
@@ -40,6 +42,8 @@ def risk_against_concentration(
     if values.min() > 0 and values.max() > 30 * values.min():
         ax.set_yscale("log")
         ax.set_ylim(canvas.decades(values.min(), values.max()))
+    if (given[concentration] % 1 == 0).all():
+        ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
     ax.margins(0.08)
     ax.set_xlabel(_spoken(concentration))
     ax.set_ylabel(_spoken(risk))
@@ -98,26 +102,29 @@ def relative_excess(values: FloatArray) -> FloatArray:
 def optimal_band(
     ranges: pd.DataFrame, least: str = "least", most: str = "most", chosen: str = "chosen", *, ax: Axes | None = None
 ) -> Axes:
-    """What each account may lose in some optimum, from `least` to `most`, and what was `chosen`: all are equally good.
+    """What each account may lose in some optimum, from `least` to `most`, and what is `chosen`: all are equally good.
 
-    `ranges` has a row per account, named by a column `account` or else by its index, and reductions in contracts, of either
-    sign. Accounts stand in the order of the most that they may lose; the axis of many unequal ones is logarithmic.
+    `ranges` has a row per position, named by a column `account` or else by its index, and reductions in contracts, of either
+    sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most that they may lose; the
+    axis of many unequal ones is logarithmic.
     """
-    given = canvas.columns_of("ranges", ranges, [least, most, chosen])
+    given = canvas.columns_of("ranges", ranges, [least, most, *([chosen] if chosen in ranges else [])])
     ends = np.abs(np.column_stack([given[least], given[most]]))
-    low, high, mark = ends.min(axis=1), ends.max(axis=1), np.abs(given[chosen])
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    mark = np.abs(given.get(chosen, high))
     order = np.lexsort((-low, -high))
     low, high, mark = low[order], high[order], mark[order]
     count = low.size
     ax = canvas.axes(ax)
     few = count <= canvas.FEW
     edges = np.arange(count + 1) - 0.5
-    ax.stairs(
-        high, edges, baseline=low, fill=True, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
+    canvas.steps(
+        ax, high, edges, low, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
         linewidth=0.8 if few else 0.0, label="optimal",
     )  # fmt: skip
     dots: dict[str, Any] = {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
-    ax.plot(np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots)
+    if chosen in given:
+        ax.plot(np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots)
     ax.set_xlim(edges[0], edges[-1])
     top = max(float(high.max()), float(mark.max()))
     open_to = high[high > 0]

@@ -3,6 +3,7 @@
 from adlopt.prices.elliptical import Gaussian, StudentT
 from adlopt.prices.history import History
 from adlopt.prices.lognormal import LogNormal
+from adlopt.prices.lognormal_exact import ExactLogNormal
 from adlopt.prices.mixture import Mixture
 from adlopt.prices.one_factor import OneFactor
 from adlopt.prices.protocol import ClosedForm, PoolLoss, PriceModel, ScenarioSet
@@ -11,6 +12,7 @@ from adlopt.prices.stress import Stress
 
 __all__ = [
     "ClosedForm",
+    "ExactLogNormal",
     "Gaussian",
     "History",
     "LogNormal",

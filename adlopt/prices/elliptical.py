@@ -90,22 +90,23 @@ class Elliptical(ABC):
     def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:
         """Expected shortfall c E[(X - E/c)^+]: exact, gradients included; at the kink E = c = 0 one of the subgradients."""
         root = _root(self.covariance_of(assets))
-        c = self.volatility(assets, sizes)
-        held = c > 0
-        with np.errstate(over="ignore"):
-            z = np.divide(equity, c, out=np.where(equity > 0, np.inf, np.where(equity < 0, -np.inf, 0.0)), where=held)
-        excess, tail, moment = self.moments(z)
-        # Without volatility the shortfall is certain: nothing, or what settlement has left below zero.
-        value = np.where(held, c, 0.0) * np.where(held, excess, 0.0) + np.where(held, 0.0, np.maximum(-equity, 0.0))
-        slope = np.divide(moment, c, out=np.zeros_like(c), where=held)
-        by_size = np.zeros(pool.size)
-        moving = np.flatnonzero(slope[pool] > 0)
-        for part in _chunks(moving.size, root):
-            at = moving[part]
-            # Only the pools asked for: a pool's moment vector root'y stands here once per position.
-            rows, back = np.unique(pool[at], return_inverse=True)
-            by_size[at] = np.einsum("ij,ij->i", (sizes[rows] @ root)[back], root[asset[at]])
-        return PoolLoss(value=value, by_equity=-tail, by_size=by_size * slope[pool])
+        order = np.argsort(pool, kind="stable")  # the pairs asked for, by pool
+        value, tail, by_size = np.empty(equity.size), np.empty(equity.size), np.empty(pool.size)
+        for rows in _chunks(equity.size, root):
+            u = sizes[rows] @ root
+            c = np.linalg.norm(u, axis=1)
+            held, E = c > 0, equity[rows]
+            certain = np.where(E > 0, np.inf, np.where(E < 0, -np.inf, 0.0))
+            with np.errstate(over="ignore"):
+                z = np.divide(E, c, out=certain, where=held)
+            excess, tail[rows], moment = self.moments(z)
+            # Without volatility the shortfall is certain: nothing, or what settlement has left below zero.
+            value[rows] = np.where(held, c * np.where(held, excess, 0.0), np.maximum(-E, 0.0))
+            slope = np.divide(moment, c, out=np.zeros_like(c), where=held)
+            pairs = order[slice(*np.searchsorted(pool, (rows.start, rows.stop), sorter=order))]
+            at = pool[pairs] - rows.start
+            by_size[pairs] = np.einsum("ij,ij->i", u[at], root[asset[pairs]]) * slope[at]
+        return PoolLoss(value=value, by_equity=-tail, by_size=by_size)
 
     # ------------------------------------------------------------------ scenarios
 
@@ -153,7 +154,7 @@ class Elliptical(ABC):
             raise InputError(f"{model}: {len(matrix)} rows need as many different asset names; got {list(names)}")
 
         def at(row: int, column: int) -> str:
-            label = (row, column) if names is None else (names[row], names[column])
+            label = (int(row), int(column)) if names is None else (names[row], names[column])
             return f"{model}: {self.what}, row {label[0]!r}, column {label[1]!r}: {matrix[row, column]}"
 
         for row, column in np.argwhere(~np.isfinite(matrix))[:1]:

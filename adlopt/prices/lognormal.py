@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ class LogNormal:
     horizon : years.
     points : scrambled Sobol points, a power of two (rounded up to one).
     seed : of the scrambling.
+    tolerance : most relative standard error of the objective: `solve` then draws points, from `points` on, until fresh
+        scramblings at its answer show no more, and reports it in the solution. `standard_error` tells it for any allocation.
     """
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
@@ -36,12 +38,15 @@ class LogNormal:
     horizon: float = 1 / 365
     points: int = 2**14
     seed: int = 0
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if not tables.number("LogNormal, horizon", self.horizon) > 0:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
         if not isinstance(self.points, int | np.integer) or self.points < 1:
             raise InputError(f"LogNormal: points is {self.points!r}; a whole number >= 1 is needed")
+        if self.tolerance is not None and not tables.number("LogNormal, tolerance", self.tolerance) > 0:
+            raise InputError(f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed")
         names = self._names()
         volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)
         if (volatility < 0).any():
@@ -51,12 +56,7 @@ class LogNormal:
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         from scipy.stats import norm, qmc
 
-        names = self._names() if tables.named(self.volatility) else assets
-        where = names.get_indexer(assets)
-        if (where < 0).any():
-            raise InputError(f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {tables.known(names)}")
-        volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)[where]
-        correlation = correlation_matrix("LogNormal", self.correlation, names)[np.ix_(where, where)]
+        volatility, correlation = self.moments(assets)
         d = len(assets)
         if d > qmc.Sobol.MAXDIM:
             raise InputError(f"LogNormal: {d} assets; Sobol points exist up to {qmc.Sobol.MAXDIM}")
@@ -69,6 +69,20 @@ class LogNormal:
         Z = norm.ppf(uniform[:, ::-1]) @ root.T
         log_return = np.sqrt(self.horizon) * Z - self.horizon * volatility**2 / 2
         return ScenarioSet(marks * np.expm1(log_return), np.full(len(Z), 1.0 / len(Z)))
+
+    def moments(self, assets: pd.Index) -> tuple[FloatArray, FloatArray]:
+        """(d,) annualised volatilities and (d, d) correlations in the order of `assets`."""
+        names = self._names() if tables.named(self.volatility) else assets
+        where = names.get_indexer(assets)
+        if (where < 0).any():
+            raise InputError(f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {tables.known(names)}")
+        volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)[where]
+        return volatility, correlation_matrix("LogNormal", self.correlation, names)[np.ix_(where, where)]
+
+    def replicate(self, number: int) -> Self:
+        """The model with an independent scrambling of its points."""
+        seed = int(np.random.SeedSequence([self.seed, 1 + number]).generate_state(1, np.uint64)[0])
+        return replace(self, seed=seed)
 
     def _names(self) -> pd.Index[Any]:
         return tables.names_of(self.volatility)

@@ -17,7 +17,7 @@ from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.history import History, Horizon
 from adlopt.prices.leading import covariance_matrix, leading, scale_of
-from adlopt.prices.protocol import PoolLoss, ScenarioSet
+from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
 
 WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
@@ -151,6 +151,11 @@ class OneFactor:
         probability[certain] = 1.0
         mean[certain] = -equity[certain]
         return PoolLoss(value=mean, by_equity=-probability, by_size=-tail[pool] * v[asset])
+
+    def radial(self, assets: pd.Index) -> Radial | None:
+        """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at zero; None elsewhere."""
+        law = self.shock.student
+        return None if law is None else Radial(self.vector(assets)[:, None] * law[0], law[1])
 
     def __repr__(self) -> str:
         return f"OneFactor({self.direction!r}, shock={self.shock!r})"

@@ -57,6 +57,15 @@ class ClosedForm(Protocol):
 
 
 @runtime_checkable
+class Smooth(ClosedForm, Protocol):
+    """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it either."""
+
+    def radial(self, assets: pd.Index) -> Radial | None:
+        """The model as volatility and a scalar law; None if this instance of it has no such form."""
+        ...
+
+
+@runtime_checkable
 class Sampled(Protocol):
     """A price model whose scenarios are drawn at random, and can be drawn again."""
 
@@ -70,15 +79,6 @@ def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd
     if hasattr(model, "names"):
         return pd.Index(model.names(assets, marks))
     return pd.RangeIndex(model.scenarios(assets, marks).weights.size)
-
-
-@runtime_checkable
-class Smooth(ClosedForm, Protocol):
-    """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it either."""
-
-    def radial(self, assets: pd.Index) -> Radial | None:
-        """The model as volatility and a scalar law; None if this instance of it has no such form."""
-        ...
 
 
 def probabilities(what: str, weights: object, count: int) -> FloatArray:

@@ -19,6 +19,9 @@ STRATA_RANGE = 8.5  # strata are equally wide on a normal scale between these qu
 class Shock(Protocol):
     """A scalar random variable eps."""
 
+    student: tuple[float, float] | None
+    """Scale and degrees of freedom, if it is Student-t about zero (infinite ones: normal)."""
+
     def below(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
         """P(eps < t) and E[(t - eps)^+]."""
         ...
@@ -34,6 +37,8 @@ class Shock(Protocol):
 
 class NormalShock:
     """Standard normal."""
+
+    student = (1.0, np.inf)
 
     def below(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
         return self.above(-t)
@@ -62,6 +67,7 @@ class FrozenShock:
             raise InputError(
                 "OneFactor: the shock must be one continuous distribution; give a discrete one as a sample with weights"
             )
+        self.student = _student(distribution)
         self._mean = float(distribution.mean())
         self._median = float(distribution.median())
         self._spread = float(distribution.ppf(0.75) - distribution.ppf(0.25))
@@ -119,6 +125,8 @@ class FrozenShock:
 class SampleShock:
     """A weighted sample."""
 
+    student = None
+
     def __init__(self, sample: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> None:
         try:
             values = np.array(sample, dtype=np.float64)
@@ -151,6 +159,16 @@ class SampleShock:
 
     def __repr__(self) -> str:
         return f"sample of {self.sample.size:,}"
+
+
+def _student(distribution: Any) -> tuple[float, float] | None:
+    """Scale and degrees of freedom of scipy's frozen norm or t, if its location is zero."""
+    name = getattr(getattr(distribution, "dist", None), "name", None)
+    if name not in ("norm", "t"):
+        return None
+    shapes, location, scale = distribution.dist._parse_args(*distribution.args, **distribution.kwds)
+    df = float(shapes[0]) if shapes else np.inf
+    return (float(scale), df) if location == 0 else None
 
 
 def normal_excess(t: FloatArray) -> FloatArray:

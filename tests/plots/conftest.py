@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def no_screen():
-    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     yield
     plt.close("all")

@@ -79,6 +79,14 @@ def test_stressed_by_hand():
     assert_readable(ax.figure)
 
 
+def test_equal_losses_are_stressed_next_to_the_tail():
+    problem = shorts(objective=adl.CVaR(0.5))
+    ax = plots.stressed_probabilities(problem, taking(problem, 1.0))
+    drawn = stairs(ax, "stressed: CVaR(level=0.5)")
+    assert (np.diff(drawn.values) >= 0).all()
+    assert np.diff(drawn.edges) @ drawn.values == pytest.approx(1.0)
+
+
 def test_stressed_means_are_the_measure():
     problem = adl.synthetic.problem(4000, assets=1, scenarios=400, seed=4, objective=adl.Expectile(0.9))
     solution = adl.solve(problem)

@@ -24,11 +24,18 @@ def test_risk_against_concentration():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Largest share", "Expected loss")
     assert legend(ax) == policies
     assert_readable(ax.figure)
-    table.columns = pd.MultiIndex.from_tuples([("risk", "objective"), ("concentration", "accounts")])
-    assert [line.get_xdata().tolist() for line in plots.risk_against_concentration(table).lines[:2]] == [[1.0], [0.925]]
-    table.columns = ["expected_loss", "largest_share"]
     close = plots.risk_against_concentration(table.iloc[:2], "expected_loss", "largest_share")
     assert close.get_yscale() == "linear"
+
+
+def test_a_comparison_needs_no_columns_named():
+    comparison = adl.compare(adl.synthetic.problem(6, assets=1, scenarios=20), [adl.policies.ProRata()])
+    ax = plots.risk_against_concentration(comparison)
+    drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
+    names = ["Optimal", "ProRata(contracts)"]
+    assert drawn == list(zip(names, comparison["concentration", "accounts"], comparison["risk", "objective"], strict=True))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Accounts", "Objective")
+    assert_readable(ax.figure)
 
 
 def test_risk_against_concentration_refuses():
@@ -103,5 +110,6 @@ def test_optimal_band_of_nothing_and_other_columns():
     ranges = pd.DataFrame({"low": [0.0], "high": [0.0], "x": [0.0]}, index=["_$only"])
     ax = plots.optimal_band(ranges, "low", "high", "x")
     assert ax.get_ylim() == (0.0, 1.0)
+    assert legend(plots.optimal_band(ranges, "low", "high")) == ["optimal"]  # nothing chosen
     with pytest.raises(adl.InputError, match="column 'least' is missing"):
         plots.optimal_band(ranges)

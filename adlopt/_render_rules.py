@@ -1,0 +1,129 @@
+"""How comparisons, audits and exposures look in a terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+
+from adlopt._render import figure, figures, heading, paragraph, records, table, to_json
+from adlopt.audit import Audit
+from adlopt.compare import OPTIMUM, Comparison
+
+WIDE = 24  # columns of accounts that a table of reductions shows
+
+
+def show_comparison(out: Console, comparison: Comparison) -> None:
+    """A table per block, a row per policy."""
+    names = [str(name) for name in comparison.index]
+    if comparison.lower_bound is not None:
+        before = comparison.before["objective"]
+        bound = figure(comparison.lower_bound, 6)
+        out.print(f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}")
+        out.print()
+    feasible = comparison["feasibility"]
+    for name in feasible.index[~feasible["feasible"]]:
+        missed = feasible.loc[name]
+        out.print(
+            f"{escape(str(name))} is NOT feasible: sums missed by {missed['unmet']:.2g}, boxes by {missed['overstepped']:.2g}"
+        )
+    bold = names.index(OPTIMUM) if OPTIMUM in names else None
+    for block in ("risk", "concentration", "hedges"):
+        part = comparison[block]
+        columns: dict[str, list[str]] = {"policy": [escape(name) for name in names]}
+        columns |= {_header(str(name)): figures(part[name], 5) for name in part.columns if part[name].notna().any()}
+        out.print(table(block, columns, bold=bold))
+
+
+def _header(name: str) -> str:
+    return name.replace(" ", "\n", 1)
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """One object: the bound, the numbers before, and per policy the blocks and the allocation."""
+    blocks = {
+        str(name): {
+            **{block: comparison[block].loc[name].to_dict() for block in comparison.columns.unique(0)},
+            "allocation": records(comparison.allocations[str(name)]),
+        }
+        for name in comparison.index
+    }
+    return to_json({"lower_bound": comparison.lower_bound, "before": comparison.before.to_dict(), "policies": blocks})
+
+
+def show_audit(out: Console, report: Audit) -> None:
+    """The report as it prints itself."""
+    out.print(repr(report), markup=False, soft_wrap=True)
+
+
+def audit_json(report: Audit) -> str:
+    """One object: what holds, and the counterexamples with their books."""
+    found: dict[str, Any] = {
+        axiom: {
+            "finding": one.finding,
+            "steps": [
+                {"label": step.label, "marks": step.marks, "reduction": step.reduction, "positions": records(step.positions)}
+                for step in one.steps
+            ],
+        }
+        for axiom, one in report.counterexamples.items()
+    }
+    return to_json(
+        {
+            "policy": report.policy,
+            "trials": report.trials,
+            "seed": report.seed,
+            "holds": report.holds,
+            "theory": report.theory,
+            "counterexamples": found,
+        }
+    )
+
+
+def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
+    """Rows of `adl.exposure`."""
+    columns: dict[str, list[str]] = {"asset": standing["asset"].astype(str).tolist()}
+    columns |= {
+        "required": figures(standing["required"]),
+        "policy": [escape(str(name)) for name in standing["policy"]],
+        "rank": [f"{rank} of {count}" for rank, count in zip(standing["rank"], standing["of"], strict=True)],
+        "reduction": figures(standing["reduction"]),
+        "share": [f"{100 * share:.1f} %" for share in standing["fraction"]],
+        "notional": figures(standing["notional"]),
+        "paid": figures(standing["paid"]),
+    }
+    out.print(table(f"Account {escape(account)}: what it would lose", columns))
+
+
+def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
+    """The paper's four accounts under each rule, and whose hedge the gross-leverage queue takes apart."""
+    problem = comparison.problem
+    ((asset, required),) = problem.reduction.items()
+    heading(out, f"{abs(required):g} {asset} off the shorts of the paper's four accounts: who pays under which rule")
+    book = problem.book
+    gross = book.pools["leverage"].to_numpy()
+    factor = -(problem.sizes(None) @ comparison.direction.to_numpy()) / book.equity
+    taken = {str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()}
+    columns: dict[str, list[str]] = {"account": [str(name) for name in book.names]}
+    columns |= {"gross\nleverage": figures(gross, 3), "factor\nleverage": figures(factor, 3)}
+    out.print(table("Four cross-margined accounts", columns, bold=int(gross.argmax())))
+    columns = {"rule": [escape(name) for name in taken]}
+    columns |= {f"from\n{name}": figures([rows[at] for rows in taken.values()], 4) for at, name in enumerate(book.names)}
+    out.print(table(f"{asset} taken from each account", columns))
+    show_comparison(out, comparison)
+    first = book.names[int(taken[queue].argmin())]
+    hit = taken[queue][book.names.get_loc(first)]
+    naked = comparison.naked
+    row = naked[(naked["policy"] == queue) & (naked["account"] == first)].iloc[0]
+    value = comparison[("risk", "objective")]
+    spared = abs(taken["FactorLeverage"][book.names.get_loc(first)])
+    paragraph(
+        out,
+        f"[bold]The gross-leverage queue hits account {first} first[/bold] and takes {abs(hit):g} {asset} from it. But account "
+        f"{first} is hedged: its exposure to the factor goes from {figure(abs(row['before']), 5)} to "
+        f"{figure(abs(row['after']), 5)} per standard deviation. It is left naked, and the exchange with "
+        f"{value[queue] / value[OPTIMUM]:.1f} times the expected loss of the optimum. Factor leverage takes {spared:g} from "
+        "it.",
+    )

@@ -1,0 +1,107 @@
+"""What a policy is, and how an allocation of any policy is read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from adlopt import _tables as tables
+from adlopt._tables import FloatArray
+from adlopt.errors import InputError
+from adlopt.problem import Problem, as_table, match_positions
+
+ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
+
+AnyPolicy = Any
+"""A `Policy`, anything else with `allocate(problem)`, or a function of the problem."""
+
+
+class Policy(ABC):
+    """A rule from book and reduction to an allocation. Subclasses give `reductions`; users may as well bring a function."""
+
+    theory: ClassVar[Mapping[str, str]] = {}
+    """Axioms of `adl.audit` that the rule keeps by proof, with the reason."""
+
+    @abstractmethod
+    def reductions(self, problem: Problem) -> FloatArray:
+        """(e,) contracts taken from each eligible position, signed like it, in the row order of `problem.positions`."""
+
+    def allocate(self, problem: Problem) -> pd.DataFrame:
+        """The allocation table: a row per eligible position, with `reduction`, `remaining`, `fraction` and leverages."""
+        return as_table(problem, self.reductions(problem))
+
+
+def reductions(policy: AnyPolicy, problem: Problem) -> FloatArray:
+    """(e,) what a policy of any kind takes from each eligible position, signed; it may violate boxes or sums.
+
+    Raises InputError for a policy that cannot be called, or answers with something else than numbers per eligible position.
+    """
+    if isinstance(policy, Policy):
+        return policy.reductions(problem)
+    rule: Callable[[Problem], Any] | None = getattr(policy, "allocate", None) or (policy if callable(policy) else None)
+    if rule is None or isinstance(policy, type):
+        hint = f"; make one: {policy.__name__}()" if isinstance(policy, type) else ""
+        raise InputError(f"policy {policy!r} has no method allocate(problem) and is no function of the problem{hint}")
+    return _read(name_of(policy), rule(problem), problem)
+
+
+def _read(name: str, answer: object, problem: Problem) -> FloatArray:
+    what = f"policy {name}"
+    if isinstance(answer, pd.DataFrame):
+        row, amount = match_positions(problem.book, f"{what}, allocation", answer, "reduction")
+        where = np.full(problem.book.size.size, -1)
+        where[problem.position] = np.arange(problem.position.size)
+        eligible = where[row] >= 0
+        tables.refuse(
+            f"{what}, allocation", answer, ~eligible & (amount != 0), "reduction",
+            "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
+        )  # fmt: skip
+        taken = np.zeros(problem.position.size)
+        taken[where[row[eligible]]] = amount[eligible]
+        return taken
+    try:
+        values = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{what}: it answered with a {type(answer).__name__}, not with an allocation table or numbers"
+        ) from None
+    if values.shape != (problem.position.size,):
+        raise InputError(
+            f"{what}: {problem.position.size} reductions are needed, one per row of problem.positions; got shape {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        at = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(
+            f"{what}: the reduction of {tables.row_name(problem.positions, at)} is {values[at]}, not a finite number"
+        )
+    return values
+
+
+def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
+    """How far reductions (e,) miss the required sums, and overstep the boxes: relative to the requirement, largest first."""
+    required = np.abs(problem.target)
+    total = np.bincount(problem.asset, taken, minlength=required.size)
+    assets = problem.reduced_assets
+    unmet = float((np.abs(total - problem.target)[assets] / required[assets]).max())
+    inside = np.sign(problem.book.size[problem.position]) * taken
+    over = np.maximum(inside - np.abs(problem.capacity), -inside) / required[problem.asset]
+    return unmet, max(0.0, float(over.max(initial=0.0)))
+
+
+def name_of(policy: AnyPolicy) -> str:
+    """What to call a policy in a table: its own words, or the function's name."""
+    return getattr(policy, "__name__", None) or str(policy)
+
+
+def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, AnyPolicy]:
+    """Policies by the name of their row; names given twice are numbered."""
+    if isinstance(policies, Mapping):
+        return dict(policies)
+    if isinstance(policies, Policy) or callable(policies) or hasattr(policies, "allocate"):
+        policies = [policies]
+    listed = list(policies)
+    return dict(zip(tables.told_apart([name_of(policy) for policy in listed]), listed, strict=True))

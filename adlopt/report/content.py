@@ -1,0 +1,285 @@
+"""What a report says: the problem in words and numbers, who is reduced, the proof, other rules, how to do it again."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from adlopt._render import figure, figures
+from adlopt.compare import Comparison
+from adlopt.errors import InputError
+from adlopt.evaluation import closed_form, objective_value
+from adlopt.plots._canvas import require_matplotlib
+from adlopt.problem import Problem
+from adlopt.report import pictures
+from adlopt.report.document import Block, Code, Document, Download, Facts, Paragraph, Section, Table, to_html, to_markdown
+from adlopt.solution import Solution
+
+WRITERS = {".html": to_html, ".md": to_markdown}
+ROWS = 40  # of an allocation that are printed
+CARRIED = 20_000  # rows of an allocation that the page carries along as CSV
+PACKAGES = ("adlopt", "numpy", "scipy", "pandas", "cvxpy", "clarabel", "highspy", "numba", "matplotlib")
+
+COMPARED = {
+    ("risk", "objective"): "objective",
+    ("risk", "excess %"): "above the best possible, %",
+    ("risk", "worst case"): "worst case",
+    ("risk", "leverage max"): "highest leverage left",
+    ("concentration", "accounts"): "accounts reduced",
+    ("concentration", "closed"): "positions closed",
+    ("concentration", "max fraction"): "largest share taken",
+    ("hedges", "left naked"): "hedges taken apart",
+}
+"""Columns of a comparison that are printed, and what they are called."""
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before any work, a file that `write` could not make."""
+    if path.suffix.lower() not in WRITERS:
+        raise InputError(f"--out {path}: the name must end in one of {', '.join(WRITERS)}")
+    if path.suffix.lower() == ".html":
+        require_matplotlib()
+
+
+def write(
+    path: Path | str,
+    problem: Problem,
+    solution: Solution,
+    comparison: Comparison | None = None,
+    *,
+    command: str = "",
+) -> None:
+    """Write `build(...)` to `path`: .html, one page that needs nothing else, or .md, without pictures."""
+    path = Path(path)
+    check_writable(path)
+    suffix = path.suffix.lower()
+    document = build(problem, solution, comparison, command=command, drawn=suffix == ".html")
+    try:
+        path.write_text(WRITERS[suffix](document), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {path}: cannot write it ({error})") from error
+
+
+def build(
+    problem: Problem,
+    solution: Solution,
+    comparison: Comparison | None = None,
+    *,
+    command: str = "",
+    drawn: bool = True,
+) -> Document:
+    """The report of a solved problem.
+
+    Parameters
+    ----------
+    comparison : of other rules, by `adl.compare`; without it the section is left out.
+    command : that made the report, for the section on how to make it again.
+    drawn : with pictures, which need matplotlib.
+    """
+    sections = [
+        Section("The problem", _problem(problem)),
+        Section("The answer", _answer(problem, solution)),
+        Section("The proof", _proof(problem, solution)),
+    ]
+    if comparison is not None:
+        sections.append(Section("Beside other rules", _comparison(comparison)))
+    if drawn:
+        sections.append(Section("Pictures", pictures.draw(problem, solution, comparison)))
+    sections.append(Section("How to make this again", _again(problem, command)))
+    return Document(f"Auto-deleveraging: {_required(problem)}", sections)
+
+
+def _required(problem: Problem) -> str:
+    """What must go, such as '10 BTC off the shorts'."""
+    assets = problem.reduced_assets
+    parts = [
+        f"{figure(abs(problem.target[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
+        for k in assets[:3]
+    ]
+    return ", ".join(parts) + (f" and {assets.size - 3} more assets" if assets.size > 3 else "")
+
+
+# ---------------------------------------------------------------------- the problem
+
+
+def _problem(problem: Problem) -> list[Block]:
+    book, k = problem.book, problem.reduced_assets
+    settles = "at the mark" if problem.settles_at_mark else "at the settlement prices below"
+    prices = problem.book.marks + problem.settlement_offset
+    eligible = np.bincount(problem.asset, np.abs(problem.capacity), minlength=len(book.assets))[k]
+    required = np.abs(problem.target[k])
+    columns = {
+        "asset": [str(name) for name in book.assets[k]],
+        "side": ["short" if target < 0 else "long" for target in problem.target[k]],
+        "required, contracts": figures(required),
+        "eligible, contracts": figures(eligible),
+        "share": [f"{100 * share:.4g} %" for share in required / eligible],
+        "mark": [figure(mark) for mark in book.marks[k]],
+        "required, money": figures(required * book.marks[k]),
+    }
+    if not problem.settles_at_mark:
+        columns["settlement price"] = [figure(price) for price in prices[k]]
+    broke = int((~book.solvent).sum())
+    facts = {
+        "accounts": f"{len(book.names):,}",
+        "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated positions; {broke:,} bankrupt",
+        "positions": f"{book.size.size:,}, of which {problem.position.size:,} may be reduced",
+        "equity": f"{figure(float(book.equity[book.solvent].sum()))} of the solvent pools",
+        "objective": str(problem.objective),
+        "price model": "none: water-filling needs none" if problem.prices is None else _short(repr(problem.prices)),
+    }
+    if problem.insurance_fund > 0:
+        facts["insurance fund"] = f"{figure(problem.insurance_fund)}: the objective sees what exceeds it"
+    if problem.caps is not None:
+        facts["caps"] = f"{len(problem.caps):,} positions may lose no more than a given number of contracts"
+    return [
+        Paragraph(
+            f"The exchange must take {_required(problem)} of solvent accounts, {settles}. Whose positions? The choice should "
+            "leave it the least at risk from accounts that go bankrupt until the horizon: it bears what they lose beyond "
+            "their equity."
+        ),
+        Table("Required reductions", columns, left=2),
+        Facts(facts),
+    ]
+
+
+# ---------------------------------------------------------------------- the answer
+
+
+def _answer(problem: Problem, solution: Solution) -> list[Block]:
+    reduced = solution.reduced
+    facts = {"accounts reduced": f"{reduced['account'].nunique():,} of {len(problem.book.names):,}"}
+    if solution.value is not None:
+        facts["objective before"] = figure(objective_value(problem, None))
+        facts["objective after"] = figure(solution.value)
+    for asset, level in _by_asset(solution.water_level).items():
+        facts[f"water level {asset}".strip()] = f"{figure(level)}: what stands above it is drained to it"
+    if solution.shadow_prices is not None:
+        for asset, price in solution.shadow_prices.items():
+            facts[f"shadow price {asset}"] = f"{figure(price)} of the objective saved by one more contract"
+    shown = reduced.head(ROWS)
+    more = len(reduced) - len(shown)
+    columns = {
+        "account": shown["account"].astype(str).tolist(),
+        "asset": shown["asset"].astype(str).tolist(),
+        "margin": shown["margin_mode"].astype(str).tolist(),
+        "size": figures(shown["size"]),
+        "reduction": figures(shown["reduction"]),
+        "share": [f"{100 * share:.1f} %" for share in shown["fraction"]],
+        "remaining": figures(shown["remaining"]),
+        "leverage before": figures(shown["leverage_before"], 4),
+        "leverage after": figures(shown["leverage_after"], 4),
+    }
+    note = f"and {more:,} more reduced positions" if more else ""
+    blocks: list[Block] = [Facts(facts), Table("Allocation, largest share first", columns, left=3, note=note)]
+    if len(solution.allocation) <= CARRIED:
+        rows = len(solution.allocation)
+        text = solution.allocation.to_csv(index=False)
+        blocks.append(Download("allocation.csv", text, f"allocation.csv: all {rows:,} positions, floats in full"))
+    broke = problem.book.bankrupt
+    if len(broke):
+        first = broke.head(ROWS)
+        pools = {
+            "account": first["account"].astype(str).tolist(),
+            "margin": first["margin_mode"].astype(str).tolist(),
+            "equity": figures(first["equity"]),
+            "notional": figures(first["notional"]),
+        }
+        more = len(broke) - len(first)
+        blocks.append(Table("Bankrupt, and so not reduced", pools, left=2, note=f"and {more:,} more" if more else ""))
+    return blocks
+
+
+def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
+    if level is None:
+        return {}
+    return {"": level} if isinstance(level, float) else {str(asset): float(value) for asset, value in level.items()}
+
+
+# ---------------------------------------------------------------------- the proof
+
+
+def _proof(problem: Problem, solution: Solution) -> list[Block]:
+    facts = {"method": solution.method, "status": f"{solution.status} (relative tolerance {solution.tolerance:g})"}
+    if solution.value is None or solution.lower_bound is None or solution.gap is None:
+        facts["status"] = solution.status
+        reading = (
+            "Without a price model there is no number to bound, and none is needed: where every position stands alone, "
+            "draining leverage to one level is optimal for every price path, and so for every objective that never prefers "
+            "more loss."
+        )
+        return [Facts(facts), Paragraph(reading)]
+    facts |= {
+        "value": figure(solution.value, 12),
+        "proven lower bound": figure(solution.lower_bound, 12),
+        "relative gap": f"{solution.gap:.2g}",
+    }
+    if solution.note:
+        facts["note"] = solution.note
+    least, value = figure(solution.lower_bound, 12), figure(solution.value, 12)
+    exact = closed_form(problem) is not None
+    under = "this price model" if exact else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
+    above = figure(solution.value - solution.lower_bound, 3)
+    reading = (
+        f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has "
+        f"{value}: at most {above} above the best possible. The bound follows from convexity alone, by one subgradient and a "
+        "sort per asset; it trusts no solver."
+    )
+    if solution.status != "optimal":
+        reading += (
+            " The gap exceeds the tolerance: the allocation is feasible and its value right, but it is not proven optimal."
+        )
+    return [Facts(facts), Paragraph(reading)]
+
+
+# ---------------------------------------------------------------------- other rules
+
+
+def _comparison(comparison: Comparison) -> list[Block]:
+    cvar = {column: column[1] for column in comparison.columns if column[0] == "risk" and str(column[1]).startswith("CVaR")}
+    known = comparison.columns[comparison.notna().any()]  # without a price model there is no risk to compare
+    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in known}
+    columns = {"rule": [str(name) for name in comparison.index]}
+    columns |= {label: figures(comparison[column].astype(float).round(9), 4) for column, label in wanted.items()}
+    infeasible = comparison.index.difference(pictures.feasible(comparison).index, sort=False)
+    note = "Money in the currency of the book. "
+    if len(infeasible):
+        note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."
+    flat = comparison.set_axis([" ".join(map(str, column)) for column in comparison.columns], axis=1)
+    return [
+        Paragraph(
+            "What other rules would leave the exchange at risk for the same requirement, on the same prices, and whom they hit."
+        ),
+        Table("Rules compared", columns, note=note.strip()),
+        Download("comparison.csv", flat.to_csv(), "comparison.csv: all columns"),
+    ]
+
+
+# ---------------------------------------------------------------------- again
+
+
+def _again(problem: Problem, command: str) -> list[Block]:
+    blocks: list[Block] = [Code(command)] if command else []
+    facts = {"made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    seed = getattr(problem.prices, "seed", None)
+    if seed is not None:
+        facts["seed"] = str(seed)
+    facts["versions"] = ", ".join([f"Python {platform.python_version()}", *filter(None, map(_version, PACKAGES))])
+    facts["platform"] = platform.platform(terse=True)
+    return [*blocks, Facts(facts)]
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 400 else text[:399] + "…"

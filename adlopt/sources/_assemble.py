@@ -1,0 +1,355 @@
+"""From positions read one by one to a book: marks, hedge-mode pairs, accounts that cannot be known, equity."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from adlopt import _tables
+from adlopt.book import Book
+from adlopt.errors import InputError
+from adlopt.sources._records import Entry, Fields, Unusable
+
+SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
+Marks: TypeAlias = "Mapping[str, float] | pd.Series[float]"
+Money: TypeAlias = float | Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Loaded:
+    """A book, and the rows that were not taken.
+
+    `rejected` has a row each: `record` (its place in what was loaded), `account`, `symbol`, `side`, `size` as they stood
+    there, and the `reason`. If no row could be taken the book is empty.
+    """
+
+    book: Book
+    rejected: pd.DataFrame
+
+    def __repr__(self) -> str:
+        reasons = Counter(self.rejected["reason"])
+        lines = [f"  {count:,} x {reason}" for reason, count in reasons.most_common(8)]
+        more = [f"  ... {len(reasons) - 8:,} more reasons in .rejected"] if len(reasons) > 8 else []
+        return "\n".join([f"{self.book!r}, {len(self.rejected):,} rows rejected", *lines, *more])
+
+
+class Row(NamedTuple):
+    """How a record is called when it is rejected."""
+
+    record: int
+    account: str
+    symbol: object
+    side: object
+    size: object
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One position as read: size > 0 for a long, money at the record's own mark."""
+
+    row: Row
+    asset: str
+    size: float
+    isolated: bool
+    mark: float | None = None
+    entry: float | None = None
+    profit: float | None = None  # unrealised, where the record tells
+    equity: float | None = None  # of an isolated position
+    equity_at: float | None = None  # price at which that is its equity, if not its mark
+    currency: str | None = None
+    paired: bool | None = None  # whether the venue keeps longs and shorts of one symbol apart; None where unknown
+
+    @property
+    def account(self) -> str:
+        return self.row.account
+
+
+@dataclass
+class Gathered:
+    """Positions that could be read, the rows that could not, and the accounts whose risk is not known for it."""
+
+    holdings: list[Holding] = field(default_factory=list)
+    rejected: list[tuple[Row, str]] = field(default_factory=list)
+    aside: dict[str, str] = field(default_factory=dict)  # account: why
+
+    def reject(self, row: Row, reason: str, *, harmless: bool) -> None:
+        self.rejected.append((row, reason))
+        if not harmless:
+            self.aside.setdefault(row.account, f"another position of this account is not known (record {row.record}: {reason})")
+
+
+def gather(entries: Iterable[Entry], parse: Callable[[Fields, Row], Holding], symbol: str, side: str, size: str) -> Gathered:
+    """Read every record; `symbol`, `side` and `size` are the keys that identify one."""
+    found = Gathered()
+    for at, account, record in entries:
+        get = record.get if isinstance(record, Mapping) else lambda key: None
+        row = Row(at, account, get(symbol), get(side), get(size))
+        fields = None
+        try:
+            fields = Fields(record)
+            fields.refuse_empty(size)
+            holding = parse(fields, row)
+            if holding.size == 0:  # the product of two small numbers
+                raise Unusable("empty size", harmless=True)
+            found.holdings.append(holding)
+        except Unusable as error:
+            found.reject(row, str(error), harmless=error.harmless or (fields is not None and fields.isolated))
+    return found
+
+
+def assemble(
+    found: Gathered,
+    *,
+    equity: Money | None = None,
+    wallet: Money | None = None,
+    marks: Marks | None = None,
+    currency: str | Iterable[str] | None = None,
+    unknown: str = "no equity is known for this cross account",
+) -> Loaded:
+    """The book of what was read, by the rules that `adlopt.sources` states.
+
+    Money is the cross accounts', by name, or one number for the only account; `equity` includes unrealised profit, `wallet`
+    does not. `unknown` is the reason where there is none.
+    """
+    holdings = _in_one_currency(found, currency)
+    holdings, mark = _marked(found, holdings, marks)
+    held = _netted(found, holdings)
+    accounts = list(dict.fromkeys(h.account for h in holdings if not h.isolated))
+    pools = _equities(found, accounts, held, mark, equity, wallet, unknown)
+    taken: list[Holding] = []
+    for group in held:
+        _take(found, group, pools, taken)
+    for account in found.aside:
+        pools.pop(account, None)
+    return Loaded(_book(taken, mark, pools), _rejected(found))
+
+
+# ---------------------------------------------------------------------- currency and marks
+
+
+def settlement(found: Gathered, wanted: str | Iterable[str] | None) -> set[str]:
+    """Settlement currencies of the book: those asked for, else the one that most positions settle in."""
+    if wanted is not None:
+        return {wanted} if isinstance(wanted, str) else set(wanted)
+    currencies = Counter(h.currency for h in found.holdings if h.currency is not None)
+    return {name for name, _ in currencies.most_common(1)}  # of equals the first
+
+
+def _in_one_currency(found: Gathered, wanted: str | Iterable[str] | None) -> list[Holding]:
+    kept, left = settlement(found, wanted), []
+    for h in found.holdings:
+        if h.currency is None or h.currency in kept:
+            left.append(h)
+        else:
+            reason = (
+                f"settles in {h.currency}, not in {' or '.join(sorted(kept))}; load it by itself with currency={h.currency!r}"
+            )
+            found.reject(h.row, reason, harmless=True)
+    return left
+
+
+def _marked(found: Gathered, holdings: list[Holding], marks: Marks | None) -> tuple[list[Holding], dict[str, float]]:
+    """Holdings with a mark of their own or a common one, and the common marks."""
+    given = {} if marks is None else {str(name): _price(name, value) for name, value in marks.items()}
+    seen: dict[str, list[float]] = defaultdict(list)
+    for h in holdings:
+        if h.mark is not None:
+            seen[h.asset].append(h.mark)
+    mark = dict(given)
+    for asset, prices in seen.items():
+        if asset in given:
+            continue
+        if max(prices) > SPREAD * min(prices):
+            raise InputError(
+                f"the records' marks of {asset!r} run from {min(prices):g} to {max(prices):g}, which is no snapshot of one "
+                f"moment; give its mark with marks={{{asset!r}: ...}}"
+            )
+        mark[asset] = prices[-1]
+    left = []
+    for h in holdings:
+        if h.asset in mark:
+            left.append(h if h.mark is not None else replace(h, mark=mark[h.asset]))
+        else:
+            found.reject(h.row, f"no mark price of {h.asset!r} is known; give it with marks=", harmless=h.isolated)
+    return left, mark
+
+
+def _price(name: object, value: object) -> float:
+    price = _tables.number(f"marks, asset {name!r}", value)
+    if price <= 0:
+        raise InputError(f"marks, asset {name!r}: {price:g} is not a price > 0")
+    return price
+
+
+# ---------------------------------------------------------------------- one position per account, asset and margin mode
+
+
+class Group(NamedTuple):
+    """What becomes one position: one holding, or both sides of a hedge-mode pair."""
+
+    legs: list[Holding]
+
+    @property
+    def size(self) -> float:
+        return sum(leg.size for leg in self.legs)
+
+
+def _netted(found: Gathered, holdings: list[Holding]) -> list[Group]:
+    same: dict[tuple[str, str, bool], list[Holding]] = defaultdict(list)
+    for h in holdings:
+        same[h.account, h.asset, h.isolated].append(h)
+    groups = []
+    for (_, asset, isolated), legs in same.items():
+        if len(legs) == 1:
+            groups.append(Group(legs))
+            continue
+        pair = len(legs) == 2 and legs[0].size * legs[1].size < 0 and all(leg.paired is not False for leg in legs)
+        if pair and not isolated:
+            groups.append(Group(legs))
+            continue
+        reason = (
+            f"hedge-mode pair: the venue keeps a long and a short of {asset!r}, each isolated; a book has one such position"
+            if pair
+            else f"{asset!r} stands there {len(legs)} times for this account; which one holds cannot be told"
+        )
+        for leg in legs:
+            found.reject(leg.row, reason, harmless=isolated)
+    return groups
+
+
+def _take(found: Gathered, group: Group, pools: Mapping[str, float], taken: list[Holding]) -> None:
+    """Put a group's position among those taken, or its rows among those rejected."""
+    first = group.legs[0]
+    if not first.isolated and (first.account in found.aside or first.account not in pools):
+        for leg in group.legs:
+            found.reject(leg.row, found.aside[first.account], harmless=True)
+        return
+    if len(group.legs) == 1:
+        taken.append(first)
+        return
+    small, large = sorted(group.legs, key=lambda leg: abs(leg.size))
+    sizes = " and ".join(f"{leg.size:+.12g}" for leg in group.legs)
+    reason = f"hedge-mode pair, kept as two positions by the venue: {sizes} count as {group.size:+.12g} in their cross account"
+    found.reject(small.row, reason, harmless=True)
+    if group.size != 0:
+        taken.append(replace(large, size=group.size, entry=None))
+    else:
+        found.reject(large.row, reason, harmless=True)
+
+
+# ---------------------------------------------------------------------- equity
+
+
+def _equities(
+    found: Gathered,
+    accounts: list[str],
+    groups: list[Group],
+    mark: Mapping[str, float],
+    equity: Money | None,
+    wallet: Money | None,
+    unknown: str,
+) -> dict[str, float]:
+    """Equity at the common marks of every cross account for which it is known; the others are set aside."""
+    at_own_marks, without_profit = money("equity", equity, accounts), money("wallet", wallet, accounts)
+    both = at_own_marks.keys() & without_profit.keys()
+    if both:
+        raise InputError(f"account {min(both)!r} has both equity and wallet; give one")
+    legs: dict[str, list[Holding]] = defaultdict(list)
+    for group in groups:
+        if not group.legs[0].isolated:
+            legs[group.legs[0].account] += group.legs
+    known = {}
+    for account in accounts:
+        if account in at_own_marks:
+            known[account] = at_own_marks[account] + sum(_shift(leg, mark) for leg in legs[account])
+        elif account in without_profit:
+            profits = [_profit(leg, mark) for leg in legs[account]]
+            if None in profits:
+                found.aside.setdefault(account, "a position has no entry price; equity from a wallet needs all")
+            else:
+                known[account] = without_profit[account] + sum(profit for profit in profits if profit is not None)
+        else:
+            found.aside.setdefault(account, unknown)
+    idle = {account: value for account, value in at_own_marks.items() if account not in known and account not in found.aside}
+    return known | idle
+
+
+def money(what: str, given: Money | None, accounts: list[str]) -> dict[str, float]:
+    """Numbers by account; a single number stands for the only one."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return {str(name): _tables.number(f"{what}, account {name!r}", value) for name, value in given.items()}
+    if len(accounts) > 1:
+        raise InputError(f"{what}: one number for {len(accounts)} cross accounts; give a mapping by account")
+    value = _tables.number(what, given)
+    return {name: value for name in accounts}
+
+
+def _shift(leg: Holding, mark: Mapping[str, float]) -> float:
+    """Profit from the price at which the record's money counts to the common mark."""
+    price = leg.mark if leg.equity_at is None else leg.equity_at
+    return 0.0 if price is None else leg.size * (mark[leg.asset] - price)
+
+
+def _profit(leg: Holding, mark: Mapping[str, float]) -> float | None:
+    """Unrealised profit at the common mark."""
+    if leg.entry is not None:
+        return leg.size * (mark[leg.asset] - leg.entry)
+    return None if leg.profit is None else leg.profit + _shift(leg, mark)
+
+
+# ---------------------------------------------------------------------- out
+
+
+def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, float]) -> Book:
+    """Cross accounts and isolated positions as pools, in the order in which they were read; accounts that hold nothing last.
+
+    All that `Book.from_frame` would check holds by now, and of few records its tables would cost most of the time.
+    """
+    names: dict[str, int] = {}
+    assets: dict[str, int] = {}
+    cross: dict[str, int] = {}
+    account: list[int] = []
+    isolated: list[bool] = []
+    equity: list[float] = []
+    pool: list[int] = []
+    for h in taken:
+        if h.isolated or h.account not in cross:
+            cross |= {} if h.isolated else {h.account: len(equity)}
+            account.append(names.setdefault(h.account, len(names)))
+            isolated.append(h.isolated)
+            own = 0.0 if h.equity is None else h.equity
+            equity.append(own + _shift(h, mark) if h.isolated else pools[h.account])
+        pool.append(len(equity) - 1 if h.isolated else cross[h.account])
+        assets.setdefault(h.asset, len(assets))
+    for name in [name for name in pools if name not in cross]:
+        account.append(names.setdefault(name, len(names)))
+        isolated.append(False)
+        equity.append(pools[name])
+    order = np.argsort(np.array(pool, dtype=np.int64), kind="stable")
+    entry = [np.nan if h.entry is None else h.entry for h in taken]
+    return Book(
+        assets=pd.Index(list(assets), dtype=object),
+        marks=np.array([mark[name] for name in assets], dtype=float),
+        names=pd.Index(list(names), dtype=object),
+        pool_account=np.array(account, dtype=np.int64),
+        isolated=np.array(isolated, dtype=bool),
+        equity=np.array(equity, dtype=float),
+        pool=np.array(pool, dtype=np.int64)[order],
+        asset=np.array([assets[h.asset] for h in taken], dtype=np.int64)[order],
+        size=np.array([h.size for h in taken], dtype=float)[order],
+        entry_price=None if np.isnan(entry).all() else np.array(entry, dtype=float)[order],
+    )
+
+
+def _rejected(found: Gathered) -> pd.DataFrame:
+    rows = sorted(found.rejected, key=lambda entry: entry[0].record)
+    frame = pd.DataFrame([(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object)
+    frame["record"] = frame["record"].astype(np.int64)
+    return frame

@@ -1,0 +1,124 @@
+"""Binance USD-M futures: positions as `positionRisk` gives them (version 3, and 2), with the account's wallet beside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from adlopt import _tables as tables
+from adlopt.errors import InputError
+from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather, settlement
+from adlopt.sources._records import Fields, Unusable, entries, read
+
+KEYS = ("symbol", "positionSide", "positionAmt", "markPrice", "entryPrice")
+SIDES = {"both": 0.0, "long": 1.0, "short": -1.0}
+MODES = {"cross": False, "isolated": True}
+COIN_MARGINED = re.compile(r".*USD_(PERP|\d{6})")
+QUOTE = re.compile(r".*?(USDT|USDC|BUSD|FDUSD|USD1)(_\d{6})?")
+
+
+def load(
+    positions: object,
+    wallet: object = None,
+    *,
+    equity: Money | None = None,
+    account: str = "account",
+    currency: str | Iterable[str] | None = None,
+    marks: Marks | None = None,
+) -> Loaded:
+    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json, .jsonl, .csv) of these.
+
+    `positionAmt` is signed. A position is isolated if its isolatedMargin or isolatedWallet is not zero (version 2 says so in
+    marginType); its equity is isolatedMargin, else isolatedWallet + unRealizedProfit.
+
+    Parameters
+    ----------
+    wallet : the cross wallet, without unrealised profit: a number, numbers by account, or the account endpoint's answer
+        (`assets`, or the balance list), read for the settlement currency's crossWalletBalance; by account if there are several.
+    equity : of cross accounts, with unrealised profit, instead of `wallet`.
+    account : name of positions that bring none (a list from one API key).
+    currency : settlement currency of the book (`marginAsset`), or several that count as one; by default what most settle in.
+    marks : price by symbol; else the records' markPrice.
+    """
+    found = gather(entries(read(positions), account, KEYS), _holding, "symbol", "positionSide", "positionAmt")
+    settled = settlement(found, currency)
+    return assemble(
+        found, equity=equity, wallet=_wallets(read(wallet), account, settled), marks=marks, currency=settled,
+        unknown="no equity is known for this cross account; give wallet or equity",
+    )  # fmt: skip
+
+
+def _holding(record: Fields, row: Row) -> Holding:
+    record.isolated = _isolated(record)
+    symbol = record.text("symbol")
+    size = record.number("positionAmt")
+    sign = record.one_of("positionSide", SIDES) if record.has("positionSide") else 0.0
+    if sign * size < 0:
+        raise Unusable(
+            f"'positionAmt' is {size:g}, and 'positionSide' says {record.record['positionSide']}: which holds cannot be told"
+        )
+    profit = record.optional("unRealizedProfit")
+    return Holding(
+        row=row,
+        asset=symbol,
+        size=size,
+        isolated=record.isolated,
+        mark=record.price("markPrice"),
+        entry=record.entry_price("entryPrice"),
+        profit=profit,
+        equity=_isolated_equity(record) if record.isolated else None,
+        currency=_currency(record, symbol),
+        paired=sign != 0,
+    )
+
+
+def _isolated(record: Fields) -> bool:
+    if record.has("marginType"):
+        return bool(record.one_of("marginType", MODES))
+    if not record.has("isolatedMargin") and not record.has("isolatedWallet"):
+        raise Unusable("'isolatedMargin' and 'isolatedWallet' are missing; they tell the margin mode")
+    return bool(record.optional("isolatedMargin")) or bool(record.optional("isolatedWallet"))
+
+
+def _isolated_equity(record: Fields) -> float:
+    margin = record.optional("isolatedMargin")
+    return margin if margin else record.number("isolatedWallet") + record.number("unRealizedProfit")
+
+
+def _currency(record: Fields, symbol: str) -> str:
+    """Settlement currency: version 2 tells it by the symbol alone."""
+    if COIN_MARGINED.fullmatch(symbol):
+        raise Unusable(f"inverse contract: {symbol} is margined in coin", harmless=True)
+    if record.has("marginAsset"):
+        asset = record.text("marginAsset")
+        if symbol.startswith(asset) and not symbol.endswith(asset):
+            raise Unusable(f"inverse contract: {symbol} settles in {asset}", harmless=True)
+        return asset
+    parts = QUOTE.fullmatch(symbol)
+    if parts is None:
+        raise Unusable(f"'marginAsset' is missing, and {symbol!r} does not tell the settlement currency")
+    return parts[1]
+
+
+def _wallets(given: object, account: str, currencies: Collection[str]) -> Money | None:
+    """The cross wallet's balance by account, out of what the user has."""
+    if given is None or isinstance(given, int | float | str):
+        return None if given is None else tables.number("wallet", given)
+    if isinstance(given, list | tuple) or (isinstance(given, Mapping) and "assets" in given):
+        return {account: _balance("wallet", given, currencies)}
+    if not isinstance(given, Mapping):
+        raise InputError("wallet: a number, numbers by account, or the account endpoint's answer is needed")
+    return {
+        str(name): _balance(f"wallet, account {name!r}", held, currencies) if isinstance(held, Mapping | list) else held
+        for name, held in given.items()
+    }
+
+
+def _balance(what: str, given: object, currencies: Collection[str]) -> float:
+    """Sum of crossWalletBalance over the settlement currencies."""
+    assets = given.get("assets") if isinstance(given, Mapping) else given
+    rows = [row for row in assets if isinstance(row, Mapping)] if isinstance(assets, list | tuple) else []
+    held = [row for row in rows if row.get("asset") in set(currencies)]
+    if not held and currencies:
+        raise InputError(f"{what}: there is no entry for {' or '.join(currencies)}")
+    return sum(tables.number(f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance")) for row in held)

@@ -1,0 +1,155 @@
+"""ccxt: unified positions as `fetch_positions()` returns them, and balances as `fetch_balance()` does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from adlopt import _tables as tables
+from adlopt.book import Margin
+from adlopt.errors import InputError
+from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather, settlement
+from adlopt.sources._records import Fields, Unusable, entries, read
+
+KEYS = ("symbol", "side", "contracts", "contractSize", "notional", "marginMode", "info")
+SIDES = {"long": 1.0, "short": -1.0, "buy": 1.0, "sell": -1.0}
+MODES = {"cross": False, "crossed": False, "isolated": True}
+SYMBOL = re.compile(r"(?P<base>[^/:]+)/(?P<quote>[^/:]+):(?P<settle>[^/:-]+)(?P<option>-\d+-[\d.]+-[CP])?(?:-\d+)?")
+
+
+def load(
+    positions: object,
+    balances: object = None,
+    *,
+    equity: Money | None = None,
+    wallet: Money | None = None,
+    account: str = "account",
+    currency: str | Iterable[str] | None = None,
+    margin: Margin | None = None,
+    contract_sizes: Mapping[str, float] | None = None,
+    marks: Marks | None = None,
+) -> Loaded:
+    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json, .jsonl) of these.
+
+    Size is |contracts| x contractSize with the sign of `side`; assets are ccxt's symbols, such as "BTC/USDT:USDT".
+    An isolated position's equity is its `collateral`, which includes unrealised profit.
+
+    Parameters
+    ----------
+    balances : fetch_balance's result (or a file of it), or a mapping of accounts to such; the `total` of the settlement
+        currency is the cross account's equity. Where your venue's total leaves unrealised profit out, give `wallet` instead.
+    equity, wallet : of cross accounts, with or without unrealised profit: a number, or numbers by account.
+    account : name of positions that bring none (a list from one API key).
+    currency : settlement currency of the book, or several that count as one; by default what most positions settle in.
+    margin : margin mode of positions that do not tell theirs.
+    contract_sizes : by symbol, for venues that leave contractSize out.
+    marks : price by symbol; else the records' markPrice.
+
+    Raises
+    ------
+    InputError : no positions are there at all, marks disagree by more than 10 %, or an argument is wrong.
+    """
+    multipliers = _contract_sizes(contract_sizes)
+
+    def holding(record: Fields, row: Row) -> Holding:
+        record.isolated = _isolated(record, margin)
+        symbol = record.text("symbol")
+        settle = _settle(symbol)
+        size = record.size_of_side("contracts", "side", SIDES) * _multiplier(record, multipliers.get(symbol))
+        hedged = record.record.get("hedged")
+        return Holding(
+            row=row,
+            asset=symbol,
+            size=size,
+            isolated=record.isolated,
+            mark=record.price("markPrice"),
+            entry=record.entry_price("entryPrice"),
+            profit=record.optional("unrealizedPnl"),
+            equity=record.number("collateral") if record.isolated else None,
+            currency=settle,
+            paired=hedged if isinstance(hedged, bool) else None,
+        )
+
+    found = gather(entries(read(positions), account, KEYS), holding, "symbol", "side", "contracts")
+    settled = settlement(found, currency)
+    if balances is not None:
+        if equity is not None:
+            raise InputError("ccxt: balances and equity say the same; give one")
+        equity = _totals(read(balances), account, settled)
+    return assemble(
+        found, equity=equity, wallet=wallet, marks=marks, currency=settled,
+        unknown="no equity is known for this cross account; give balances, equity or wallet",
+    )  # fmt: skip
+
+
+def _contract_sizes(given: Mapping[str, float] | None) -> dict[str, float]:
+    sizes = {name: tables.number(f"contract_sizes, {name!r}", size) for name, size in (given or {}).items()}
+    for name, size in sizes.items():
+        if size <= 0:
+            raise InputError(f"contract_sizes, {name!r}: {size:g} is not > 0")
+    return sizes
+
+
+def _isolated(record: Fields, margin: Margin | None) -> bool:
+    """Margin mode as told; older versions of ccxt have a flag `isolated` instead."""
+    if record.has("marginMode"):
+        return bool(record.one_of("marginMode", MODES))
+    flag = record.record.get("isolated")
+    if isinstance(flag, bool):
+        return flag
+    if margin is None:
+        raise Unusable("'marginMode' is missing; give margin='cross' or margin='isolated' if you know it")
+    return margin == "isolated"
+
+
+def _settle(symbol: str) -> str:
+    """Settlement currency of a linear contract's symbol."""
+    parts = SYMBOL.fullmatch(symbol)
+    if parts is None:
+        raise Unusable(f"{symbol!r} is no symbol of a swap or future, such as BTC/USDT:USDT")
+    if parts["option"]:
+        raise Unusable("an option: its value is not linear in the price")
+    if parts["settle"] == parts["base"]:
+        raise Unusable(f"inverse contract: {symbol} settles in the {parts['base']} that it is on", harmless=True)
+    if parts["settle"] != parts["quote"]:
+        raise Unusable(f"quanto contract: {symbol} is quoted in {parts['quote']}, and settles in {parts['settle']}")
+    return parts["settle"]
+
+
+def _multiplier(record: Fields, given: float | None) -> float:
+    if given is not None and not record.has("contractSize"):
+        return given
+    if not record.has("contractSize"):
+        raise Unusable("'contractSize' is missing; give contract_sizes")
+    size = record.number("contractSize")
+    if size <= 0:
+        raise Unusable(f"'contractSize' is {size:g}, not > 0")
+    return size
+
+
+def _totals(balances: object, account: str, currencies: Collection[str]) -> dict[str, float]:
+    """Total of the settlement currencies by account."""
+    if not isinstance(balances, Mapping):
+        raise InputError("ccxt: balances must be what fetch_balance() returns, or a mapping of accounts to such")
+    if not currencies:  # nothing to settle
+        return {}
+    given = {account: balances} if any(key in balances for key in ("total", "info", *currencies)) else balances
+    return {str(name): _total(f"balances, account {name!r}", balance, currencies) for name, balance in given.items()}
+
+
+def _total(what: str, balance: object, currencies: Collection[str]) -> float:
+    """Sum over the currencies of `total`, which stands by currency and within each currency's entry."""
+    amounts = []
+    for currency in currencies:
+        totals = balance.get("total") if isinstance(balance, Mapping) else None
+        own = balance.get(currency) if isinstance(balance, Mapping) else None
+        for amount in (
+            totals.get(currency) if isinstance(totals, Mapping) else None,
+            own.get("total") if isinstance(own, Mapping) else None,
+        ):
+            if amount is not None:
+                amounts.append(tables.number(f"{what}, {currency}", amount))
+                break
+    if not amounts:
+        raise InputError(f"{what}: there is no total of {' or '.join(currencies)}")
+    return sum(amounts)

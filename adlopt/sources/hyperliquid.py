@@ -1,0 +1,108 @@
+"""Hyperliquid: states of accounts as the info endpoint's `clearinghouseState` gives them (all numbers are strings there)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._records import Entry, Fields, Unusable, entries, read
+
+KEYS = ("assetPositions", "marginSummary", "crossMarginSummary", "clearinghouseState", "withdrawable")
+MODES = {"cross": False, "isolated": True}
+
+
+def load(states: object, *, account: str = "account", marks: Marks | None = None) -> Loaded:
+    """A book from one state, a list of states, a mapping of accounts to states, or a file (.json, .jsonl) of these.
+
+    Sizes are signed (`szi`); the mark is positionValue / |szi|; a cross account's equity is crossMarginSummary.accountValue,
+    an isolated position's is its value plus leverage.rawUsd (marginUsed if that is left out). A state's entry `user` or
+    `account` names its account; else a single state is `account`, and those of a list are numbered from 1.
+    """
+    found, equity, seen = Gathered(), {}, set()
+    at = 0
+    for entry in _named(list(entries(read(states), account, KEYS)), account):
+        positions: list[object] = []
+        try:
+            if entry.account in seen:
+                raise Unusable("there is an earlier state of this account, which was taken", harmless=True)
+            seen.add(entry.account)
+            state = Fields(entry.record)
+            positions = _positions(state)
+            equity[entry.account] = _cross_equity(state)
+        except Unusable as error:
+            found.reject(Row(at, entry.account, None, None, None), str(error), harmless=error.harmless)
+        part = gather(
+            (Entry(at + i, entry.account, p) for i, p in enumerate(map(_inner, positions))), _holding, "coin", "", "szi"
+        )
+        found.holdings += part.holdings
+        found.rejected += part.rejected
+        for name, reason in part.aside.items():
+            found.aside.setdefault(name, reason)
+        at += max(len(positions), 1)
+    return assemble(found, equity=equity, marks=marks)
+
+
+def _named(states: list[Entry], account: str) -> list[Entry]:
+    """States under the names that they bring, or a number each where several bring none."""
+    found = []
+    for at, entry in enumerate(states):
+        record = entry.record if isinstance(entry.record, Mapping) else {}
+        user, name = record.get("user"), entry.account
+        if isinstance(user, str) and user.strip():
+            name = user
+        elif name == account and len(states) > 1:
+            name = str(at + 1)
+        # Subscriptions wrap the state.
+        found.append(Entry(at, name, record.get("clearinghouseState", entry.record)))
+    return found
+
+
+def _positions(state: Fields) -> list[object]:
+    positions = state.record.get("assetPositions")
+    if not isinstance(positions, list | tuple):
+        raise Unusable("'assetPositions' is missing; a clearinghouseState has a list of positions there")
+    return list(positions)
+
+
+def _cross_equity(state: Fields) -> float:
+    try:
+        return Fields(state.record.get("crossMarginSummary")).number("accountValue")
+    except Unusable as error:
+        raise Unusable(f"crossMarginSummary: {error}") from None
+
+
+def _inner(position: object) -> object:
+    return position.get("position") if isinstance(position, Mapping) else position
+
+
+def _holding(position: Fields, row: Row) -> Holding:
+    leverage = Fields(position.record.get("leverage"))
+    position.isolated = leverage.one_of("type", MODES)
+    size = position.number("szi")
+    value = position.number("positionValue")
+    if value <= 0:
+        raise Unusable(f"'positionValue' is {value:g}, not > 0; it is unsigned")
+    equity = None
+    if position.isolated:
+        raw = leverage.optional("rawUsd")
+        equity = position.number("marginUsed") if raw is None else (value if size > 0 else -value) + raw
+    return Holding(
+        row=row,
+        asset=position.text("coin"),
+        size=size,
+        isolated=position.isolated,
+        mark=_mark(value, size),
+        entry=position.price("entryPx"),
+        equity=equity,
+        paired=False,
+    )
+
+
+def _mark(value: float, size: float) -> float:
+    """Mark price behind a position's value; Unusable where the two cannot both be right."""
+    mark = value / abs(size)
+    Fields({"mark": mark}).price("mark")
+    return mark
+
+
+__all__ = ["load"]

@@ -1,0 +1,92 @@
+"""HyperReplay: reconstructed auto-deleveraging events of Hyperliquid (its `adl_detailed_analysis` table)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from adlopt.errors import InputError
+from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._records import Entry, Fields, Unusable, entries, missing, read
+
+NEEDED = ("user", "coin", "position_size", "adl_price")
+
+
+def load(events: object, *, marks: Marks | None = None) -> Loaded:
+    """A book of the accounts that were reduced, as their first events found them; from a .csv file or a DataFrame.
+
+    Accounts are cross-margined, with equity total_equity, else account_value_realtime + total_unrealized_pnl. The mark of a
+    coin is the adl_price of its first event unless `marks` has it. Events are no snapshot of one moment: of a position and of
+    an account the first row counts, and later ones are rejected. Filter by `time` first for a book that is consistent.
+
+    Raises
+    ------
+    InputError : it is no such table (the one by user has no position sizes).
+    """
+    rows = list(entries(read(events), "account", NEEDED))
+    names = [row.record.keys() for row in rows if isinstance(row.record, Mapping)]
+    for column in NEEDED:
+        if names and not any(column in keys for keys in names):
+            raise InputError(
+                f"hyperreplay: column {column!r} is missing; the table adl_detailed_analysis has {', '.join(NEEDED)}"
+            )
+    price: dict[str, float] = {}
+
+    def holding(event: Fields, row: Row) -> Holding:
+        size = event.number("position_size")
+        coin, mark = event.text("coin"), event.price("adl_price")
+        if mark is None:
+            raise Unusable("'adl_price' is missing; a number is needed")
+        return Holding(
+            row=row,
+            asset=coin,
+            size=size,
+            isolated=False,
+            mark=price.setdefault(coin, mark),
+            entry=event.entry_price("entry_price"),
+            profit=event.optional("position_unrealized_pnl"),
+            paired=False,
+        )
+
+    found = Gathered()
+    part = gather(_first(rows, found), holding, "coin", "side", "position_size")
+    found.holdings, found.aside = part.holdings, part.aside
+    found.rejected += part.rejected
+    return assemble(found, equity=_equity(rows, found), marks=marks)
+
+
+def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
+    """The first event of every position, under its user's name; later ones are rejected."""
+    seen = set()
+    for at, _, record in rows:
+        event = record if isinstance(record, Mapping) else {}
+        user, coin = event.get("user"), event.get("coin")
+        if missing(user) or not isinstance(user, str):
+            found.reject(Row(at, "", coin, None, event.get("position_size")), "'user' is missing", harmless=True)
+        elif isinstance(coin, str) and (user, coin) in seen:
+            row = Row(at, user, coin, None, event.get("position_size"))
+            found.reject(row, "a later event of the same position; the first one counts", harmless=True)
+        else:
+            if isinstance(coin, str):
+                seen.add((user, coin))
+            yield Entry(at, user, record)
+
+
+def _equity(rows: list[Entry], found: Gathered) -> dict[str, float]:
+    """Equity by user, at the first event that was not rejected."""
+    taken = {h.row.record for h in found.holdings}
+    equity: dict[str, float] = {}
+    for at, _, record in rows:
+        user = record.get("user") if isinstance(record, Mapping) else None
+        if at not in taken or not isinstance(user, str) or user in equity or user in found.aside:
+            continue
+        try:
+            equity[user] = _total(Fields(record))
+        except Unusable as error:
+            found.aside[user] = str(error)
+    return equity
+
+
+def _total(event: Fields) -> float:
+    if event.has("total_equity"):
+        return event.number("total_equity")
+    return event.number("account_value_realtime") + event.number("total_unrealized_pnl")

@@ -1,0 +1,84 @@
+"""Plain tables: CSV, Parquet, JSON and JSON lines with the columns of `Book.from_frame`, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adlopt import _tables
+from adlopt.errors import InputError
+from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._records import Fields, Unusable, entries, missing, read
+
+KEYS = ("account", "asset", "size")
+MODES = {"cross": False, "isolated": True}
+
+
+def load(positions: object, accounts: object = None, *, marks: Marks | None = None) -> Loaded:
+    """A book from a table of positions, and of accounts: files (.csv, .parquet, .json, .jsonl), DataFrames or lists of rows.
+
+    Columns are those of `Book.from_frame`, which refuses a table for its first bad row; here such rows are rejected.
+
+    Raises
+    ------
+    InputError : a column that is needed is missing, the table of accounts is wrong, or marks differ by more than 10 %.
+    """
+    rows = list(entries(read(positions), "", KEYS))
+    for column in KEYS:
+        if rows and not any(isinstance(row.record, Mapping) and column in row.record for row in rows):
+            raise InputError(f"positions: column {column!r} is missing")
+    equity, wallet = _accounts(read(accounts)) if accounts is not None else ({}, {})
+    found = gather(rows, _holding, "asset", "margin_mode", "size")
+    return assemble(
+        found, equity=_stated(found, equity, wallet), wallet=wallet, marks=marks,
+        unknown="no equity is known for this cross account; give it in a column 'equity' or in the accounts",
+    )  # fmt: skip
+
+
+def _holding(record: Fields, row: Row) -> Holding:
+    if record.has("margin_mode"):
+        record.isolated = record.one_of("margin_mode", MODES)
+    if not row.account:
+        raise Unusable("'account' is missing", harmless=True)
+    asset, size = record.text("asset"), record.number("size")
+    mark, entry = record.price("mark"), record.price("entry_price")
+    equity, at = record.optional("equity"), mark
+    if record.has("collateral") and not record.isolated:
+        raise Unusable("'collateral' belongs to a cross position; that of a cross account goes into the accounts")
+    if record.isolated and equity is None:
+        equity, at = record.number("collateral"), entry
+        if entry is None:
+            raise Unusable("'entry_price' is missing; equity from collateral needs it")
+    return Holding(
+        row=row, asset=asset, size=size, isolated=record.isolated, mark=mark, entry=entry, equity=equity, equity_at=at
+    )
+
+
+def _stated(found: Gathered, equity: dict[str, float], wallet: dict[str, float]) -> dict[str, float]:
+    """Equity by cross account, from the accounts and from the positions' rows, which must not contradict each other."""
+    stated = dict(equity)
+    for h in found.holdings:
+        if h.isolated or h.equity is None or h.account in found.aside:
+            continue
+        if h.account in wallet:
+            found.aside[h.account] = "the positions give the account an equity, and the accounts a collateral; keep one"
+        elif stated.setdefault(h.account, h.equity) != h.equity:
+            found.aside[h.account] = f"the account has equity {stated[h.account]:g} and {h.equity:g}; a cross account has one"
+    return {name: value for name, value in stated.items() if name not in wallet}
+
+
+def _accounts(rows: object) -> tuple[dict[str, float], dict[str, float]]:
+    """Equity, and collateral of those that give no equity."""
+    equity: dict[str, float] = {}
+    wallet: dict[str, float] = {}
+    for at, account, record in entries(rows, "", ("account",)):
+        what = f"accounts, row {at}"
+        if not isinstance(record, Mapping) or not account:
+            raise InputError(f"{what}: 'account' is missing")
+        if account in equity or account in wallet:
+            raise InputError(f"{what}: {account!r} stands there twice; give each account one row")
+        own = [key for key in ("equity", "collateral") if not missing(record.get(key))]
+        if not own:
+            raise InputError(f"{what}: 'equity' or 'collateral' of {account!r} is needed")
+        target = equity if own[0] == "equity" else wallet
+        target[account] = _tables.number(f"{what}, {own[0]} of {account!r}", record[own[0]])
+    return equity, wallet

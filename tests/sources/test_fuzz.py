@@ -1,0 +1,172 @@
+"""Ten thousand mutated records per loader: InputError or an answer, every row accounted for, and never a wrong sign."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+import adlopt as adl
+from adlopt.sources import binance, bybit, ccxt, hyperliquid, hyperreplay, tables
+from tests.sources.golden import BINANCE, BYBIT, CCXT, HYPERLIQUID, HYPERREPLAY, TABLE
+
+COUNT, BATCH = 10_000, 200
+JUNK = [
+    None, "", " ", 0, "0", -1, "-1", 1e300, "1e999", -1e-300, float("nan"), float("inf"), "nan", "-inf", True, False, [], [1],
+    {}, {"a": 1}, "x", "long", "Sell", "1,000", "1_000", "\uff15", "0x10", b"1", 1j, 10**400, "9" * 400, np.float64(2.5),
+    np.int64(-3), np.array([1.0]), object, "BTC/USD:BTC", "BTCUSD", "isolated", "cross", 2.5,
+]  # fmt: skip
+SIDES = {"long": 1, "buy": 1, "short": -1, "sell": -1}
+
+
+def by_side(position):
+    return SIDES.get(str(position.get("side")).strip().lower())
+
+
+def by_size(key):
+    def sign(position):
+        try:
+            return math.copysign(1, float(position[key]))
+        except (TypeError, ValueError, KeyError):
+            return None
+
+    return sign
+
+
+def with_money(load):
+    return lambda held: load(held, dict.fromkeys(held, 50.0))
+
+
+def by_row(load):
+    return lambda held: load(list(held.values()))
+
+
+CROSS = copy.deepcopy(HYPERLIQUID)
+CROSS["assetPositions"][0]["position"]["leverage"] = {"type": "cross", "value": 20}
+
+# Loader of records by account, a cross and an isolated record, the key of the symbol, a position's sign told independently.
+FORMATS = {
+    "hyperliquid": (hyperliquid.load, [CROSS, HYPERLIQUID], "coin", by_size("szi")),
+    "ccxt": (
+        lambda held: ccxt.load(held, equity=dict.fromkeys(held, 50.0)),
+        [CCXT, CCXT | {"marginMode": "isolated"}], "symbol", by_side,
+    ),
+    "binance": (with_money(binance.load), [BINANCE, BINANCE | {"isolatedMargin": "5"}], "symbol", by_size("positionAmt")),
+    "bybit": (with_money(bybit.load), [BYBIT | {"tradeMode": 0}, BYBIT], "symbol", by_side),
+    "hyperreplay": (by_row(hyperreplay.load), [HYPERREPLAY], "coin", by_size("position_size")),
+    "tables": (by_row(tables.load), [TABLE, TABLE | {"margin_mode": "isolated"}], "asset", by_size("size")),
+}  # fmt: skip
+NAMES = {"hyperreplay": "user", "tables": "account"}
+
+
+def position_of(record):
+    """The mapping that holds the position."""
+    return record["assetPositions"][0]["position"] if "assetPositions" in record else record
+
+
+def places(record):
+    """Every (container, key) inside a record."""
+    found = []
+    inside = record.items() if isinstance(record, dict) else enumerate(record)
+    for key, value in inside:
+        found.append((record, key))
+        if isinstance(value, dict | list):
+            found += places(value)
+    return found
+
+
+def mutate(rng, record):
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        container, key = rng.choice(places(record) or [(None, None)])
+        if container is None:
+            return
+        change = rng.random()
+        if change < 0.2:
+            del container[key]
+        elif change < 0.4 and isinstance(container[key], str | int | float) and not isinstance(container[key], bool):
+            try:
+                container[key] = rng.choice([-1, 1000, 1e-9, 1.01]) * float(container[key])
+            except (OverflowError, ValueError):
+                container[key] = ""
+        elif change < 0.5 and isinstance(container, list):
+            container.append(copy.deepcopy(container[key]))
+        else:
+            container[key] = rng.choice(JUNK)
+
+
+def batches(name):
+    documented, symbol = [pickle.dumps(record) for record in FORMATS[name][1]], FORMATS[name][2]
+    rng = random.Random(f"records of {name}")
+    for _ in range(COUNT // BATCH):
+        held = {}
+        for at in range(BATCH):
+            record = pickle.loads(rng.choice(documented))
+            position = position_of(record)
+            # An asset of its own, so that records cannot blame each other for their marks.
+            position[symbol] = {"ccxt": f"A{at}/USDT:USDT"}.get(name, f"A{at}USDT")
+            if name in NAMES:
+                record[NAMES[name]] = f"a{at}"
+            mutate(rng, record)
+            held[f"a{at}"] = record
+        yield held
+
+
+def check(result, held, symbol, sign):
+    """Numbers are finite, every row rejected has its reason, and the signs of those taken are the records'."""
+    frame = result.book.to_frame()
+    assert np.isfinite(frame["size"]).all()
+    assert np.isfinite(result.book.equity).all()
+    assert result.rejected["reason"].str.len().gt(0).all()
+    for account, asset, size in zip(frame["account"], frame["asset"], frame["size"], strict=True):
+        record = held.get(account, {})  # another account's name may have been mutated into the row's
+        positions = [p["position"] for p in record["assetPositions"]] if "assetPositions" in record else [record]
+        told = {sign(p) for p in positions if isinstance(p, dict) and isinstance(p.get(symbol), str) and p[symbol] == asset}
+        assert not told or np.sign(size) in told
+
+
+def outcomes(load, held):
+    """What loading gives, and the records loaded; a batch that is refused is tried by halves. None for a refused record."""
+    try:
+        yield load(held), held
+    except adl.InputError:
+        names = list(held)
+        if len(names) == 1:
+            yield None, held
+            return
+        for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+            yield from outcomes(load, {name: held[name] for name in half})
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_mutated_records(name):
+    load, _, symbol, sign = FORMATS[name]
+    taken = rejected = refused = 0
+    for held in batches(name):
+        for result, loaded in outcomes(load, held):
+            if result is None:
+                refused += 1
+                continue
+            check(result, loaded, symbol, sign)
+            taken += result.book.size.size
+            rejected += len(result.rejected)
+    assert taken > COUNT / 5
+    assert rejected > COUNT / 20
+    assert taken + rejected + refused >= 0.9 * COUNT  # states of accounts that hold nothing are neither
+
+
+NONE = [*JUNK, [[]], [[1]], [None], {"a": None}, {"a": [None]}, {"a": {"b": {}}}, {1: 2}]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sources_that_are_none(name):
+    modules = {"hyperliquid": hyperliquid, "ccxt": ccxt, "binance": binance, "bybit": bybit, "hyperreplay": hyperreplay}
+    for source in NONE:
+        try:
+            result = modules.get(name, tables).load(source)
+        except adl.InputError:
+            continue
+        assert result.book.size.size == 0

@@ -1,0 +1,147 @@
+"""Hyperliquid's clearinghouseState."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+import adlopt as adl
+from adlopt.sources import hyperliquid
+from tests.sources.golden import HYPERLIQUID, HYPERLIQUID_POSITION
+
+
+def position(coin="BTC", szi="-0.5", value="30000", kind="cross", raw=None):
+    leverage = {"type": kind, "value": 10} | ({"rawUsd": raw} if raw is not None else {})
+    return {"position": {"coin": coin, "szi": szi, "positionValue": value, "entryPx": "61000", "leverage": leverage}}
+
+
+def state(*positions, value="5000"):
+    return {"assetPositions": list(positions), "crossMarginSummary": {"accountValue": value}}
+
+
+def test_documented_record():
+    result = hyperliquid.load(HYPERLIQUID, account="0xabc")
+    (row,) = result.book.to_frame().to_dict("records")
+    assert row == {
+        "account": "0xabc", "asset": "ETH", "size": 0.0335, "margin_mode": "isolated", "entry_price": 2986.3,
+        "mark": pytest.approx(2985.9), "equity": pytest.approx(4.967826, abs=1e-12),
+    }  # fmt: skip
+    assert result.book.accounts.to_dict("records") == [{"account": "0xabc", "equity": 13104.514502}]
+    assert result.rejected.empty
+    assert result.rejected.columns.tolist() == ["record", "account", "symbol", "side", "size", "reason"]
+
+
+def test_isolated_short_owes_its_value():
+    short = position(szi="-0.5", value="30000", kind="isolated", raw="33000")
+    assert hyperliquid.load(state(short)).book.to_frame()["equity"].tolist() == [3000.0]
+    assert hyperliquid.load(state(short)).book.to_frame()["size"].tolist() == [-0.5]
+
+
+def test_cross_equity_is_the_accounts():
+    both = state(position(), position("ETH", "2", "6000"))
+    frame = hyperliquid.load(both).book.to_frame()
+    assert frame["equity"].tolist() == [5000.0, 5000.0]
+    assert frame["mark"].tolist() == [60000.0, 3000.0]
+
+
+def test_many_states_and_files(tmp_path):
+    states = {"0x1": state(position()), "0x2": state(position(szi="1", value="60000"), value="9000")}
+    by_name = hyperliquid.load(states).book.to_frame()
+    assert by_name["account"].tolist() == ["0x1", "0x2"]
+    numbered = hyperliquid.load(list(states.values())).book.to_frame()
+    assert numbered["account"].tolist() == ["1", "2"]
+    told = [{"user": name, "clearinghouseState": held} for name, held in states.items()]
+    (tmp_path / "states.json").write_text(json.dumps(states))
+    (tmp_path / "states.jsonl").write_text("\n".join(json.dumps(one) for one in told) + "\n")
+    for source in (told, tmp_path / "states.json", str(tmp_path / "states.jsonl")):
+        assert hyperliquid.load(source).book.to_frame().equals(by_name)
+
+
+def test_marks_of_different_moments_become_one_and_equity_follows():
+    later = state(position(szi="1", value="61000"), value="9000")
+    book = hyperliquid.load({"a": state(position()), "b": later}).book
+    assert book.marks.tolist() == [61000.0]
+    assert book.accounts["equity"].tolist() == [5000.0 - 0.5 * 1000.0, 9000.0]
+    given = hyperliquid.load({"a": state(position()), "b": later}, marks={"BTC": 50_000.0, "DOGE": 1.0}).book
+    assert given.assets.tolist() == ["BTC"]
+    assert given.accounts["equity"].tolist() == [5000.0 + 0.5 * 10_000.0, 9000.0 - 11_000.0]
+    with pytest.raises(adl.InputError, match=r"'BTC' run from 60000 to 90000"):
+        hyperliquid.load({"a": state(position()), "b": state(position(szi="1", value="90000"))})
+
+
+def test_accounts_without_positions_stay():
+    book = hyperliquid.load(state()).book
+    assert (len(book.size), book.accounts["equity"].tolist()) == (0, [5000.0])
+    assert repr(book).startswith("Book(1 accounts")
+    assert book.bankrupt.empty
+    assert book.to_frame().empty
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"szi": "0.0"}, "empty size"),
+        ({"szi": ""}, "'szi' is empty"),
+        ({"szi": None}, "'szi' is empty"),
+        ({"szi": "1_000"}, "'szi' is '1_000', not a number"),
+        ({"szi": "nan"}, "not a finite number"),
+        ({"szi": True}, "'szi' is True, not a number"),
+        ({"coin": 7}, "'coin' is 7, not text"),
+        ({"positionValue": "-5"}, "'positionValue' is -5, not > 0"),
+        ({"positionValue": "0"}, "'positionValue' is 0, not > 0"),
+        ({"entryPx": "-1"}, "'entryPx' is -1, not a price > 0"),
+        ({"leverage": None}, "is no record"),
+        ({"leverage": {"type": "portfolio"}}, "'type' is 'portfolio'; known are cross, isolated"),
+        ({"leverage": {"type": "isolated"}, "marginUsed": ""}, "'marginUsed' is empty"),
+    ],
+)
+def test_bad_positions(change, reason):
+    bad = copy.deepcopy(HYPERLIQUID_POSITION)
+    bad["position"].update(change)
+    isolated = position(kind="isolated", raw="33000")
+    result = hyperliquid.load(state(bad, isolated))
+    assert result.book.to_frame()["asset"].tolist() == ["BTC"]
+    assert len(result.rejected) == 1
+    assert reason in result.rejected["reason"].iloc[0]
+
+
+def test_a_cross_account_with_an_unreadable_position_is_set_aside():
+    both = {
+        "a": state(position(), position("ETH", "2", "x"), position("SOL", "1", "100", "isolated", "-90")),
+        "b": state(position()),
+    }
+    result = hyperliquid.load(both)
+    assert result.book.to_frame()[["account", "asset"]].values.tolist() == [["a", "SOL"], ["b", "BTC"]]
+    reasons = result.rejected.set_index("symbol")["reason"]
+    assert "'positionValue' is 'x', not a number" in reasons["ETH"]
+    assert reasons["BTC"].startswith("another position of this account is not known (record 1: 'positionValue'")
+    assert result.book.accounts["account"].tolist() == ["b"]
+    harmless = hyperliquid.load(state(position(), position("ETH", "0", "0")))
+    assert harmless.book.to_frame()["asset"].tolist() == ["BTC"]
+
+
+def test_states_that_cannot_be_read():
+    good = state(position())
+    result = hyperliquid.load({"a": good, "b": {"time": 1}, "c": 5, "d": {"assetPositions": [position("ETH", "1", "3000")]}})
+    assert result.book.names.tolist() == ["a"]
+    reasons = result.rejected.set_index("account")["reason"]
+    assert "'assetPositions' is missing" in reasons["b"]
+    assert "is no record" in reasons["c"]
+    assert all("crossMarginSummary" in reason for reason in reasons["d"])
+    twice = hyperliquid.load([good | {"user": "a"}, state(position(szi="3")) | {"user": "a"}])
+    assert twice.book.size.tolist() == [-0.5]
+    assert "earlier state" in twice.rejected["reason"].iloc[0]
+
+
+def test_duplicated_coins():
+    result = hyperliquid.load({"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))})
+    assert result.book.names.tolist() == ["b"]
+    assert result.rejected["reason"].str.contains("'BTC' stands there 2 times").all()
+
+
+@pytest.mark.parametrize("source", [None, 5, "none.json", "state", b"{}"])
+def test_no_records(source):
+    with pytest.raises(adl.InputError):
+        hyperliquid.load(source)
