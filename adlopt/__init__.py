@@ -27,7 +27,6 @@ from adlopt.objectives import (
     WorstCase,
 )
 from adlopt.optimal_set import OptimalSet, optimal_set
-from adlopt.prices import Gaussian, History, LogNormal, Mixture, OneFactor, PriceModel, Scenarios, Stress, StudentT
 from adlopt.prices import (
     ExactLogNormal,
     Gaussian,
