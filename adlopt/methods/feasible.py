@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from adlopt._tables import FloatArray
-from adlopt.evaluation import excess_losses, objective_value
+from adlopt.evaluation import excess_losses
 from adlopt.problem import Problem
 
 ROUNDING = 1e-13
-NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8)  # shares of a position, tried in turn
+NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8, 1e-10)  # shares of a position, tried in turn
 
 
 def typical_loss(problem: Problem) -> float:
@@ -48,17 +50,13 @@ def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
     return np.sign(problem.capacity) * taken
 
 
-def tidied(problem: Problem, allocation: FloatArray, value: float, excess: float) -> tuple[FloatArray, float]:
+def tidied(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
     """The allocation without the traces that interior-point steps leave on accounts that nothing is to be taken from.
 
-    Reductions of next to nothing become none, those of nearly all become all, as long as the value rises by no more than a
-    tenth of `excess`, which is what is proven to be missing from the optimum. Returns the allocation and its value.
+    Reductions of next to nothing become none, those of nearly all become all: ever smaller ones, for the caller to stop at
+    the first that costs no more than the solver has left open anyway.
     """
     share = np.divide(allocation, problem.capacity, out=np.zeros(allocation.size), where=problem.capacity != 0)
     for negligible in NEXT_TO_NOTHING:
         rounded = np.where(share < negligible, 0.0, np.where(share > 1.0 - negligible, 1.0, share))
-        tidy = repaired(problem, rounded * problem.capacity)
-        cost = objective_value(problem, tidy)
-        if cost <= value + excess / 10.0:
-            return tidy, cost
-    return allocation, value
+        yield repaired(problem, rounded * problem.capacity)

@@ -14,7 +14,7 @@ import numpy as np
 from adlopt._jit import on_all, processors
 from adlopt._tables import FloatArray, IntArray
 from adlopt.methods import _shadow_kernels as kernels
-from adlopt.methods._shadow_kernels import BINS, BOUNDARY, Newton, Point, Program
+from adlopt.methods._shadow_kernels import BINS, Newton, Point, Program
 from adlopt.methods.blocks import Blocks
 from adlopt.methods.tail import Aim, Tail, solved
 
@@ -214,7 +214,7 @@ class Path:
             return 0.0
         cost = self.prices * missing
         excess = abs(value + cost.sum() - bound) + SLACK * float(np.abs(cost).sum())
-        return excess / max(abs(value), np.finfo(float).tiny)
+        return float(excess / max(abs(value), np.finfo(float).tiny))
 
     def shares(self) -> FloatArray:
         """Multipliers of all pairs as shares of their scenario's stress."""
