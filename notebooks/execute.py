@@ -10,6 +10,7 @@ hold), `claim` asserts a theorem, `volatile` has outputs that differ from run to
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 120  # seconds for one cell
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 QUIET = [
     "--log-level=ERROR"
 ]  # a kernel warns that it listens on the loopback interface, which is all it is to do
@@ -97,18 +99,35 @@ def stale(committed: list[Any], fresh: list[Any]) -> list[str]:
         if old.cell_type != "code" or "volatile" in old.metadata.get("tags", []):
             continue
         before, after = texts(old), texts(new)
-        if before != after:
+        if len(before) != len(after) or not all(map(alike, before, after)):
             faults.append(f"cell {at} is stale; committed:\n{before}\nnow:\n{after}")
     return faults
 
 
+def alike(old: str, new: str) -> bool:
+    """Whether texts agree but for spaces and the last digit of their decimals, in which processors may differ."""
+    words, others = (NUMBER.sub("#", " ".join(text.split())) for text in (old, new))
+    pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=False)
+    return words == others and all(
+        abs(float(a) - float(b)) <= 1.5 * last_digit(a) for a, b in pairs
+    )
+
+
+def last_digit(number: str) -> float:
+    """What one unit in the last place shown is worth; nothing where no decimals are shown: 4 accounts are not 5."""
+    mantissa, _, exponent = number.partition("e")
+    _, point, decimals = mantissa.partition(".")
+    return float(10.0 ** (int(exponent or 0) - len(decimals))) if point else 0.0
+
+
 def texts(cell: Any) -> list[str]:
-    """The text of a cell's outputs; of a picture, that there is one."""
-    found = []
+    """The text of a cell's outputs, printed text in one piece; of a picture, that there is one."""
+    printed = "".join(out.text for out in cell.outputs if out.output_type == "stream")
+    found = [printed] if printed else []
     for out in cell.outputs:
         if out.output_type == "stream":
-            found.append(out.text)
-        elif "image/png" in out.data:
+            continue
+        if "image/png" in out.data:
             found.append("a picture")
         else:
             found += [

@@ -102,6 +102,57 @@ def test_shares_of_open_interest(book):
     assert total["ETH"] == pytest.approx((38.7 + 190) / 10, rel=1e-12)
 
 
+def covariance_csv():
+    matrix = pd.DataFrame([[4.4e7, 1.2e6], [1.2e6, 4.1e4]], index=["BTC", "ETH"], columns=["BTC", "ETH"])
+    matrix.to_csv("covariance.csv")
+    return matrix
+
+
+@pytest.mark.parametrize("degrees", [None, 4.0])
+def test_elliptical_prices_are_those_of_the_library(book, degrees):
+    matrix = covariance_csv()
+    flags = [] if degrees is None else ["--degrees", degrees]
+    answer = solve_json(book, "--reduce", "BTC=-10", "--covariance", "covariance.csv", *flags)
+    prices = adl.Gaussian(matrix) if degrees is None else adl.StudentT(matrix, degrees)
+    assert answer["value"] == pytest.approx(adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices)).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("window", [["--window", "2"], ["--window", "2D"], []])
+def test_history_of_prices(book, window):
+    times = pd.date_range("2025-10-01", periods=60, freq="D", name="time")
+    walk = np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.08, (60, 2)), axis=0))
+    past = pd.DataFrame(walk * [67_000.0, 1_900.0], index=times, columns=["BTC", "ETH"])
+    past.to_csv("history.csv")
+    answer = solve_json(book, "--reduce", "BTC=-10", "--history", "history.csv", *window, "--objective", "cvar:0.9")
+    prices = adl.History(past, 2 if window else 1)
+    exact = adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices, adl.CVaR(0.9)))
+    assert answer["value"] == pytest.approx(exact.value, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (["--covariance", "covariance.csv", *DIRECTION], "--direction and --covariance are different price models"),
+        ([*DIRECTION, "--degrees", "4"], "--degrees has no effect without --covariance"),
+        ([*DIRECTION, "--window", "4"], "--window has no effect without --history"),
+        (["--covariance", "none.csv"], "'none.csv' is not a readable .csv matrix"),
+        (["--covariance", "covariance.csv", "--degrees", "1"], "df"),
+        (["--history", "covariance.csv"], "holds no times"),
+    ],
+)
+def test_price_models_that_do_not_stand(book, flags, part):
+    covariance_csv()
+    assert part in run("solve", book, "--reduce", "BTC=-10", *flags, code=cli.BAD_INPUT)
+
+
+@pytest.mark.parametrize(
+    "objective", ["evar:0.9", "entropic:0.0001", "expectile:0.8", "semideviation:0.5", "chi-square:0.3", "worst-case"]
+)
+def test_every_objective_has_a_name(book, objective):
+    pd.DataFrame({"BTC": [60e3, 67e3, 95e3], "ETH": [1.5e3, 1.9e3, 1.9e3]}).to_csv("prices.csv", index=False)
+    assert solve_json(book, "--reduce", "BTC=-10", "--scenarios", "prices.csv", "--objective", objective)["value"] > 0
+
+
 def test_tables_given_apart(book):
     positions, accounts = paper_tables()
     positions.to_parquet("positions.parquet")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 from dataclasses import dataclass, field
@@ -246,3 +247,23 @@ def test_prose_quotes_only_what_cells_show(notebook):
 def test_quoted_numbers_are_found():
     text = "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, [a](https://b.c/1234), 0.25, `x[1234]`."
     assert quoted(text) == {"501.2", "1,234"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("loss 1.80 of 2,331", "loss  1.81 of 2,331", True),
+        ("loss 1.80", "loss 1.83", False),
+        ("4 accounts", "5 accounts", False),
+        ("gap 2.3e-08", "gap 2.4e-08", True),
+        ("2,331 lost", "2,332 lost", False),
+        ("a 1.5", "b 1.5", False),
+    ],
+)
+def test_stale_text_is_told_from_another_processors_last_digit(old: str, new: str, same: bool) -> None:
+    spec = importlib.util.spec_from_file_location("execute", HOUSE / "execute.py")
+    assert spec is not None
+    assert spec.loader is not None
+    execute = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(execute)
+    assert execute.alike(old, new) == same

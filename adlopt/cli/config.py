@@ -13,7 +13,8 @@ import typer
 
 from adlopt.errors import InputError
 
-MODEL = ("direction", "volatility", "correlation", "horizon_days", "scenarios", "points", "seed")
+MODELS = ("direction", "volatility", "covariance", "history", "scenarios")
+MODEL = (*MODELS, "correlation", "horizon_days", "degrees", "window", "points", "seed")
 """Entries of a price model: a model on the command line replaces the file's as a whole."""
 
 PARAMETERS: dict[str, inspect.Parameter] = {}
@@ -58,7 +59,7 @@ def _unless_replaced(context: typer.Context, value: object) -> Callable[[], obje
     """The value, unless a price model stands on the command line, whose flags are read before any default is."""
 
     def choose() -> object:
-        sources = [context.get_parameter_source(name) for name in ("direction", "volatility", "scenarios")]
+        sources = [context.get_parameter_source(name) for name in MODELS]
         return None if any(source is not None and source.name == "COMMANDLINE" for source in sources) else value
 
     return choose

@@ -12,7 +12,7 @@ import typer
 from adlopt import _tables as tables
 from adlopt.cli import render
 from adlopt.cli.command import OUTPUT, Json, app
-from adlopt.cli.flags import numbers, read_marks
+from adlopt.cli.reading import numbers, read_marks
 from adlopt.errors import InputError
 from adlopt.sources import Loaded, binance, bybit, ccxt, hyperliquid, hyperreplay
 from adlopt.sources import tables as table

@@ -11,7 +11,8 @@ from adlopt import examples, policies
 from adlopt.audit import audit as audit_policy
 from adlopt.cli import render, render_rules
 from adlopt.cli.command import Json, Policies, app
-from adlopt.cli.flags import read_policy, states_problem
+from adlopt.cli.flags import states_problem
+from adlopt.cli.reading import read_policy
 from adlopt.compare import compare as compare_policies
 from adlopt.exposure import exposure as account_exposure
 from adlopt.policies.standard import BY_NAME

@@ -11,7 +11,8 @@ import typer
 
 from adlopt.cli import render
 from adlopt.cli.command import NOT_PROVEN, OUTPUT, SWEEP, Json, Method, Out, Policies, Solver, Tolerance, app
-from adlopt.cli.flags import read_policy, read_sweep, states_problem
+from adlopt.cli.flags import states_problem
+from adlopt.cli.reading import read_policy, read_sweep
 from adlopt.compare import compare as compare_policies
 from adlopt.evaluation import objective_value
 from adlopt.frontier import frontier as sweep_problem

@@ -1,0 +1,243 @@
+"""What texts on the command line mean: tables, price models, objectives, policies, sweeps."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from adlopt import _tables as tables
+from adlopt.book import Book
+from adlopt.errors import InputError
+from adlopt.objectives import (
+    ChiSquareRobust,
+    CVaR,
+    Entropic,
+    EVaR,
+    ExpectedLoss,
+    Expectile,
+    Objective,
+    Semideviation,
+    WorstCase,
+)
+from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
+from adlopt.policies.proportional import By
+from adlopt.policies.standard import BY_NAME
+from adlopt.prices import Gaussian, History, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
+
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "expected-loss": ExpectedLoss,
+    "cvar": CVaR,
+    "evar": EVaR,
+    "entropic": Entropic,
+    "expectile": Expectile,
+    "semideviation": Semideviation,
+    "chi-square": ChiSquareRobust,
+    "worst-case": WorstCase,
+}
+"""By name on the command line; what follows a colon is passed on as a number."""
+
+MODELS = ("--direction", "--volatility", "--covariance", "--history", "--scenarios")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet table, accounts and assets as text."""
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return tables.read_csv(path)
+    frame = tables.read_parquet(path)
+    for column in {"account", "asset"} & set(frame.columns):
+        if pd.api.types.is_string_dtype(frame[column]):
+            continue  # text already: mapping a million accounts takes a second
+        frame[column] = frame[column].map(str, na_action="ignore")
+    return frame
+
+
+def read_book(book: Path, accounts: Path | None, mark: list[str] | None, marks: Path | None) -> Book:
+    """The book of the tables, at the marks given, or else at those in its column `mark`."""
+    positions = read_table(book)
+    price = (read_marks(marks) if marks else {}) | numbers("--mark", mark or [])
+    if not price and "mark" not in positions:
+        raise InputError("marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in BOOK")
+    return Book.from_frame(positions, read_table(accounts) if accounts else None, price or None)
+
+
+def read_marks(path: Path) -> dict[str, float]:
+    """Prices by asset from a table with columns `asset` and `mark`."""
+    frame = read_table(path)
+    tables.require_columns("marks", frame, ("asset", "mark"))
+    asset, price = tables.labels("marks", frame, "asset"), tables.numbers("marks", frame, "mark")
+    tables.refuse("marks", frame, asset.duplicated(), "asset", "{!r} stands there twice; give each asset one price")
+    return dict(zip(asset, price.tolist(), strict=True))
+
+
+def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
+    """Contracts by asset from ASSET=CONTRACTS and ASSET=SHARE%, a signed share of one side's eligible open interest."""
+    reduction: dict[str, float] = {}
+    for asset, text in pairs("--reduce", entries).items():
+        what = f"--reduce, asset {asset!r}"
+        if not text.endswith("%"):
+            reduction[asset] = tables.number(what, text)
+            continue
+        share = tables.number(what, text.removesuffix("%")) / 100
+        if asset not in book.assets:
+            raise InputError(f"{what}: unknown asset; the book has {tables.known(book.assets)}")
+        side = "short" if share < 0 else "long"
+        held = float(book.open_interest.loc[asset, side])
+        if held == 0:
+            raise InputError(f"{what}: {text} of nothing: no solvent account is {side}; a negative share takes from shorts")
+        reduction[asset] = share * held
+    return reduction
+
+
+def read_prices(
+    direction: list[str] | None,
+    volatility: list[str] | None,
+    covariance: Path | None,
+    history: Path | None,
+    scenarios: Path | None,
+    *,
+    correlation: str | None,
+    horizon_days: float | None,
+    degrees: float | None,
+    window: str | None,
+    points: int | None,
+    seed: int | None,
+) -> PriceModel | None:
+    """The one price model that the flags describe, or None; flags that would have no effect are refused."""
+    given = (direction, volatility, covariance, history, scenarios)
+    chosen = [flag for flag, value in zip(MODELS, given, strict=True) if value]
+    if len(chosen) > 1:
+        raise InputError(f"{' and '.join(chosen)} are different price models; give one")
+    for flag, value, users in (
+        ("--correlation", correlation, ["--volatility"]),
+        ("--horizon-days", horizon_days, ["--volatility"]),
+        ("--degrees", degrees, ["--covariance"]),
+        ("--window", window, ["--history"]),
+        ("--seed", seed, ["--volatility", "--covariance"]),
+        ("--points", points, ["--direction", "--volatility", "--covariance"]),
+    ):
+        if value is not None and not set(users) & set(chosen):
+            raise InputError(f"{flag} has no effect without {' or '.join(users)}; leave it out")
+    sampling: dict[str, Any] = {name: value for name, value in (("points", points), ("seed", seed)) if value is not None}
+    if direction:
+        return OneFactor(numbers("--direction", direction), **sampling)
+    if volatility:
+        years = (1.0 if horizon_days is None else horizon_days) / 365
+        matrix = 0.0 if correlation is None else read_correlation(correlation)
+        return LogNormal(numbers("--volatility", volatility), matrix, years, **sampling)
+    if covariance:
+        matrix = read_matrix("--covariance", covariance)
+        return Gaussian(matrix, **sampling) if degrees is None else StudentT(matrix, degrees, **sampling)
+    if history:
+        return read_history(history, window or "1")
+    return None if scenarios is None else read_scenarios(scenarios)
+
+
+def read_history(path: Path, window: str) -> History:
+    """Past prices from a table whose first column holds the times; a window is a number of rows, or a span of time."""
+    frame = read_table(path)
+    times = pd.Index(frame.iloc[:, 0])
+    if not pd.api.types.is_numeric_dtype(times) and not pd.api.types.is_datetime64_any_dtype(times):
+        try:
+            times = pd.to_datetime(times, format="ISO8601")
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"--history: the first column of {path} holds no times such as 2025-10-10T21:16 ({error})"
+            ) from error
+    return History(frame.iloc[:, 1:].set_axis(times, axis=0), int(window) if window.isdecimal() else window)
+
+
+def read_scenarios(path: Path) -> Scenarios:
+    """Horizon prices from a table with a column per asset and perhaps `weight`."""
+    frame = read_table(path)
+    weights = tables.numbers("scenarios", frame, "weight") if "weight" in frame else None
+    return Scenarios(frame.drop(columns="weight", errors="ignore"), weights=weights)
+
+
+def read_correlation(text: str) -> float | pd.DataFrame:
+    """One number for all pairs, or a CSV matrix whose first row and first column name the assets."""
+    try:
+        return float(text)
+    except ValueError:
+        return read_matrix("--correlation", text, "neither a number nor ")
+
+
+def read_matrix(flag: str, path: str | Path, nor: str = "not ") -> pd.DataFrame:
+    """A CSV matrix whose first row and first column name the assets."""
+    try:
+        return pd.read_csv(path, index_col=0, dtype={0: str})
+    except (OSError, ValueError) as error:  # the parser's errors are ValueErrors
+        raise InputError(f"{flag}: {str(path)!r} is {nor}a readable .csv matrix ({error})") from error
+
+
+def read_objective(text: str) -> Objective:
+    """An objective from its name, with a parameter after a colon; or a sum of such, each with a factor if need be."""
+    terms = [_term(part.strip()) for part in text.split("+")]
+    return sum(terms[1:], start=terms[0])
+
+
+def _term(text: str) -> Objective:
+    factor, times, measure = text.rpartition("*")
+    name, colon, parameter = measure.strip().partition(":")
+    if name not in OBJECTIVES:
+        raise InputError(f"--objective: {text!r} is unknown; use {', '.join(OBJECTIVES)}, such as cvar:0.99, or a sum of them")
+    arguments = [tables.number(f"--objective, {name}", parameter)] if colon else []
+    try:
+        inspect.signature(OBJECTIVES[name]).bind(*arguments)
+    except TypeError:
+        wanted = "no number" if arguments else "a number after a colon, such as cvar:0.99"
+        raise InputError(f"--objective: {name} takes {wanted}") from None
+    objective = OBJECTIVES[name](*arguments)
+    return tables.number("--objective, factor", factor) * objective if times else objective
+
+
+def read_sweep(flag: str, text: str) -> list[float]:
+    """Numbers as A,B,... or evenly spaced as FROM:TO:COUNT."""
+    if ":" not in text:
+        return [tables.number(flag, part.strip()) for part in text.split(",")]
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[2].strip().isdecimal() or int(parts[2]) < 1:
+        raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
+    first, last = (tables.number(flag, part) for part in parts[:2])
+    return [float(point) for point in np.linspace(first, last, int(parts[2]))]
+
+
+def read_policy(text: str) -> Policy:
+    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power of g), dydx-v4:7."""
+    name, colon, parameter = text.strip().partition(":")
+    if name not in BY_NAME:
+        raise InputError(f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl")
+    if not colon:
+        return BY_NAME[name]()
+    if name == "pro-rata":
+        return ProRata(cast(By, parameter))
+    if name == "risk-aware":
+        power = tables.number(f"policy {name}", parameter)
+        return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
+    if name == "dydx-v4":
+        if not parameter.isdecimal():
+            raise InputError(f"policy {text!r}: the seed is a whole number >= 0, as in dydx-v4:7")
+        return DydxV4(int(parameter))
+    raise InputError(f"policy {text!r}: {name} takes no parameter on the command line")
+
+
+def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:
+    """Numbers by asset (or account) from repeated ASSET=NUMBER."""
+    return {name: tables.number(f"{flag}, {kind} {name!r}", text) for name, text in pairs(flag, entries, kind).items()}
+
+
+def pairs(flag: str, entries: list[str], kind: str = "asset") -> dict[str, str]:
+    """Texts by asset from repeated ASSET=TEXT."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        name, equals, text = (part.strip() for part in entry.rpartition("="))
+        if not equals or not name:
+            raise InputError(f"{flag} {entry!r}: write {kind.upper()}=NUMBER, such as {flag} BTC=1")
+        if name in found:
+            raise InputError(f"{flag}: {kind} {name!r} is given twice; give it once")
+        found[name] = text
+    return found
