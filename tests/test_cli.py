@@ -149,7 +149,7 @@ def test_price_models_that_do_not_stand(book, flags, part):
     "objective", ["evar:0.9", "entropic:0.0001", "expectile:0.8", "semideviation:0.5", "chi-square:0.3", "worst-case"]
 )
 def test_every_objective_has_a_name(book, objective):
-    pd.DataFrame({"BTC": [60e3, 67e3, 95e3], "ETH": [1.5e3, 1.9e3, 1.9e3]}).to_csv("prices.csv", index=False)
+    pd.DataFrame({"BTC": [60e3, 67e3, 130e3], "ETH": [1.5e3, 1.9e3, 1.9e3]}).to_csv("prices.csv", index=False)
     assert solve_json(book, "--reduce", "BTC=-10", "--scenarios", "prices.csv", "--objective", objective)["value"] > 0
 
 
