@@ -96,10 +96,7 @@ def _pairs(what: str, value: object) -> list[str]:
 
 
 def _texts(what: str, value: object) -> list[str]:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"{what}: {value!r} is neither text nor a list of texts")
-    return texts
+    return [_number_text(what, item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _number_text(what: str, value: object) -> str:

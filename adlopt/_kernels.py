@@ -1,14 +1,14 @@
 """Loops over pools and scenarios that never hold a (pools x scenarios) array.
 
 Shared layout: `start` (n + 1,) delimits each pool's positions; `asset`, `size` (m,); `moves` (d, S), a row per asset.
-One pool's equity over all scenarios is a row of S numbers that stays in the processor's cache.
+One pool's equity over all scenarios is a row of S numbers that stays in the processor's cache. Threads take runs of pools.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from adlopt._jit import jit, jit_sums
+from adlopt._jit import jit, jit_sums, on_all, shares
 from adlopt._tables import BoolArray, FloatArray, IntArray
 
 
@@ -17,7 +17,9 @@ def pool_equity(
     i: int, equity: FloatArray, start: IntArray, asset: IntArray, size: FloatArray, moves: FloatArray, out: FloatArray
 ) -> None:
     """Equity of pool i in every scenario, into `out` (S,)."""
-    out[:] = equity[i]
+    own = equity[i]
+    for s in range(out.size):
+        out[s] = own
     for j in range(start[i], start[i + 1]):
         q = size[j]
         if q != 0.0:
@@ -26,22 +28,34 @@ def pool_equity(
                 out[s] += q * row[s]
 
 
-@jit
 def scenario_losses(
     solvent: BoolArray, equity: FloatArray, start: IntArray, asset: IntArray, size: FloatArray, moves: FloatArray
 ) -> FloatArray:
     """(S,) total shortfall of the pools marked solvent."""
-    loss = np.zeros(moves.shape[1])
-    V = np.empty(moves.shape[1])
-    for i in range(equity.size):
+    S = moves.shape[1]
+    chunks = shares(equity.size, S)
+    return on_all(_add_losses, chunks, (solvent, equity, start, asset, size, moves), (S,), (S,))[0]
+
+
+@jit
+def _add_losses(
+    pools: IntArray,
+    solvent: BoolArray,
+    equity: FloatArray,
+    start: IntArray,
+    asset: IntArray,
+    size: FloatArray,
+    moves: FloatArray,
+    loss: FloatArray,  # out: (S,)
+    V: FloatArray,  # scratch: (S,)
+) -> None:
+    for i in pools:
         if solvent[i]:
             pool_equity(i, equity, start, asset, size, moves, V)
             for s in range(V.size):
                 loss[s] += max(-V[s], 0.0)
-    return loss
 
 
-@jit_sums
 def stressed_shortfall(
     solvent: BoolArray,
     equity: FloatArray,
@@ -60,23 +74,46 @@ def stressed_shortfall(
     Pools marked `given` take u from `pair_weight` at their (pool, scenario) pairs and zero elsewhere: any u in
     [0, stress] gives a valid bound, and at kinks (V = 0) a solver's choice gives the tight one.
     """
-    n = equity.size
-    value = np.zeros(n)
-    mass = np.zeros(n)
-    by_size = np.zeros(size.size)
-    V = np.empty(moves.shape[1])
-    u = np.empty(moves.shape[1])
-    for i in range(n):
+    S = moves.shape[1]
+    value, mass, by_size = np.zeros(equity.size), np.zeros(equity.size), np.zeros(size.size)
+    arguments = (
+        solvent, equity, start, asset, size, moves, stress, given, pair_start, pair_scenario, pair_weight,
+        value, mass, by_size,
+    )  # fmt: skip
+    on_all(_stressed_shortfall, shares(equity.size, S), arguments, (S,), (S,))
+    return value, mass, by_size
+
+
+@jit_sums
+def _stressed_shortfall(
+    pools: IntArray,
+    solvent: BoolArray,
+    equity: FloatArray,
+    start: IntArray,
+    asset: IntArray,
+    size: FloatArray,
+    moves: FloatArray,
+    stress: FloatArray,
+    given: BoolArray,
+    pair_start: IntArray,
+    pair_scenario: IntArray,
+    pair_weight: FloatArray,
+    value: FloatArray,  # out: (n,)
+    mass: FloatArray,  # out: (n,)
+    by_size: FloatArray,  # out: (m,)
+    V: FloatArray,  # scratch: (S,)
+    u: FloatArray,  # scratch: (S,)
+) -> None:
+    for i in pools:
         if not solvent[i]:
             continue
         pool_equity(i, equity, start, asset, size, moves, V)
-        if given[i]:
-            u[:] = 0.0
+        chosen = given[i]
+        for s in range(V.size):
+            u[s] = stress[s] if (V[s] < 0.0) & (not chosen) else 0.0
+        if chosen:
             for pair in range(pair_start[i], pair_start[i + 1]):
                 u[pair_scenario[pair]] = pair_weight[pair]
-        else:
-            for s in range(V.size):
-                u[s] = stress[s] if V[s] < 0.0 else 0.0
         total = 0.0
         weight = 0.0
         for s in range(V.size):
@@ -91,4 +128,3 @@ def stressed_shortfall(
                 for s in range(V.size):
                     moment += u[s] * row[s]
                 by_size[j] = moment
-    return value, mass, by_size

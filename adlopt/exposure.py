@@ -74,7 +74,7 @@ def _standing(problem: Problem, own: IntArray, name: str, policy: AnyPolicy) -> 
     book = problem.book
     taken = reductions_of(policy, problem)
     size = book.size[problem.position]
-    priority = policy.score(problem) if isinstance(policy, Ranked) else taken / size
+    priority = policy.scores(problem) if isinstance(policy, Ranked) else taken / size
     rows = []
     for at in own:
         k = problem.asset[at]

@@ -112,8 +112,8 @@ class OptimalSet:
         return self._table(taken)
 
     def __repr__(self) -> str:
-        touched = int((self.ranges["most"] != 0).sum())
-        kind = "one allocation" if self.unique else f"a face: {touched:,} positions may be reduced"
+        free = int((self.high > self.low).sum())
+        kind = "one allocation" if free == 0 else f"{free:,} positions have a choice"
         return f"OptimalSet({kind}; {self.problem.objective} {self.value:,.6g}; leverage cutoff {self.cutoff})"
 
     # ------------------------------------------------------------------ inside

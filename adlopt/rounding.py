@@ -137,10 +137,11 @@ def nearest(choices: Choices, wanted: FloatArray, required: float) -> IntArray:
     close = np.where(gapped, np.abs(wanted - choices.whole), np.inf)
     # Close where that is nearer. What is left are intervals of integers.
     taken = _greedy(choices, close < stay, wanted, required)
-    fits = taken.sum() == round(required) and (np.abs(taken - wanted) - np.minimum(stay, close) < 1).all()
-    if fits or not gapped.any():
+    met = taken.sum() == round(required)
+    if not gapped.any() or (met and (np.abs(taken - wanted) - np.minimum(stay, close) < 1).all()):
         return taken
-    return _greedy(choices, _closed_by_program(choices, wanted, np.minimum(stay, close), required), wanted, required)
+    closed = _closed_by_program(choices, wanted, np.minimum(stay, close), required, met)
+    return _greedy(choices, closed, wanted, required)
 
 
 def _greedy(choices: Choices, closed: BoolArray, wanted: FloatArray, required: float) -> IntArray:
@@ -161,8 +162,8 @@ def _greedy(choices: Choices, closed: BoolArray, wanted: FloatArray, required: f
     return taken
 
 
-def _closed_by_program(choices: Choices, wanted: FloatArray, unavoidable: FloatArray, required: float) -> BoolArray:
-    """Whom to close, by mixed-integer programs: first for the nearest sum, then for the least largest excess of a move."""
+def _closed_by_program(choices: Choices, wanted: FloatArray, unavoidable: FloatArray, required: float, met: bool) -> BoolArray:
+    """Whom to close, by mixed-integer programs: for the nearest sum, unless it can be met; then for the least excess moves."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     gapped, n = choices.gapped, wanted.size
@@ -185,7 +186,9 @@ def _closed_by_program(choices: Choices, wanted: FloatArray, unavoidable: FloatA
     upper = np.concatenate([most, wanted + unavoidable, unlimited, [required, np.inf, np.inf]])
     bounds = Bounds(np.append(np.zeros(2 * n), [-np.inf, 0.0]), np.concatenate([most, gapped, [np.inf, np.inf]]))
     integer = np.append(np.ones(2 * n), [0.0, 0.0])
-    for goal in (2 * n + 1, 2 * n):
+    if met:
+        lower[-1] = upper[-1] = round(required)
+    for goal in (2 * n,) if met else (2 * n + 1, 2 * n):
         cost = np.zeros(2 * n + 2)
         cost[goal] = 1.0
         rules = LinearConstraint(matrix, lower, upper)

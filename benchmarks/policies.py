@@ -27,7 +27,7 @@ RULES = (
 def run(size: Size) -> Iterator[Row]:
     for accounts in size.pick((10**4,), (10**5,), (10**5, 10**6)):
         problem = shorts(accounts)
-        score = rules.BitMEX().score(problem)
+        score = rules.BitMEX().scores(problem)
         sorting = fastest(np.argsort, score, repeats=3)
         for rule in RULES:
             seconds = fastest(rule.allocate, problem, repeats=2)

@@ -224,8 +224,13 @@ def test_fast_paths_refuse() -> None:
     with pytest.raises(adl.NotApplicable, match="price model"):
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "conic")
     one = adl.OneFactor({"BTC": 5.0, "ETH": 0.0})
-    with pytest.raises(adl.NotApplicable, match="2 assets"):
-        adl.solve(adl.Problem(hedged, {"BTC": -0.5, "ETH": 1.0}, one), "factor_leverage")
+    apart = adl.Book.from_frame(
+        pd.DataFrame({"account": ["a", "b"], "asset": ["BTC", "ETH"], "size": [-10.0, -10.0], "equity": [50.0, 5000.0]}),
+        marks=MARKS,
+    )
+    both = adl.OneFactor({"BTC": 5.0, "ETH": 5.0})
+    with pytest.raises(adl.NotApplicable, match=r"2 assets.*add up asset by asset"):
+        adl.solve(adl.Problem(apart, {"BTC": -1.0, "ETH": -5.0}, both), "factor_leverage")
     with pytest.raises(adl.NotApplicable, match="does not move 'ETH'"):
         adl.solve(adl.Problem(hedged, {"ETH": 1.0}, one), "factor_leverage")
     with pytest.raises(adl.NotApplicable, match="off the mark"):

@@ -139,7 +139,7 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
             reductions[optima.rows] = member * capacity
             if not found.limited.size:
                 assert value(reductions) <= found.value + slack, case.label
-    for _ in range(20):  # others: optimal if and only if inside
+    for _ in range(3):  # others: optimal if and only if inside
         table = random_allocation(case, rng)
         inside = found.contains(table)
         excess = value(table["reduction"].to_numpy()) - found.value

@@ -13,13 +13,11 @@ P = adl.policies
 WAVE = DATA / "hyperliquid_20251010_wave.csv"
 
 
-def student(book: adl.Book) -> adl.Scenarios:
-    """Multivariate t returns with 3 degrees of freedom, scale 15 %, correlation 0.7."""
-    rng = np.random.default_rng(0)
-    d, count = len(book.assets), 500
-    normal = np.sqrt(0.7) * rng.normal(size=(count, 1)) + np.sqrt(0.3) * rng.normal(size=(count, d))
-    mixing = np.sqrt(3 / rng.chisquare(3, (count, 1)))
-    return adl.Scenarios(returns=np.maximum(0.15 * mixing * normal, -1.0), assets=list(book.assets))
+def student(book: adl.Book) -> adl.StudentT:
+    """Multivariate t prices with 3 degrees of freedom: scale 15 % of each mark, correlation 0.7."""
+    d = len(book.assets)
+    correlation = 0.7 + 0.3 * np.eye(d)
+    return adl.StudentT(0.15**2 * correlation * np.outer(book.marks, book.marks), 3, points=2**9)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def lots_case(rng: np.random.Generator) -> dict:
         required = lot * min(max(round(required / lot), 1), int(room / lot)) or required
     return {
         "size": size, "fraction": fraction, "lot": lot, "required": required, "whole": not odd and (fraction == 1).all(),
-        "minimum": lot * float(rng.choice([0.0, 0.0, 2.0, 3.5])), "given": split(size * fraction, required, rng),
+        "minimum": lot * float(rng.choice([0.0, 0.0, 0.0, 0.0, 2.0, 3.5])), "given": split(size * fraction, required, rng),
     }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_closing_leaves_nothing() -> None:
     assert rounding.allocation["remaining"].iloc[0] == 0.0
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_price_is_proven(seed: int) -> None:
     """Never negative, at least the measured difference from the optimum, at most what the certificate allows."""
     case = random_case(seed, ("isolated", "cross", "mixed")[seed % 3], one_factor=seed % 2 == 0, scenarios=20,

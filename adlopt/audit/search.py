@@ -16,7 +16,7 @@ from adlopt.policies.protocol import AnyPolicy, name_of
 from adlopt.policies.queues import Ranked
 
 ORDER = Anonymous()
-VISIBLE = 0.01  # of the requirement: a counterexample this large is not made smaller for rounder numbers
+VISIBLE = 0.01  # of the requirement: smaller violations are the worse counterexamples
 
 
 def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
@@ -56,10 +56,12 @@ def _search(policy: AnyPolicy, axiom: Axiom, trials: int, rng: np.random.Generat
     for scene in scenes(rng, trials):
         for tried, change in axiom.changes(rule, scene, rng):
             finding = axiom.violated(rule, tried, change)
-            if finding is None or (found is not None and not _free_of_ties(axiom, rule, finding)):
+            if finding is None:
                 continue
-            found = tried, change, finding
-            if _free_of_ties(axiom, rule, finding):
+            clear = finding.size >= VISIBLE and _free_of_ties(axiom, rule, finding)
+            if clear or found is None:
+                found = tried, change, finding
+            if clear:
                 return _counterexample(policy, axiom, _shrunk(axiom, rule, *found))
     return None if found is None else _counterexample(policy, axiom, _shrunk(axiom, rule, *found))
 
@@ -106,7 +108,7 @@ def _step(policy: AnyPolicy, shown: Shown) -> Step:
     if isinstance(policy, Ranked):
         problem = scene.problem
         score = np.full(size.size, np.nan)
-        score[problem.pool] = policy.score(problem)
+        score[problem.pool] = policy.scores(problem)
         columns["score"] = score + 0.0  # no negative zeros
     remaining = size - side * shown.taken
     columns |= {

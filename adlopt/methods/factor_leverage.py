@@ -100,7 +100,7 @@ def _rule(problem: Problem) -> Rule:
     exposure = problem.sizes(None) @ v
     gives = v[problem.asset] * problem.capacity  # exposure that goes with the whole of a position
     upward = np.bincount(problem.pool, np.maximum(-gives, 0.0), minlength=n)
-    reach = np.bincount(problem.pool, np.abs(gives), minlength=n)
+    reach = np.bincount(problem.pool, np.abs(gives), minlength=n).astype(np.float64)
     pools = np.flatnonzero(reach > 0)
     total = float(upward.sum() + v @ problem.target)
     taken, level = np.zeros(n), np.inf

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from adlopt._tables import FloatArray
-from adlopt.evaluation import excess_losses, objective_value
+from adlopt.evaluation import excess_losses
 from adlopt.problem import Problem
 
 ROUNDING = 1e-13
-NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8)  # shares of a position, tried in turn
+NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8, 1e-10)  # shares of a position, tried in turn
 
 
 def typical_loss(problem: Problem) -> float:
@@ -28,36 +30,33 @@ def typical_loss(problem: Problem) -> float:
 def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
     """The solver's allocation with boxes kept exactly and sums to rounding.
 
-    What clipping leaves of a sum is spread over the room that positions have, first of those that are partly reduced
-    anyway; not by rescaling all of them: that would push reductions over their caps.
+    What is left of a sum is spread over the positions at the margin, those taken about half; then over what all that are
+    partly reduced can give, and only then over all. Not by rescaling: that would push reductions over their caps.
     """
     taken = np.clip(allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0) * np.abs(problem.capacity)
     cap = np.abs(problem.capacity)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
-        for _ in range(3):
+        for attempt in range(4):
             residual = abs(problem.target[k]) - taken[rows].sum()
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
-            partly = np.where((taken[rows] > 0) & (taken[rows] < cap[rows]), room, 0.0)
-            room = partly if partly.sum() >= abs(residual) else room
+            margin = np.minimum(cap[rows] - taken[rows], taken[rows])
+            partly = np.where(margin > 0, room, 0.0)
+            room = margin if attempt == 0 else partly if partly.sum() >= abs(residual) else room
             if residual == 0 or room.sum() == 0:
-                break
+                continue
             change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
             taken[rows] += change
     return np.sign(problem.capacity) * taken
 
 
-def tidied(problem: Problem, allocation: FloatArray, value: float, excess: float) -> tuple[FloatArray, float]:
+def tidied(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
     """The allocation without the traces that interior-point steps leave on accounts that nothing is to be taken from.
 
-    Reductions of next to nothing become none, those of nearly all become all, as long as the value rises by no more than a
-    tenth of `excess`, which is what is proven to be missing from the optimum. Returns the allocation and its value.
+    Reductions of next to nothing become none, those of nearly all become all: ever smaller ones, for the caller to stop at
+    the first that costs no more than the solver has left open anyway.
     """
     share = np.divide(allocation, problem.capacity, out=np.zeros(allocation.size), where=problem.capacity != 0)
     for negligible in NEXT_TO_NOTHING:
         rounded = np.where(share < negligible, 0.0, np.where(share > 1.0 - negligible, 1.0, share))
-        tidy = repaired(problem, rounded * problem.capacity)
-        cost = objective_value(problem, tidy)
-        if cost <= value + excess / 10.0:
-            return tidy, cost
-    return allocation, value
+        yield repaired(problem, rounded * problem.capacity)

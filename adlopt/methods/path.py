@@ -7,36 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from adlopt._jit import on_all, processors
 from adlopt._tables import FloatArray, IntArray
 from adlopt.methods import _shadow_kernels as kernels
-from adlopt.methods._shadow_kernels import BINS, BOUNDARY, Newton, Point, Program
+from adlopt.methods._shadow_kernels import BINS, Newton, Point, Program
 from adlopt.methods.blocks import Blocks
-from adlopt.methods.tail import Aim, Tail
+from adlopt.methods.tail import Aim, Tail, solved
 
 STEPS = 200  # of the interior-point method, at most
 PATIENCE = 15  # steps without a smaller gap, after which rounding allows no more
 START = 100.0  # times the typical loss per scenario: the path's first barrier weight
-STEEPEST = 0.05  # least factor by which the barrier weight falls in one step
-WELL_POSED = 1e8  # prices per residual, both scaled: beyond, the equations determine less than they seem to
-LAG, LEAST_LAG, MOST_LAG = 0.5, 0.02, 0.1  # share of the movement that blocks unable to follow may miss: LAG over the assets
-BEHIND, SETTLING = 0.5, 3  # blocks whose step was shorter get up to so many of their own
+STEEPEST, GENTLE = 0.05, 0.5  # least factors by which the barrier weight falls in one step, however far it can go
+PACE = 0.05, 15  # where the barrier weight falls by less in so many steps, the path is lost
+
+
+class Manner(NamedTuple):
+    """How to deal with blocks that cannot follow a common step."""
+
+    lag: float  # share of the movement that they may miss
+    behind: float  # those whose step was shorter get steps of their own,
+    settling: int  # up to so many
+
+
+# Steps of their own keep blocks near the path while stresses move, and disturb sums that nearly exhaust the book.
+SWIFT, WITH_TAIL, CAREFUL = Manner(0.1, 0.5, 3), Manner(0.1, 0.9, 8), Manner(0.02, 0.5, 3)
+PER_ASSET = 0.5  # the lag is at most this over the number of assets, and at least that of CAREFUL: one's blocks would drown
+FEW = 1000  # blocks, which do not repay a thread
 NEAR, AIM, FLOOR = 30.0, 0.3, 0.03  # in tolerances: when to look at the gap, what is enough, what the path leaves at its end
+SLACK = 1.0  # of the cost of closing the sums at shadow prices
 CLOSED = 1e-6  # sums of fractions this near to one are closed without a thought to their cost
 
 
 class Path:
     """The central path of a program, and where we stand on it."""
 
-    def __init__(self, blocks: Blocks, tail: Tail) -> None:
+    def __init__(self, blocks: Blocks, tail: Tail, careful: bool = False) -> None:
+        self.manner = CAREFUL if careful else WITH_TAIL if tail.mixture else SWIFT
         self.program, self.constant, self.tail, self.stress = blocks.program, blocks.constant, tail, tail.stress
         program, stress = self.program, self.stress
         self.rows = int(program.asset.max()) + 1 if program.asset.size else 0
-        self.lag = min(MOST_LAG, max(LEAST_LAG, LAG / max(self.rows, 1)))
-        self.value = 1.0
+        self.lag = min(self.manner.lag, max(CAREFUL.lag, PER_ASSET / max(self.rows, 1)))
+        self.value = self.slack = 1.0
+        self.proven = False
         self.mu = START * float(np.median(stress[stress > 0]))
         tail.start(self.mu)
         self.prices = np.array(
@@ -65,9 +81,11 @@ class Path:
 
     # ------------------------------------------------------------------ the way
 
+    @np.errstate(all="ignore")  # a path that is lost overflows, and is given up
     def follow(self, tolerance: float, report: Callable[[str], None] = lambda text: None) -> str:
         """Walk down the path until the relative gap is proven, or the numbers allow no more."""
-        best, at = np.inf, STEPS
+        best, at, found = np.inf, STEPS, self._answer()
+        weights = [np.inf] * PACE[1]
         for step in range(1, STEPS + 1):
             report(f"interior-point step {step}, gap about {self.measures * self.mu:.0e}")
             schur, ahead = self._assemble(self.chunks)
@@ -75,10 +93,16 @@ class Path:
                 gap = self.gap()
                 if gap < best:
                     best, found, at = gap, self._answer(), step
-                if gap <= AIM * tolerance or step > at + PATIENCE:
+                    self.proven = best <= tolerance
+                if gap <= AIM * tolerance or step > at + (1 if best <= tolerance else PATIENCE):
                     break
-            if not np.isfinite(schur).all() or not np.isfinite(ahead).all():
+            if not (np.isfinite(schur).all() and np.isfinite(ahead).all()):
                 break
+            weights.append(self.mu)
+            if not np.isfinite(best):
+                found = self._answer()
+                if self.mu > weights[step - 1] * (1 - PACE[0]):
+                    break
             if self.tail.mixture:
                 self.tail.assemble(schur, self._respond())
             change, goal, aim = self._newton(schur, ahead, 0.0)
@@ -86,6 +110,10 @@ class Path:
             ahead[0] += on_all(kernels.correct, self.chunks, (self.program, self.point, self.newton, goal), (self.rows,))[0]
             mu = self._target(tolerance, reach)
             change, goal, aim = self._newton(schur, ahead, mu, aim)
+            if not (np.isfinite(change).all() and np.isfinite(goal).all()):
+                break
+            # At its end nothing is left to lag for: the sums would never close.
+            self.slack = 0.5 * self.slack if mu == self.mu else 1.0
             far, far_dual = self._direct(self.chunks, change, goal, mu, aim)
             self._advance(self.chunks, goal, mu, far, far_dual)
             self.prices = self.prices + far_dual * change
@@ -94,9 +122,8 @@ class Path:
                 self.tail.advance(aim, far, far_dual)
                 self.stress = self.tail.stress
             self._settle()
-        if np.isfinite(best):
-            y, w, self.prices, self.tail.w, self.stress = found
-            self.point = self.point._replace(y=y, w=w)
+        y, w, self.prices, self.tail.w, self.stress = found
+        self.point = self.point._replace(y=y, w=w)
         return f"{step} interior-point steps"
 
     def _answer(self) -> tuple[FloatArray, ...]:
@@ -105,17 +132,21 @@ class Path:
     def _target(self, tolerance: float, reach: float) -> float:
         """The next barrier weight: the smaller, the further a step can go; not below what the tolerance asks for."""
         floor = FLOOR * tolerance / self.measures * max(self.value, np.finfo(float).tiny)
-        return max(self.mu * max(STEEPEST, (1.0 - reach) ** 2), min(self.mu, floor))
+        fall = min(max(STEEPEST, (1.0 - reach) ** 2), GENTLE if self.tail.mixture else 1.0)
+        return max(self.mu * fall, min(self.mu, floor))
 
     def _settle(self) -> None:
         """Newton steps of their own, at the prices of all, for blocks that could not follow: they would hold back the next."""
         behind = self.chunks
         self.newton.twist[:] = 0.0
         self.newton.bend[:] = 0.0
-        for _ in range(SETTLING):
-            behind = [chunk[self.newton.reach[:, chunk].min(axis=0) < BEHIND] for chunk in behind]
-            if not sum(chunk.size for chunk in behind):
+        for _ in range(self.manner.settling):
+            behind = [chunk[self.newton.reach[:, chunk].min(axis=0) < self.manner.behind] for chunk in behind]
+            count = sum(chunk.size for chunk in behind)
+            if not count:
                 break
+            if count < FEW:
+                behind = [np.concatenate(behind)]
             self._assemble(behind)
             self._direct(behind, np.zeros(self.rows), self.stress, self.mu)
             self._advance(behind, self.stress, self.mu, 1.0, 1.0)
@@ -148,7 +179,7 @@ class Path:
 
         arguments = (self.program, self.point, self.newton, self.stress)
         loss = on_all(losses_ahead, self.chunks, arguments, (2, self.stress.size))[0]
-        bend = None if affine is None else self.tail.bend(affine, BOUNDARY)
+        bend = None if affine is None else self.tail.bend(affine)
         return self.tail.direct(residual, loss[0] + mu * loss[1], mu, bend)
 
     def _direct(
@@ -157,8 +188,10 @@ class Path:
         """Direction to barrier weight mu and stress `goal` with prices changed; the common steps that it allows."""
         arguments = (self.program, self.point, self.newton, change, self.stress, goal, goal is not self.stress, mu)
         lag = on_all(kernels.direct, chunks, arguments, (2, BINS))[0]
-        limit = (1.0, 1.0) if aim is None else self.tail.reach(aim, BOUNDARY)
-        far, far_dual = (min(common_step(part, self.lag), most) for part, most in zip(lag, limit, strict=True))
+        far, far_dual = (common_step(part, self.slack * self.lag) for part in lag)
+        if aim is not None:
+            limit = (common_step(part, self.slack * self.manner.lag) for part in self.tail.lag(aim))
+            far, far_dual = (min(step, most) for step, most in zip((far, far_dual), limit, strict=True))
         return far, far_dual
 
     def _advance(self, chunks: list[IntArray], goal: FloatArray, mu: float, far: float, far_dual: float) -> None:
@@ -174,13 +207,14 @@ class Path:
         return self.value, float(least[0] + self.stress @ self.constant - self.prices.sum())
 
     def gap(self) -> float:
-        """Relative gap, the cost of closing the sums included at twice the shadow prices."""
+        """Relative gap, the cost of closing the sums included: their shadow prices, and a share for the kinks on the way."""
         value, bound = self.bounds()
         missing = np.bincount(self.program.asset, self.program.share * self.point.y, minlength=self.rows) - 1.0
         if value == 0.0 and np.abs(missing).max() < CLOSED:
             return 0.0
-        excess = abs(value - bound) + 2.0 * float(np.abs(self.prices * missing).sum())
-        return excess / max(abs(value), np.finfo(float).tiny)
+        cost = self.prices * missing
+        excess = abs(value + cost.sum() - bound) + SLACK * float(np.abs(cost).sum())
+        return float(excess / max(abs(value), np.finfo(float).tiny))
 
     def shares(self) -> FloatArray:
         """Multipliers of all pairs as shares of their scenario's stress."""
@@ -234,12 +268,4 @@ def _opening_price(share: FloatArray, mu: float) -> float:
 def _solve(schur: FloatArray, residual: FloatArray) -> FloatArray:
     """Change of prices that closes the residual; least squares if an asset that no block can move has no equation."""
     scale = np.sqrt(np.maximum(np.diag(schur), np.finfo(float).tiny))
-    matrix, right = schur / (scale[:, None] * scale), residual / scale
-    try:
-        found = np.linalg.solve(matrix, right)
-    except np.linalg.LinAlgError:
-        found = np.full(right.size, np.inf)
-    # Least squares would do for all, at several times the cost of a small step.
-    if not np.abs(found).max() <= WELL_POSED * np.abs(right).max():
-        found = np.linalg.lstsq(matrix, right)[0]
-    return np.asarray(found / scale)
+    return solved(schur / (scale[:, None] * scale), residual / scale) / scale

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adlopt._jit import jit
+from adlopt._jit import jit, on_all, shares
 from adlopt._kernels import pool_equity
 from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.problem import Problem
@@ -74,49 +74,29 @@ def _pairs(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatAr
         book.solvent, book.equity, book.start, book.asset, book.size, problem.moves,
         start, problem.asset, first, last, problem.settlement_offset, slack,
     )  # fmt: skip
-    linear_count, hinge_count, constant = _count(*rows)
-    linear, hinges = _empty(linear_count.sum()), _empty(hinge_count.sum())
-    _fill(
-        *rows, linear_count + hinge_count,
-        linear.pool, linear.scenario, linear.shortfall, hinges.pool, hinges.scenario, hinges.shortfall,
-    )  # fmt: skip
+    S = problem.moves.shape[1]
+    count = np.zeros((2, book.equity.size), dtype=np.int64)
+    nothing = np.zeros((2, 0), dtype=np.int64), np.zeros((2, 0))
+    everyone = shares(book.equity.size, 3 * S)
+    constant, _ = on_all(_classify, everyone, (*rows, count, False, count, *nothing), (S,), (3, S))
+    kept = np.flatnonzero(count.sum(axis=0))
+    begin = np.cumsum(count, axis=1) - count
+    total = count.sum(axis=1)
+    scenario, shortfall = np.empty((2, total.max()), dtype=np.int64), np.empty((2, total.max()))
+    chunks = [kept[chunk] for chunk in shares(kept.size, 3 * S)]
+    on_all(_classify, chunks, (*rows, count, True, begin, scenario, shortfall), (S,), (3, S))
+    pools = np.arange(book.equity.size)
+    linear, hinges = (
+        Pairs(np.repeat(pools, count[kind]), scenario[kind, : total[kind]], shortfall[kind, : total[kind]]) for kind in (0, 1)
+    )
     reducible = int(np.count_nonzero(book.solvent & (np.diff(start) > 0)))
-    dropped = reducible * problem.moves.shape[1] - linear.pool.size - hinges.pool.size
+    dropped = reducible * S - int(total.sum())
     return Presolved(constant, linear, hinges, dropped)
 
 
-def _empty(count: int) -> Pairs:
-    return Pairs(np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64), np.empty(count))
-
-
 @jit
-def _range(
-    i: int,
-    moves: FloatArray,
-    start: IntArray,
-    asset: IntArray,
-    first: FloatArray,
-    last: FloatArray,
-    offset: FloatArray,
-    slack: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-) -> None:
-    """Least and most that the reductions of pool i add to its shortfall, by scenario, into `low` and `high` (S,)."""
-    low[:] = -slack[i]
-    high[:] = slack[i]
-    for j in range(start[i], start[i + 1]):
-        row = moves[asset[j]]
-        shift = offset[asset[j]]
-        for s in range(low.size):
-            one = (row[s] - shift) * first[j]
-            other = (row[s] - shift) * last[j]
-            low[s] += one if one < other else other
-            high[s] += other if one < other else one
-
-
-@jit
-def _count(
+def _classify(
+    pools: IntArray,
     solvent: BoolArray,
     equity: FloatArray,
     start: IntArray,
@@ -129,16 +109,18 @@ def _count(
     last: FloatArray,
     offset: FloatArray,
     slack: FloatArray,
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Linear and hinge pairs by pool (n,), and the loss (S,) of pools that cannot be reduced. No branch on a pair."""
-    S = moves.shape[1]
-    linear = np.zeros(equity.size, dtype=np.int64)
-    hinges = np.zeros(equity.size, dtype=np.int64)
-    constant = np.zeros(S)
-    V = np.empty(S)
-    low = np.empty(S)
-    high = np.empty(S)
-    for i in range(equity.size):
+    count: IntArray,  # out, unless `fill`: (2, n) linear and hinge pairs of each pool
+    fill: bool,
+    begin: IntArray,  # (2, n) where each pool's pairs go
+    scenario: IntArray,  # out, if `fill`: (2, pairs), a row for linear ones and one for hinges
+    shortfall: FloatArray,  # out, if `fill`: (2, pairs)
+    constant: FloatArray,  # out: (S,) loss of pools that cannot be reduced
+    work: FloatArray,  # scratch: (3, S)
+) -> None:
+    """Count the pairs of some pools, or write them down. No branch on a pair while counting."""
+    V, low, high = work[0], work[1], work[2]
+    S = V.size
+    for i in pools:
         if not solvent[i]:
             continue
         pool_equity(i, equity, start, asset, size, moves, V)
@@ -146,61 +128,36 @@ def _count(
             for s in range(S):
                 constant[s] += max(-V[s], 0.0)
             continue
-        _range(i, moves, eligible_start, eligible_asset, first, last, offset, slack, low, high)
-        always = 0
-        ever = 0
+        # Least and most that the reductions add to the shortfall.
         for s in range(S):
-            always += (high[s] > V[s]) & (low[s] >= V[s])
-            ever += high[s] > V[s]
-        linear[i] = always
-        hinges[i] = ever - always
-    return linear, hinges, constant
-
-
-@jit
-def _fill(
-    solvent: BoolArray,
-    equity: FloatArray,
-    start: IntArray,
-    asset: IntArray,
-    size: FloatArray,
-    moves: FloatArray,
-    eligible_start: IntArray,
-    eligible_asset: IntArray,
-    first: FloatArray,
-    last: FloatArray,
-    offset: FloatArray,
-    slack: FloatArray,
-    kept: IntArray,
-    linear_pool: IntArray,
-    linear_scenario: IntArray,
-    linear_shortfall: FloatArray,
-    hinge_pool: IntArray,
-    hinge_scenario: IntArray,
-    hinge_shortfall: FloatArray,
-) -> None:
-    """Write the pairs of the pools that have any."""
-    S = moves.shape[1]
-    V = np.empty(S)
-    low = np.empty(S)
-    high = np.empty(S)
-    linear = 0
-    hinges = 0
-    for i in range(equity.size):
-        if kept[i] == 0:
+            low[s] = -slack[i]
+            high[s] = slack[i]
+        for j in range(eligible_start[i], eligible_start[i + 1]):
+            row = moves[eligible_asset[j]]
+            shift = offset[eligible_asset[j]]
+            for s in range(S):
+                one = (row[s] - shift) * first[j]
+                other = (row[s] - shift) * last[j]
+                low[s] += min(one, other)
+                high[s] += max(one, other)
+        if not fill:
+            always = 0
+            ever = 0
+            for s in range(S):
+                always += (high[s] > V[s]) & (low[s] >= V[s])
+                ever += high[s] > V[s]
+            count[0, i] = always
+            count[1, i] = ever - always
             continue
-        pool_equity(i, equity, start, asset, size, moves, V)
-        _range(i, moves, eligible_start, eligible_asset, first, last, offset, slack, low, high)
+        linear = begin[0, i]
+        hinge = begin[1, i]
         for s in range(S):
-            if high[s] <= V[s]:
-                continue
-            if low[s] >= V[s]:
-                linear_pool[linear] = i
-                linear_scenario[linear] = s
-                linear_shortfall[linear] = -V[s]
-                linear += 1
-            else:
-                hinge_pool[hinges] = i
-                hinge_scenario[hinges] = s
-                hinge_shortfall[hinges] = -V[s]
-                hinges += 1
+            if high[s] > V[s]:
+                if low[s] >= V[s]:
+                    scenario[0, linear] = s
+                    shortfall[0, linear] = -V[s]
+                    linear += 1
+                else:
+                    scenario[1, hinge] = s
+                    shortfall[1, hinge] = -V[s]
+                    hinge += 1

@@ -72,14 +72,12 @@ def _with_candidates(problem: Problem, presolved: Presolved, unit: float, tolera
         result = _follow(problem, presolved, unit, live, aim, progress)
         losses = scenario_losses(problem, result.allocation)
         value = objective.value(losses, weights)
-        missed = value - objective.value(np.where(live, losses, 0.0), weights)
-        if missed > MISSED * aim * value:
-            live |= candidates(objective, losses, weights)
-        elif aim > tolerance:
-            live |= candidates(objective, losses, weights)
-            aim = tolerance
-        else:
+        missed = value - Tail(objective, weights, losses, live).value(losses)
+        if aim == tolerance and missed <= MISSED * tolerance * value:
             return result
+        if missed <= MISSED * aim * value:
+            aim = tolerance
+        live |= candidates(objective, losses, weights)
 
 
 def _follow(
@@ -87,12 +85,16 @@ def _follow(
 ) -> Result:
     """The end of the path with the scenarios `live` (S,) as candidates for the tail."""
     weights = problem.scenarios.weights
-    tail = Tail(problem.objective, weights, presolved.constant / unit, live)
-    blocks = build(problem, presolved, tail.stress, unit)
-    if not blocks.program.share.size:  # every position is taken whole
-        return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
-    path = Path(blocks, tail)
-    note = path.follow(tolerance, progress.report)
+    notes = []
+    for careful in (False, True):
+        tail = Tail(problem.objective, weights, presolved.constant / unit, live)
+        blocks = build(problem, presolved, tail.stress, unit)
+        if not blocks.program.share.size:  # every position is taken whole
+            return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
+        path = Path(blocks, tail, careful)
+        notes.append(path.follow(tolerance, progress.report))
+        if path.proven:
+            break
     fraction = np.ones(problem.position.size)
     inside = blocks.column >= 0
     fraction[inside] = path.point.y[blocks.column[inside]]
@@ -105,5 +107,5 @@ def _follow(
             scenario=blocks.program.scenario,
             weight=path.shares(),
         ),
-        note=f"{presolved}; {note}",
+        note=f"{presolved}; {', then '.join(notes)}",
     )

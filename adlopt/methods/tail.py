@@ -12,12 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from adlopt._tables import BoolArray, FloatArray
+from adlopt.methods._shadow_kernels import BINS
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral
 
+BOUNDARY = 0.95  # share of the way to the nearest bound that a step may go: closer, one scenario holds up all
 LOOSE = 1e-3  # answer of a scenario's loss to its stress, in terms of what its hinge answers
+WELL_POSED = 1e8  # unknowns per residual, both scaled: beyond, the equations determine less than they seem to
 SPREAD = 4.0  # candidates, in probability, for every unit of the tail
 
 
@@ -34,6 +36,18 @@ def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
         else:
             return None
     return found
+
+
+def solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solution of scaled equations; least squares where they determine less than they seem to."""
+    try:
+        found = np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        found = np.full(right.size, np.inf)
+    # Least squares would do for all, at several times the cost of a small step.
+    if not np.abs(found).max() <= WELL_POSED * np.abs(right).max():
+        found = np.linalg.lstsq(matrix, right)[0]
+    return np.asarray(found)
 
 
 def candidates(objective: Objective, losses: FloatArray, weights: FloatArray) -> BoolArray:
@@ -126,7 +140,7 @@ class Tail:
         K[d : d + L, d + L :] = K[d + L :, d : d + L].T
         self.scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(K)), np.finfo(float).tiny))
         self.scale[d + L :] = 1.0
-        self.factors = scipy.linalg.lu_factor(K * self.scale[:, None] * self.scale, overwrite_a=True, check_finite=False)
+        self.matrix = K * self.scale[:, None] * self.scale
 
     def direct(
         self, residual: FloatArray, loss: FloatArray, mu: float, bend: tuple[FloatArray, FloatArray] | None = None
@@ -142,7 +156,7 @@ class Tail:
         load = self.constant + loss[self.live] + (part * pull).sum(axis=0)
         need = self.total - w.sum(axis=1) - (h * pull).sum(axis=1) + h @ (part * pull).sum(axis=0)
         b = np.concatenate([residual, load[near], need - part[:, far] @ (load[far] / self.diagonal[far])])
-        x = self.scale * scipy.linalg.lu_solve(self.factors, b * self.scale, check_finite=False)
+        x = self.scale * solved(self.matrix, b * self.scale)
         t = x[d + L :]
         dq = (load - t @ part) / self.diagonal
         dq[near] = x[d : d + L]
@@ -151,18 +165,26 @@ class Tail:
         goal[self.live] += dw.sum(axis=0)
         return x[:d], goal, Aim(t, of_v / v - u + u * dw / v, of_w / w - s - s * dw / w, dw)
 
-    def reach(self, aim: Aim, boundary: float) -> tuple[float, float]:
-        """Longest steps of the slacks and of their multipliers, at most one."""
-        primal = max(float((-aim.s / self.s).max()), float((-aim.u / self.u).max()), boundary)
-        dual = max(float((-aim.w / self.w).max()), float((aim.w / self.v).max()), boundary)
-        return boundary / primal, boundary / dual
+    def reach(self, aim: Aim) -> tuple[FloatArray, FloatArray]:
+        """Longest steps (J, L) of the slacks and of their multipliers, at most one."""
+        primal = np.maximum(np.maximum(-aim.s / self.s, -aim.u / self.u), BOUNDARY)
+        dual = np.maximum(np.maximum(-aim.w / self.w, aim.w / self.v), BOUNDARY)
+        return BOUNDARY / primal, BOUNDARY / dual
 
-    def bend(self, aim: Aim, boundary: float) -> tuple[FloatArray, FloatArray]:
-        """Second-order terms of s w and u v, for as far as the tail can follow."""
-        far, far_dual = self.reach(aim, boundary)
+    def lag(self, aim: Aim) -> FloatArray:
+        """(2, BINS) movement of the multipliers by length of their longest steps."""
+        movement = np.abs(aim.w).ravel()
+        bins = [np.minimum((reach.ravel() * BINS).astype(np.int64), BINS - 1) for reach in self.reach(aim)]
+        return np.stack([np.bincount(at, movement, minlength=BINS) for at in bins])
+
+    def bend(self, aim: Aim) -> tuple[FloatArray, FloatArray]:
+        """Second-order terms of s w and u v, for as far as each can follow."""
+        far, far_dual = self.reach(aim)
         return far * far_dual * aim.w * aim.s, -far * far_dual * aim.w * aim.u
 
     def advance(self, aim: Aim, far: float, far_dual: float) -> None:
+        """Go along: as far as asked, or where a scenario cannot, as far as it can."""
+        primal, dual = (np.minimum(asked, own) for asked, own in zip((far, far_dual), self.reach(aim), strict=True))
         self.t = self.t + far * (aim.t - self.t)
-        self.u, self.s = self.u + far * aim.u, self.s + far * aim.s
-        self.w, self.v = self.w + far_dual * aim.w, self.v - far_dual * aim.w
+        self.u, self.s = self.u + primal * aim.u, self.s + primal * aim.s
+        self.w, self.v = self.w + dual * aim.w, self.v - dual * aim.w

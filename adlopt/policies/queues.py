@@ -22,7 +22,7 @@ from adlopt.problem import Problem
 
 
 class Ranked(Policy):
-    """A queue by `score`."""
+    """A queue by `scores`."""
 
     theory: ClassVar[Mapping[str, str]] = {
         "feasible": "positions are taken whole down the queue, the last one in part, until the requirement is met",
@@ -30,11 +30,11 @@ class Ranked(Policy):
     }
 
     @abstractmethod
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         """(e,) rank of each eligible position: higher goes first."""
 
     def reductions(self, problem: Problem) -> FloatArray:
-        return close_down(problem, self.score(problem))
+        return close_down(problem, self.scores(problem))
 
 
 def close_down(problem: Problem, score: FloatArray) -> FloatArray:
@@ -63,18 +63,18 @@ class Queue(Ranked):
 
     Parameters
     ----------
-    by : function from the problem to a score per row of `problem.positions`, higher goes first; `adl.policies.features` has
+    score : function from the problem to a score per row of `problem.positions`, higher goes first; `adl.policies.features` has
         the usual ingredients. Infinite scores are fine, NaN is not.
     name : what tables call it.
     """
 
-    by: Callable[[Problem], Any]
+    score: Callable[[Problem], Any]
     name: str | None = None
     theory: ClassVar[Mapping[str, str]] = {"feasible": Ranked.theory["feasible"]}
 
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         try:
-            score = np.asarray(self.by(problem), dtype=np.float64)
+            score = np.asarray(self.score(problem), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"{self}: its score is not a list of numbers ({error})") from error
         if score.shape != (problem.position.size,):
@@ -87,7 +87,7 @@ class Queue(Ranked):
         return score
 
     def __str__(self) -> str:
-        return self.name or f"Queue({name_of(self.by)})"
+        return self.name or f"Queue({name_of(self.score)})"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class BitMEX(Ranked):
     Source: support.bitmex.com, article 18589621443357, "What is Auto-Deleveraging". Delta Exchange publishes the same rule.
     """
 
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         entry = features.entry_price(problem, str(self))
         side = np.sign(problem.book.size[problem.position])
         share = side * (problem.book.marks[problem.asset] - entry) / entry
@@ -135,7 +135,7 @@ class Binance(Ranked):
             if not tables.number(f"Binance: maintenance, {name}", rate) > 0:
                 raise InputError(f"Binance: maintenance, {name}, is {rate}; it is a share of notional, > 0")
 
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         book = problem.book
         profit = features.pool_profit(problem, str(self))
         if isinstance(self.maintenance, Mapping):
@@ -160,7 +160,7 @@ class Hyperliquid(Ranked):
     Source: hyperliquid.gitbook.io/hyperliquid-docs, "Auto-deleveraging".
     """
 
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         entry, mark = features.entry_price(problem, str(self)), problem.book.marks[problem.asset]
         gain = np.where(problem.book.size[problem.position] > 0, mark / entry, entry / mark)
         score = gain * features.position_leverage(problem)
@@ -182,7 +182,7 @@ class DydxV4(Ranked):
     seed: int = 0
     theory: ClassVar[Mapping[str, str]] = {**Ranked.theory, "wash-trade resistant": "entry prices never enter"}
 
-    def score(self, problem: Problem) -> FloatArray:
+    def scores(self, problem: Problem) -> FloatArray:
         score = np.zeros(problem.position.size)
         for k in problem.reduced_assets:
             rows = np.flatnonzero(problem.asset == k)

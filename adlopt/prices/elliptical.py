@@ -172,7 +172,7 @@ class Elliptical(ABC):
         lowest = float(np.linalg.eigvalsh(_correlation(matrix))[0])
         if lowest < -ROUNDING * len(matrix):
             raise InputError(
-                f"{model}: the {self.what} is not positive semidefinite (smallest eigenvalue of its correlations {lowest:.3g}); "
+                f"{model}: the {self.what} is not positive semidefinite (its correlations have the eigenvalue {lowest:.3g}); "
                 "no set of prices has it"
             )
         return matrix, names

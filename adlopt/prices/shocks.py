@@ -38,7 +38,7 @@ class Shock(Protocol):
 class NormalShock:
     """Standard normal."""
 
-    student = (1.0, np.inf)
+    student: tuple[float, float] | None = (1.0, np.inf)
 
     def below(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
         return self.above(-t)
@@ -125,7 +125,7 @@ class FrozenShock:
 class SampleShock:
     """A weighted sample."""
 
-    student = None
+    student: tuple[float, float] | None = None
 
     def __init__(self, sample: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> None:
         try:

@@ -129,7 +129,7 @@ BROKEN_BY_QUEUES = {
     ids=str,
 )  # fmt: skip
 def test_what_fails_is_verified_from_the_printed_numbers(policy: object, rule: Rule, broken: set[str]) -> None:
-    report = adl.audit(policy, trials=40)
+    report = adl.audit(policy, trials=30)
     assert list(report.holds) == AXIOMS
     assert {axiom for axiom, kept in report.holds.items() if not kept} == set(report.counterexamples) == broken
     for axiom, found in report.counterexamples.items():
@@ -144,7 +144,7 @@ def test_what_fails_is_verified_from_the_printed_numbers(policy: object, rule: R
 
 @pytest.mark.parametrize("policy", [P.MinimaxLeverage(), P.FactorLeverage({"BTC": 2.0}), P.Optimal()], ids=str)
 def test_water_filling_passes_everything(policy: object) -> None:
-    report = adl.audit(policy, trials=25)
+    report = adl.audit(policy, trials=15)
     assert all(report.holds.values()), report
     assert report.counterexamples == {}
 
@@ -164,7 +164,7 @@ def third(problem: adl.Problem) -> np.ndarray:
 
 
 def test_a_plain_function_is_audited_as_the_rule_that_it_is() -> None:
-    assert adl.audit(third, trials=30).holds == adl.audit(P.ProRata(), trials=30).holds
+    assert adl.audit(third, trials=8).holds == adl.audit(P.ProRata(), trials=8).holds
 
 
 def test_units_and_price_models_are_found_out() -> None:
@@ -187,7 +187,7 @@ def test_units_and_price_models_are_found_out() -> None:
 def test_steep_is_not_a_jump() -> None:
     """Shares that turn over within a millionth of leverage are continuous all the same."""
     steep = P.RiskAware(lambda leverage: 1.0 / (1.0 + np.exp(-np.clip(1e4 * (leverage - 5.0), -500.0, 500.0))))
-    assert adl.audit(steep, trials=40, seed=1).holds["continuous"]
+    assert adl.audit(steep, trials=20, seed=1).holds["continuous"]
 
 
 def test_same_seed_same_report() -> None:

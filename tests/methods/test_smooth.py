@@ -43,10 +43,9 @@ def test_random_gaussian_books_are_proven(seed: int) -> None:
     assert solution.allocation["fraction"].between(0.0, 1.0).all()
 
 
-@pytest.mark.parametrize("seed", [3, 5])
-def test_agrees_with_the_conic_solution_of_a_large_sample(seed: int) -> None:
+def test_agrees_with_the_conic_solution_of_a_large_sample() -> None:
     """30 accounts on 2^16 Sobol points. The sample's optimum costs at least the true optimum, under the true prices."""
-    problem = random_book(seed, pools=30, assets=6, points=2**16)
+    problem = random_book(5, pools=30, assets=6, points=2**16)
     exact = adl.solve(problem, tolerance=TOLERANCE)
     sampled = adl.solve(problem, "conic")
     assert exact.method == "shadow_price"

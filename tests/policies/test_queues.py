@@ -36,7 +36,7 @@ def taken(policy: object, posed: adl.Problem) -> list[float]:
 def test_bitmex_shorts_by_hand() -> None:
     """Scores: a 0.2 x 2 = 0.4, b 0.5 x 1 = 0.5, c -0.25 / 10 = -0.025, d 0 / 5 = 0: the order is b, a, d, c."""
     posed = problem(required=12.0)
-    np.testing.assert_allclose(P.BitMEX().score(posed), [0.4, 0.5, -0.025, 0.0], rtol=1e-15)
+    np.testing.assert_allclose(P.BitMEX().scores(posed), [0.4, 0.5, -0.025, 0.0], rtol=1e-15)
     assert taken(P.BitMEX(), posed) == [-2.0, -10.0, 0.0, 0.0]
     assert taken(P.BitMEX(), problem(required=35.0)) == [-10.0, -10.0, -5.0, -10.0]
 
@@ -44,7 +44,7 @@ def test_bitmex_shorts_by_hand() -> None:
 def test_bitmex_longs_by_hand() -> None:
     """Scores: a 0.25 x 2 = 0.5, b 1 x 1 = 1, c -0.2 / 10, d 0."""
     posed = problem(1.0, 25.0)
-    np.testing.assert_allclose(P.BitMEX().score(posed), [0.5, 1.0, -0.02, 0.0], rtol=1e-15)
+    np.testing.assert_allclose(P.BitMEX().scores(posed), [0.5, 1.0, -0.02, 0.0], rtol=1e-15)
     assert taken(P.BitMEX(), posed) == [10.0, 10.0, 0.0, 5.0]
 
 
@@ -61,7 +61,7 @@ def test_bitmex_published_queue() -> None:
 def test_hyperliquid_by_hand() -> None:
     """Shorts: a 125/100 x 2 = 2.5, b 200/100 x 1 = 2 in profit; then d 1 x 5 = 5 and c 0.8 x 10 = 8, the larger first."""
     posed = problem(required=33.0)
-    np.testing.assert_allclose(P.Hyperliquid().score(posed), [2.5, 2.0, -1 / 8.0, -1 / 5.0], rtol=1e-15)
+    np.testing.assert_allclose(P.Hyperliquid().scores(posed), [2.5, 2.0, -1 / 8.0, -1 / 5.0], rtol=1e-15)
     assert taken(P.Hyperliquid(), posed) == [-10.0, -10.0, -10.0, -3.0]
     longs = problem(1.0, 15.0)  # a 100/80 x 2 = 2.5, b 2 x 1
     assert taken(P.Hyperliquid(), longs) == [10.0, 5.0, 0.0, 0.0]
@@ -71,7 +71,7 @@ def test_binance_by_hand() -> None:
     """a: profit 250, wallet 250; b: profit 1000, wallet 0, which counts as 1; maintenance margin 5 of 500 and 1000."""
     posed = problem(required=15.0)
     np.testing.assert_allclose(
-        P.Binance(maintenance=0.005).score(posed), [250 / 250 * 5 / 500, 1000 / 1 * 5 / 1000, 0.0, 0.0], rtol=1e-15
+        P.Binance(maintenance=0.005).scores(posed), [250 / 250 * 5 / 500, 1000 / 1 * 5 / 1000, 0.0, 0.0], rtol=1e-15
     )
     assert taken(P.Binance(), posed) == [-5.0, -10.0, 0.0, 0.0]
     assert taken(P.Binance(maintenance={"BTC": 0.1}), posed) == taken(P.Binance(), posed)
@@ -114,7 +114,7 @@ def test_each_asset_has_a_queue_of_its_own() -> None:
 def test_cross_margin_uses_the_equity_of_the_account() -> None:
     """Paper's account 2: share (73,544 - 67,000) / 73,544, leverage 670,000 / 143,000 = 4.685."""
     posed = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0})
-    assert P.BitMEX().score(posed)[1] == pytest.approx(6_544 / 73_544 * 670_000 / 143_000, rel=1e-12)
+    assert P.BitMEX().scores(posed)[1] == pytest.approx(6_544 / 73_544 * 670_000 / 143_000, rel=1e-12)
 
 
 def test_refusals_name_the_policy_and_the_column() -> None:
