@@ -16,7 +16,7 @@ PACKAGE = ROOT / "adlopt"
 # From the ground to the front; what is not listed is front: it may import any of these, none of them imports it.
 LAYERS = (
     ("errors",),
-    ("_tables", "_jit", "_progress"),
+    ("_tables", "_figures", "_jit", "_progress"),
     ("_kernels", "book", "prices"),
     ("objectives",),
     ("_bankrupt",),

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 import adlopt as adl
-from adlopt import _render as render
 from adlopt import cli
+from adlopt.cli import render
 from adlopt.examples import paper_book, paper_direction, paper_tables
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -324,7 +324,7 @@ def test_disagreement_has_the_same_code(book, monkeypatch):
     from adlopt.verify import Verification
 
     wrong = Verification("a", 2.0, "b", 1.0, (0.0, 0.0), 3.0, 4, 1e-6)
-    monkeypatch.setattr(cli, "verify_problem", lambda *_, **__: wrong)
+    monkeypatch.setattr(cli.solving, "verify_problem", lambda *_, **__: wrong)
     assert "DISAGREE" in run("verify", book, "--reduce", "BTC=-1", *DIRECTION, code=cli.NOT_PROVEN)
 
 

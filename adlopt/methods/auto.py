@@ -1,8 +1,8 @@
 """Which method solves a problem, and why; the only place that chooses.
 
 In order: `water_filling` where pools to be reduced hold one asset each; `factor_leverage` for one reduced asset under
-OneFactor, and for several where their requirements allow it; `shadow_price` for the expected loss of large books, and of any
-book whose pool losses are smooth and in closed form; otherwise the conic program.
+OneFactor, and for several where their requirements allow it; `shadow_price` for any book whose pool losses are smooth and in
+closed form, and for large books under expected loss and mixtures of CVaRs; otherwise the conic program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from adlopt.methods.smooth import radial
 from adlopt.objectives import ExpectedLoss
 from adlopt.problem import Problem
 
-CROSSOVER = 200_000  # pool-scenario pairs
+CROSSOVER = 200_000  # pool-scenario pairs, under expected loss
+# The conic program of a CVaR takes as long as the shadow-price method at about this size, compilation aside.
+CROSSOVER_OF_TAILS = 500_000
 
 
 class Choice(NamedTuple):
@@ -49,9 +51,8 @@ def choose(problem: Problem, *, constrained: bool = False) -> Choice:
 
 def _too_small(problem: Problem) -> str | None:
     """Why the conic program is the better choice, or None."""
-    if not isinstance(problem.objective, ExpectedLoss):
-        return f"for {problem.objective} the conic program is as fast"
     if radial(problem) is not None:
         return None
     pairs = problem.book.equity.size * problem.scenarios.weights.size
-    return f"{pairs:,} pool-scenario pairs do not repay compiling its loops" if pairs < CROSSOVER else None
+    least = CROSSOVER if isinstance(problem.objective, ExpectedLoss) else CROSSOVER_OF_TAILS
+    return f"{pairs:,} pool-scenario pairs do not repay compiling its loops" if pairs < least else None

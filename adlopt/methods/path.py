@@ -207,14 +207,17 @@ class Path:
         return self.value, float(least[0] + self.stress @ self.constant - self.prices.sum())
 
     def gap(self) -> float:
-        """Relative gap, the cost of closing the sums included: their shadow prices, and a share for the kinks on the way."""
+        """Relative gap, the cost of closing the sums included: their shadow prices, and a share for the kinks on the way.
+
+        And the share of the bound that is lost when stresses that do not quite sum to one are made to.
+        """
         value, bound = self.bounds()
         missing = np.bincount(self.program.asset, self.program.share * self.point.y, minlength=self.rows) - 1.0
         if value == 0.0 and np.abs(missing).max() < CLOSED:
             return 0.0
         cost = self.prices * missing
         excess = abs(value + cost.sum() - bound) + SLACK * float(np.abs(cost).sum())
-        return float(excess / max(abs(value), np.finfo(float).tiny))
+        return float(excess / max(abs(value), np.finfo(float).tiny)) + self.tail.missing
 
     def shares(self) -> FloatArray:
         """Multipliers of all pairs as shares of their scenario's stress."""

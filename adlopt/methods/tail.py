@@ -99,6 +99,11 @@ class Tail:
         stress[self.live] += self.w.sum(axis=0)
         return stress
 
+    @property
+    def missing(self) -> float:
+        """What the stressed probabilities lack of one, or have beyond, at most."""
+        return float(np.abs(self.w.sum(axis=1) / self.total - 1.0).max(initial=0.0))
+
     def value(self, loss: FloatArray) -> float:
         """The objective of losses (S,), those of other scenarios than candidates never being in a tail."""
         inside = np.zeros(loss.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,9 @@ from adlopt._tables import FloatArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import factor_leverage as method
 from adlopt.plots import _canvas as canvas
-from adlopt.prices import OneFactor
+from adlopt.prices import OneFactor, PriceModel
 from adlopt.problem import Problem, gross_leverage
+from adlopt.solve import solve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,14 +26,19 @@ PREFIX = "shadow_price "  # of the columns of `frontier`
 
 
 def factor_leverage(
-    problem: Problem, contracts: Iterable[float] | None = None, *, axes: Sequence[Axes] | None = None
+    problem: Problem,
+    contracts: Iterable[float] | None = None,
+    *,
+    beside: PriceModel | None = None,
+    axes: Sequence[Axes] | None = None,
 ) -> tuple[Axes, Axes]:
     """Factor leverage of each account against the size of the reduction (left), and gross leverage beside it (right).
 
     At each size the factor-leverage rule reduces anew (paper, section 4). Factor leverage is the share of equity lost when
     the factor moves by one unit against the reduced side. `contracts` are sizes of the reduction, unsigned, from zero to
     all that is eligible if left out; the dotted line is the reduction that the problem asks for. Many accounts are drawn as
-    quantiles. Raises NotApplicable where the rule does not apply.
+    quantiles. With another price model `beside` it, the right picture shows the same factor leverage where reductions are
+    optimal under that model. Raises NotApplicable where the rule does not apply.
     """
     reason = method.obstacle(problem)
     if reason is not None:
@@ -40,12 +47,15 @@ def factor_leverage(
     required = abs(float(problem.target[k]))
     sizes = _sizes(contracts, float(np.abs(problem.capacity).sum()))
     factor, gross, level = _sweep(problem, sizes / required)
+    other, ylabel = gross, "Gross leverage"
+    if beside is not None:
+        other, ylabel = _optima(problem, beside, sizes / required), f"Factor leverage, {type(beside).__name__} optimum"
     left, right = canvas.pair_of_axes(axes, (9.0, 3.8))
     pools = np.unique(problem.pool)
     book = problem.book
     names = [canvas.name(given) for given in book.names.take(book.pool_account[pools])]
     few = pools.size <= canvas.FEW
-    for ax, lines, what in ((left, factor, "Factor leverage"), (right, gross, "Gross leverage")):
+    for ax, lines, what in ((left, factor, "Factor leverage"), (right, other, ylabel)):
         if few:
             _lines(ax, sizes, lines, names)
         else:
@@ -56,6 +66,8 @@ def factor_leverage(
         ax.set_xlim(sizes[0], sizes[-1])
         canvas.count_money(ax.xaxis)
     left.plot(sizes, level, color=canvas.BLACK, linewidth=4, alpha=0.3, label="water level")
+    if beside is not None:
+        right.set_ylim(left.get_ylim())
     handles, labels = left.get_legend_handles_labels()
     right.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title="Account" if few else None,
@@ -75,20 +87,34 @@ def _sizes(contracts: Iterable[float] | None, available: float) -> FloatArray:
 
 def _sweep(problem: Problem, multiples: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Factor leverage and gross leverage (points, pools to be reduced), and the water level (points,)."""
-    assert isinstance(problem.prices, OneFactor)
-    book = problem.book
-    v = problem.prices.vector(book.assets)
-    k = int(problem.reduced_assets[0])
-    adverse = np.sign(problem.target[k] * v[k])  # a short loses when its factor exposure, negative, meets a rise
     pools = np.unique(problem.pool)
     factor, gross, level = [], [], []
     for multiple in multiples:
         result = method.solve(problem.varied(multiple=float(multiple))) if multiple > 0 else None
         taken = None if result is None else result.allocation
-        factor.append((adverse * (problem.sizes(taken) @ v) / book.equity)[pools])
+        factor.append(_factor_leverage(problem, taken))
         gross.append(gross_leverage(problem, taken)[pools])
         level.append(factor[-1].max() if result is None or result.water_level is None else result.water_level[0])
     return np.array(factor), np.array(gross), np.array(level)
+
+
+def _optima(problem: Problem, prices: PriceModel, multiples: FloatArray) -> FloatArray:
+    """Factor leverage (points, pools to be reduced) where reductions are optimal under another price model."""
+    other = replace(problem, prices=prices)
+    rows = []
+    for multiple in multiples:
+        best = solve(other.varied(multiple=float(multiple))).allocation["reduction"].to_numpy() if multiple > 0 else None
+        rows.append(_factor_leverage(problem, best))
+    return np.array(rows)
+
+
+def _factor_leverage(problem: Problem, taken: FloatArray | None) -> FloatArray:
+    """(pools to be reduced,) share of equity lost when the factor moves by one unit against the reduced side."""
+    assert isinstance(problem.prices, OneFactor)
+    v = problem.prices.vector(problem.book.assets)
+    k = int(problem.reduced_assets[0])
+    adverse = np.sign(problem.target[k] * v[k])  # a short loses when its factor exposure, negative, meets a rise
+    return np.asarray((adverse * (problem.sizes(taken) @ v) / problem.book.equity)[np.unique(problem.pool)])
 
 
 def _lines(ax: Axes, sizes: FloatArray, lines: FloatArray, names: Sequence[str]) -> None:

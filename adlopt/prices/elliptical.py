@@ -20,10 +20,10 @@ import scipy.sparse as sp
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.prices.covariance import correlation, covariance_matrix
 from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
 from adlopt.prices.shocks import normal_excess, student_constant, student_excess
 
-ROUNDING = 1e-10  # relative to the two variances: asymmetry and negative eigenvalues that rounding explains
 RANK = 16 * np.finfo(float).eps  # times the number of assets: smaller eigenvalues of a correlation matrix are zero
 CHUNK = 2**22  # numbers held at once
 
@@ -127,55 +127,10 @@ class Elliptical(ABC):
         X = ndtri(uniform[:, 1:]) * self._stretch(uniform[:, :1])
         return ScenarioSet(X @ root.T * marks, np.full(len(X), 1.0 / len(X)))
 
-    # ------------------------------------------------------------------ validation
-
     @cached_property
     def _checked(self) -> tuple[FloatArray, pd.Index[Any] | None]:
         """The matrix, symmetric to the last bit, and the names of its rows."""
-        model = type(self).__name__
-        given, names = self.matrix, None if self.assets is None else pd.Index(self.assets)
-        if isinstance(given, pd.DataFrame):
-            if not given.index.is_unique or not given.columns.is_unique:
-                raise InputError(f"{model}: the {self.what} names an asset twice in its rows or columns")
-            if set(given.index) != set(given.columns):
-                odd = next(iter(set(given.index) ^ set(given.columns)))
-                raise InputError(f"{model}: {odd!r} does not name both a row and a column of the {self.what}")
-            names = given.index if names is None else names
-            if not set(names) <= set(given.index):
-                raise InputError(f"{model}: the {self.what} has no row for {next(iter(set(names) - set(given.index)))!r}")
-            given = given.loc[names, names].to_numpy()
-        try:
-            matrix = np.atleast_2d(np.array(given, dtype=np.float64))
-        except (TypeError, ValueError):
-            raise InputError(f"{model}: the {self.what} must be a square table of numbers") from None
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
-            raise InputError(f"{model}: the {self.what} must be square, a row and a column per asset; got shape {matrix.shape}")
-        if names is not None and (len(names) != len(matrix) or not names.is_unique):
-            raise InputError(f"{model}: {len(matrix)} rows need as many different asset names; got {list(names)}")
-
-        def at(row: int, column: int) -> str:
-            label = (int(row), int(column)) if names is None else (names[row], names[column])
-            return f"{model}: {self.what}, row {label[0]!r}, column {label[1]!r}: {matrix[row, column]}"
-
-        for row, column in np.argwhere(~np.isfinite(matrix))[:1]:
-            raise InputError(f"{at(row, column)} is not a finite number")
-        variance = np.diag(matrix)
-        for row in np.flatnonzero(variance < 0)[:1]:
-            raise InputError(f"{at(row, row)} is negative; a variance is >= 0")
-        scale = np.sqrt(variance)
-        spread = np.outer(scale, scale)
-        for row, column in np.argwhere(np.abs(matrix - matrix.T) > ROUNDING * spread)[:1]:
-            raise InputError(f"{at(row, column)} differs from {matrix[column, row]}, its mirror image; it must be symmetric")
-        for row, column in np.argwhere(np.abs(matrix) > (1 + ROUNDING) * spread)[:1]:
-            raise InputError(f"{at(row, column)} is larger than the variances {variance[row]} and {variance[column]} allow")
-        matrix = (matrix + matrix.T) / 2
-        lowest = float(np.linalg.eigvalsh(_correlation(matrix))[0])
-        if lowest < -ROUNDING * len(matrix):
-            raise InputError(
-                f"{model}: the {self.what} is not positive semidefinite (its correlations have the eigenvalue {lowest:.3g}); "
-                "no set of prices has it"
-            )
-        return matrix, names
+        return covariance_matrix(type(self).__name__, self.what, self.matrix, self.assets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,20 +215,13 @@ class StudentT(Elliptical):
         return np.asarray(np.sqrt(self.df / (2.0 * gammaincinv(self.df / 2.0, uniform))))
 
 
-def _correlation(matrix: FloatArray) -> FloatArray:
-    """Correlations; zero for assets without variance."""
-    scale = np.sqrt(np.diag(matrix))
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    return np.asarray(matrix * np.outer(inverse, inverse))
-
-
 def _root(matrix: FloatArray) -> FloatArray:
     """(d, r) root with root root' = matrix and r its rank.
 
     y' matrix y would lose half the digits of a hedged pool's volatility; |root' y| keeps them. Directions that rounding
     alone gave a variance are left out, by correlations, since units of assets differ by many orders.
     """
-    eigenvalue, axis = np.linalg.eigh(_correlation(matrix))
+    eigenvalue, axis = np.linalg.eigh(correlation(matrix))
     kept = eigenvalue > RANK * len(matrix) * max(float(eigenvalue[-1]), 0.0)
     root = np.sqrt(np.diag(matrix))[:, None] * axis[:, kept] * np.sqrt(eigenvalue[kept])
     return np.ascontiguousarray(root)

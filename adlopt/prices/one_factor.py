@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.prices.covariance import covariance_matrix, leading, scale_of
 from adlopt.prices.history import History, Horizon
-from adlopt.prices.leading import covariance_matrix, leading, scale_of
 from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
 
@@ -77,7 +77,7 @@ class OneFactor:
 
         Warns if the share is below `WELL_EXPLAINED`.
         """
-        matrix, names = covariance_matrix("OneFactor: covariance", covariance)
+        matrix, names = covariance_matrix("OneFactor", "covariance", covariance)
         direction, share = leading(matrix, scale_of(marks, names, len(matrix)))
         factor = cls(direction if names is None else pd.Series(direction, index=names), shock, points=points)
         factor.explained = share

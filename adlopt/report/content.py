@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from adlopt._render import figure, figures
+from adlopt._figures import figure, figures
 from adlopt.compare import Comparison
 from adlopt.errors import InputError
 from adlopt.evaluation import closed_form, objective_value

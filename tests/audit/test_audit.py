@@ -126,7 +126,7 @@ BROKEN_BY_QUEUES = {
         (P.Queue(P.features.leverage), queue(by_leverage), BROKEN_BY_QUEUES - {"wash-trade resistant", "monotone"}),
         (P.ProRata(), pro_rata, {"leverage priority"}),
     ],
-    ids=str,
+    ids=["BitMEX", "Hyperliquid", "leverage queue", "contracts pro rata"],
 )  # fmt: skip
 def test_what_fails_is_verified_from_the_printed_numbers(policy: object, rule: Rule, broken: set[str]) -> None:
     report = adl.audit(policy, trials=30)

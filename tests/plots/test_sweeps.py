@@ -55,6 +55,22 @@ def test_at_the_requirement_it_is_the_solution(paper_problem):
         plots.factor_leverage(paper_problem, axes=[left])
 
 
+def test_factor_leverage_beside_another_model(paper_problem):
+    lognormal = adl.examples.paper_lognormal(points=256)
+    left, right = plots.factor_leverage(paper_problem, [0, 10.0, 33.0], beside=lognormal)
+    v, book = paper_direction(), paper_book()
+    held = book.to_frame().pivot(index="account", columns="asset", values="size")
+    equity = book.accounts.set_index("account")["equity"]
+    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, lognormal)).allocation.set_index("account")["remaining"]
+    for account in "1234":
+        here, there = line(left, account)[:, 1], line(right, account)[:, 1]
+        assert there[[0, 2]] == pytest.approx(here[[0, 2]])  # nothing is chosen at either end
+        assert there[1] == pytest.approx(-(best[account] * v["BTC"] + held["ETH"][account] * v["ETH"]) / equity[account])
+    assert right.get_ylabel() == "Factor leverage, LogNormal optimum"
+    assert right.get_ylim() == left.get_ylim()
+    assert_readable(left.figure)
+
+
 def test_factor_leverage_of_thousands():
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
     problem = adl.Problem(book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, adl.OneFactor(0.1 * book.marks))

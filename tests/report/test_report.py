@@ -246,7 +246,7 @@ def test_refused_before_any_work(book, monkeypatch, tmp_path):
 
 
 def test_pictures_of_the_demonstration(tmp_path):
-    from adlopt._demo import write_pictures
+    from adlopt.cli.demo import write_pictures
 
     written = write_pictures(tmp_path / "docs")
     assert [path.name for path in written] == ["water_filling.png", "factor_leverage.png"]

@@ -8,8 +8,9 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from adlopt._render import figure, figures, heading, paragraph, records, table, to_json
+from adlopt._figures import figure, figures
 from adlopt.audit import Audit
+from adlopt.cli.render import heading, paragraph, records, table, to_json
 from adlopt.compare import OPTIMUM, Comparison
 
 WIDE = 24  # columns of accounts that a table of reductions shows

@@ -10,10 +10,11 @@ import pandas as pd
 from rich.console import Console
 
 from adlopt import examples
-from adlopt._render import figure, figures, heading, paragraph, table, verification_table
+from adlopt._figures import figure, figures
 from adlopt._tables import FloatArray
 from adlopt.book import Book
 from adlopt.certificate import certify
+from adlopt.cli.render import heading, paragraph, table, verification_table
 from adlopt.errors import InputError
 from adlopt.evaluation import objective_value
 from adlopt.prices import OneFactor

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import typer
 
-from adlopt import _config
-from adlopt import _render as render
 from adlopt import _tables as tables
 from adlopt.book import Book, Margin
+from adlopt.cli import config as toml
+from adlopt.cli import render
 from adlopt.errors import InputError, NotApplicable
 from adlopt.objectives import CVaR, ExpectedLoss, Objective
 from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
@@ -36,7 +36,7 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     flags = [parameter for parameter in [*stated.values(), *own] if get_origin(parameter.annotation) is Annotated]
-    _config.PARAMETERS.update({parameter.name: parameter for parameter in flags if parameter.name != "config"})
+    toml.PARAMETERS.update({parameter.name: parameter for parameter in flags if parameter.name != "config"})
 
     @wraps(command)
     def stating(**given: Any) -> None:
@@ -80,7 +80,7 @@ def problem(
             metavar="FILE",
             help="A problem in TOML: BOOK as book, and flags by their names; those given here win.",
             is_eager=True,
-            callback=_config.use,
+            callback=toml.use,
             rich_help_panel=BOOK,
         ),
     ] = None,

@@ -18,6 +18,7 @@ from rich.progress import track
 from rich.rule import Rule
 from rich.table import Table
 
+from adlopt._figures import figure, figures
 from adlopt._tables import known
 from adlopt.book import Book
 from adlopt.errors import InputError
@@ -77,32 +78,6 @@ def table(title: str, columns: Mapping[str, Sequence[str]], *, left: int = 1, bo
     for at, row in enumerate(zip(*columns.values(), strict=True)):
         grid.add_row(*row, style="bold" if at == bold else None)
     return grid
-
-
-def figures(values: Iterable[float], digits: int = 6) -> list[str]:
-    """A column of numbers with common decimals, as few as show `digits` of the largest; more where a small one would vanish."""
-    numbers = [float(value) for value in values]
-    largest = max((abs(value) for value in numbers if math.isfinite(value)), default=0.0)
-    whole = math.floor(math.log10(largest)) + 1 if largest > 0 else 1
-    decimals = min(max(digits - whole, 0), digits)
-    while decimals > 0 and all(
-        round(value, decimals) == round(value, decimals - 1) for value in numbers if math.isfinite(value)
-    ):
-        decimals -= 1
-    return [_figure(value, decimals) for value in numbers]
-
-
-def _figure(value: float, decimals: int) -> str:
-    if math.isnan(value):
-        return "-"
-    if value == 0:
-        return "0"
-    text = f"{value:,.{decimals}f}"
-    return text if float(text.replace(",", "")) != 0 else f"{value:.2g}"
-
-
-def figure(value: float, digits: int = 9) -> str:
-    return figures([value], digits)[0]
 
 
 # ---------------------------------------------------------------------- solution
