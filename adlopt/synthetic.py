@@ -1,4 +1,4 @@
-"""The benchmark book: a seeded random exchange with fat-tailed prices, of any size."""
+"""Seeded random exchanges of any size: the benchmark book under fat-tailed prices, and one that a crash has just hit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ SHORT = 0.7  # share of positions
 DEGREES_OF_FREEDOM = 4
 SCALE = 0.06  # of log returns
 CORRELATION = 0.8
+
+BEFORE = 0.5  # share of a crash's positions that are older than it
+OPENED = (0.75, 1.1)  # entry prices of those, over the price before the crash
+MAINTENANCE = 0.05  # margin, of notional
 
 
 def problem(
@@ -58,6 +62,69 @@ def problem(
         prices=Scenarios(returns=_returns(rng, scenarios, assets), assets=list(names)),
         objective=objective or ExpectedLoss(),
     )
+
+
+def crash(accounts: int = 400, assets: int = 3, *, fall: float = 0.4, hedged: float = 0.2, seed: int = 0) -> Book:
+    """An exchange after a crash: bankrupt longs, and shorts whose profit tells when they came, not how safe they are.
+
+    Every contract has two sides, so sizes sum to zero by asset. Collateral exp(N(9, 1.2)); leverage at entry exp(N(1, 0.9)) of
+    accounts that are short and exp(N(-0.5, 0.9)) of the others, whose most levered the fall has closed already, within
+    [0.2, 20]; one to all assets per account, weights Dirichlet(1); cross margin. Half of the positions were opened before the
+    crash, the others on its way down. Who is solvent has put up a maintenance margin of a twentieth of all positions.
+    `adl.Problem.from_bankrupt` states what the bankrupt leave.
+
+    Parameters
+    ----------
+    fall : mean fall of the prices, in (0, 0.7]; assets differ by up to 0.3 of it.
+    hedged : share of accounts that stand on the other side in every second asset they hold, in [0, 1].
+    """
+    _at_least_one("accounts", accounts, None)
+    _at_least_one("assets", assets, None)
+    if not 0 < fall <= 0.7:
+        raise InputError(f"synthetic: fall is {fall}; it is a share of the price, in (0, 0.7]")
+    if not 0 <= hedged <= 1:
+        raise InputError(f"synthetic: hedged is {hedged}; it is a share of the accounts, in [0, 1]")
+    rng = np.random.default_rng(seed)
+    before = np.geomspace(60_000.0, 0.6, assets)
+    marks = before * (1.0 - fall * np.linspace(0.7, 1.3, assets) if assets > 1 else 1.0 - fall)
+    collateral = np.exp(rng.normal(9.0, 1.2, accounts))
+    long = rng.permutation(accounts) % 2 == 0
+    leverage = np.clip(np.exp(rng.normal(np.where(long, -0.5, 1.0), 0.9)), 0.2, 20.0)
+    held = rng.integers(1, assets + 1, accounts)
+    pool = np.repeat(np.arange(accounts), held)
+    place = np.arange(pool.size) - np.repeat(np.cumsum(held) - held, held)  # of a position among those of its account
+    asset = rng.random((accounts, assets)).argsort(axis=1)[pool, place]
+    weight = rng.exponential(size=pool.size)
+    weight /= np.bincount(pool, weight)[pool]
+    other = (rng.random(accounts) < hedged)[pool] & (place % 2 == 1)
+    side = np.where(long[pool] ^ other, 1.0, -1.0)
+    older = rng.random(pool.size) < BEFORE
+    stage = rng.random(pool.size)  # of the way down
+    entry = np.where(older, before[asset] * rng.uniform(*OPENED, pool.size), before[asset] + stage * (marks - before)[asset])
+    size = _balanced(side * collateral[pool] * leverage[pool] * weight / entry, asset)
+    equity = collateral + np.bincount(pool, size * (marks[asset] - entry), minlength=accounts)
+    margin = MAINTENANCE * np.bincount(pool, np.abs(size) * marks[asset], minlength=accounts)
+    return Book(
+        assets=pd.Index([f"A{k}" for k in range(assets)]),
+        marks=marks,
+        names=pd.RangeIndex(accounts),
+        pool_account=np.arange(accounts),
+        isolated=np.zeros(accounts, dtype=bool),
+        equity=np.where(equity > 0, np.maximum(equity, margin), equity),
+        pool=pool,
+        asset=asset,
+        size=size,
+        entry_price=entry,
+    )
+
+
+def _balanced(size: FloatArray, asset: IntArray) -> FloatArray:
+    """Sizes scaled by asset and side until longs equal shorts; InputError for an asset with one side alone."""
+    sides = np.stack([np.bincount(asset, np.maximum(sign * size, 0.0)) for sign in (1.0, -1.0)])
+    if not sides.all():
+        raise InputError("synthetic: too few accounts to have longs and shorts of every asset; ask for more accounts")
+    factor = np.sqrt(sides[::-1] / sides)
+    return np.asarray(size * factor[(size < 0).astype(int), asset])
 
 
 def _book(rng: np.random.Generator, pools: int, names: pd.Index, held: int) -> Book:

@@ -1,4 +1,4 @@
-"""The benchmark book is what it says, and quickly made."""
+"""The benchmark book and the crash are what they say, and quickly made."""
 
 from __future__ import annotations
 
@@ -60,3 +60,58 @@ def test_impossible_requests_are_refused_by_name(arguments: dict[str, float], na
 def test_one_pool_always_has_something_to_reduce() -> None:
     for seed in range(20):
         assert adl.synthetic.problem(pools=1, assets=1, scenarios=2, seed=seed).reduced_assets.size == 1
+
+
+def test_a_crash_moves_money_and_makes_none() -> None:
+    """Every contract has two sides, positions moved with the price, and what the bankrupt held states the requirement."""
+    book = adl.synthetic.crash(2000, 4, seed=3)
+    frame = book.to_frame()
+    sums = frame.groupby("asset")["size"].agg(["sum", lambda size: size.abs().sum()])
+    assert (np.abs(sums.iloc[:, 0]) < 1e-9 * sums.iloc[:, 1]).all()
+    profit = frame["size"] * (frame["asset"].map(dict(zip(book.assets, book.marks, strict=True))) - frame["entry_price"])
+    collateral = book.equity - np.bincount(book.pool, profit, minlength=book.equity.size)
+    assert (collateral > 0).all()
+    assert np.log(np.median(collateral)) == pytest.approx(9.0, abs=0.1)
+    assert np.nanmax(book.pools["leverage"]) == pytest.approx(20.0)  # the maintenance margin
+    bankrupt = frame[frame["account"].isin(book.bankrupt["account"])]
+    problem = adl.Problem.from_bankrupt(book)
+    assert problem.reduction == pytest.approx((-bankrupt.groupby("asset")["size"].sum()).to_dict())
+    assert all(amount < 0 for amount in problem.reduction.values())  # longs have gone bankrupt, shorts are to give
+    short, long = (profit[frame["size"] * sign > 0].sum() for sign in (-1, 1))
+    assert short > 0 > long
+
+
+def test_hedged_accounts_stand_on_both_sides() -> None:
+    def both(hedged: float) -> float:
+        book = adl.synthetic.crash(1000, 3, hedged=hedged)
+        sides = [np.bincount(book.pool[sign * book.size > 0], minlength=1000) > 0 for sign in (1, -1)]
+        several = np.bincount(book.pool) > 1
+        return float((sides[0] & sides[1])[several].mean())
+
+    assert (both(0.0), both(1.0)) == (0.0, 1.0)
+    assert both(0.2) == pytest.approx(0.2, abs=0.05)
+
+
+def test_prices_fall_as_asked_and_entries_lie_on_the_way() -> None:
+    book = adl.synthetic.crash(500, 3, fall=0.5)
+    before = np.geomspace(60_000.0, 0.6, 3)
+    np.testing.assert_allclose(book.marks / before, [0.65, 0.5, 0.35])
+    ratio = book.entry_price / before[book.asset]
+    assert ((ratio >= 0.35) & (ratio <= 1.1)).all()
+    assert (ratio > 1).any()
+    assert np.array_equal(adl.synthetic.crash(50, seed=1).size, adl.synthetic.crash(50, seed=1).size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"accounts": 0}, "accounts is 0"),
+        ({"assets": 0}, "assets is 0"),
+        ({"fall": 0.8}, "fall is 0.8"),
+        ({"hedged": -0.1}, "hedged is -0.1"),
+        ({"accounts": 1}, "too few accounts"),
+    ],
+)
+def test_impossible_crashes_are_refused_by_name(arguments: dict[str, float], named: str) -> None:
+    with pytest.raises(adl.InputError, match=named):
+        adl.synthetic.crash(**arguments)
