@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
-from adlopt.evaluation import closed_form, excess_losses
+from adlopt.evaluation import closed_form, excess_losses, objective_value
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
+MOST_REPEATED = 20_000  # hinges: with more, an inaccurate answer is not worth further attempts
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -183,37 +184,58 @@ def solve(
 ) -> Result:
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
     presolved = _presolve(problem, enabled=presolve)
-    inaccurate: Program | None = None
-    for unit, further_options in _attempts(problem, solver, options or {}):
+    inaccurate: list[Program] = []
+    failed: SolverFailed | None = None
+    for unit, name, further_options in _attempts(problem, solver, options or {}):
+        if inaccurate and problem.objective.cone != "exponential" and presolved.hinges.pool.size > MOST_REPEATED:
+            break
         program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit)
         model: cp.Problem = program.model
         if constraints:
             model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
         try:
-            run(model, solver, further_options)
+            run(model, name, further_options)
         except SolverFailed as error:
-            failed = error
+            failed = error if failed is None else failed
             continue
         if model.status == cp.OPTIMAL:
             return _result(problem, program)
-        inaccurate = program
-    if inaccurate is None:
+        inaccurate.append(program)
+    if not inaccurate:
+        assert failed is not None
         raise failed
-    return _result(problem, inaccurate)
+    return min((_result(problem, program) for program in inaccurate), key=lambda one: objective_value(problem, one.allocation))
 
 
-def _attempts(problem: Problem, solver: str | None, options: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
-    """Units of money and solver options to try in turn until an answer is accurate.
+def _attempts(
+    problem: Problem, solver: str | None, options: dict[str, Any]
+) -> Iterator[tuple[float, str | None, dict[str, Any]]]:
+    """Units of money, solvers and options to try in turn until an answer is accurate.
 
-    Exponential cones stall Clarabel in some units and at long steps towards their boundary, and sail through in others.
+    Losses that differ by many orders, as in strata of heavy tails, stall Clarabel in units of the typical one: a simplex
+    method does not mind, and cones get by in units of larger ones. Exponential cones stall it in some units and at long
+    steps towards their boundary, and sail through in others.
     """
     unit = typical_loss(problem)
-    if problem.objective.cone != "exponential" or solver is not None or options:
-        return [(unit, options)]
-    risk = problem.objective.value(excess_losses(problem, None), problem.scenarios.weights)
+    if solver is not None or options:
+        yield unit, solver, options
+        return
+    cone = problem.objective.cone
+    if cone != "exponential":
+        yield unit, None, {}
+    losses = excess_losses(problem, None)
+    risk = problem.objective.value(losses, problem.scenarios.weights)
+    if cone != "exponential":
+        if risk > unit:
+            yield risk, None, {}
+        if cone == "linear":
+            yield unit, cp.HIGHS, {}
+        if losses.max() > 100.0 * unit:
+            yield float(losses.max()) / 100.0, None, {}
+        return
     tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
     steps: list[dict[str, Any]] = [tight, {}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
-    return [(each, step) for step in steps for each in (max(risk, unit), unit, 3 * unit)]
+    yield from ((each, None, step) for step in steps for each in (max(risk, unit), unit, 3 * unit))
 
 
 def _result(problem: Problem, program: Program) -> Result:

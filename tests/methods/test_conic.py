@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import cvxpy as cp
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.stats
 
 import adlopt as adl
 from adlopt.evaluation import excess_losses
@@ -79,3 +81,20 @@ def test_repair_keeps_boxes_and_sums(seed: int) -> None:
     assert (x * problem.capacity >= 0).all()
     sums = np.bincount(problem.asset, x, minlength=problem.target.size)
     np.testing.assert_allclose(sums, problem.target, rtol=1e-12)
+
+
+HEAVY = adl.OneFactor(
+    {"X": 1.66, "Y": 0.7}, shock=scipy.stats.t(df=3), points=32
+)  # its outermost stratum is 40,000 deviations out
+
+
+@pytest.mark.parametrize("objective", [adl.ExpectedLoss(), adl.ExpectedLoss() + 0.5 * adl.CVaR(0.9), adl.Semideviation(0.5, 2)])
+def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
+    """Losses over ten orders of magnitude stall Clarabel in units of the typical one; the answer is still proven."""
+    table = pd.DataFrame({"account": ["a", "b"], "asset": "Y", "size": [20.0, 180.0], "equity": [35.0, 1350.0]})
+    rest = pd.DataFrame({"account": ["c"], "asset": ["X"], "size": [9.4], "equity": [290.0]})
+    book = adl.Book.from_frame(pd.concat([table, rest], ignore_index=True), marks={"X": 18.0, "Y": 20.0})
+    problem = adl.Problem(book, {"Y": 123.0, "X": 9.4}, HEAVY, objective, insurance_fund=50.0)
+    solution = adl.solve(problem, "conic")
+    assert solution.status == "optimal"
+    assert solution.value == pytest.approx(adl.solve(problem, "water_filling").value, rel=1e-6)
