@@ -112,7 +112,8 @@ class OptimalSet:
         return self._table(taken)
 
     def __repr__(self) -> str:
-        free = int((self.high > self.low).sum())
+        least, most = self._box_ranges()
+        free = int((most - least > TOLERANCE * np.abs(self.problem.book.size[self.problem.position])).sum())
         kind = "one allocation" if free == 0 else f"{free:,} positions have a choice"
         return f"OptimalSet({kind}; {self.problem.objective} {self.value:,.6g}; leverage cutoff {self.cutoff})"
 
@@ -132,6 +133,10 @@ class OptimalSet:
             from adlopt import _limited_set  # loads cvxpy
 
             return _limited_set.ranges(self)
+        return self._box_ranges()
+
+    def _box_ranges(self) -> tuple[FloatArray, FloatArray]:
+        """Least and most by boxes and sums alone."""
         least, most = self.low.copy(), self.high.copy()
         for k, rest in self._rest().items():
             rows = self.problem.asset == k
