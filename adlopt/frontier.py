@@ -42,6 +42,7 @@ def frontier(
     A row per point: the swept quantity (`multiple`, `insurance_fund` or `level`), value, lower_bound, gap, status, method,
     accounts reduced, largest fraction, seconds; and by asset the reduction, shadow price and water level where it exists.
     """
+    tables.positive("frontier: tolerance", tolerance)
     sweeps = {"multiple": reduction, "insurance_fund": insurance_fund, "level": level}
     given = [(name, list(points)) for name, points in sweeps.items() if points is not None]
     if len(given) != 1:

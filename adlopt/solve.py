@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt._tables import FloatArray
 from adlopt.certificate import CLOSED, Certificate, certify_array
 from adlopt.constraints import Constraints
@@ -53,6 +54,7 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    tables.positive("solve: tolerance", tolerance)
     if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
         coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
         again = partial(
@@ -144,7 +146,7 @@ def _tidied(problem: Problem, allocation: FloatArray, proof: Certificate, tolera
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
         if value <= allowed and not (smooth and certify_array(problem, tidy).gap > max(proof.gap, tolerance)):
-            return tidy, replace(proof, value=value)
+            return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
     return allocation, proof
 
 
