@@ -303,7 +303,7 @@ def _isolated(positions: pd.DataFrame) -> BoolArray:
     if "margin_mode" not in positions:
         return np.zeros(len(positions), dtype=bool)
     mode = positions["margin_mode"]
-    isolated = mode.isin(["isolated"]).to_numpy(dtype=bool)
+    isolated: BoolArray = mode.isin(["isolated"]).to_numpy(dtype=bool)
     known = isolated | (mode.isin(["cross"]) | mode.isna()).to_numpy(dtype=bool)
     tables.refuse("positions", positions, ~known, "margin_mode", "{!r} is neither 'cross' nor 'isolated'")
     return isolated

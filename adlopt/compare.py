@@ -17,7 +17,7 @@ from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, named, reductions, violations
 from adlopt.policies.standard import standard
-from adlopt.problem import Problem, as_table, gross_leverage
+from adlopt.problem import Problem, as_table, gross_leverage, stated
 from adlopt.solve import solve
 
 OPTIMUM = "Optimal"
@@ -110,6 +110,7 @@ def compare(
     ------
     InputError : no policies; a policy that lacks data or does not answer with an allocation.
     """
+    stated("compare", problem)
     tail = CVaR(level)
     chosen = named(standard(problem) if policies is None else policies)
     if not chosen:

@@ -22,7 +22,7 @@ from adlopt.errors import InputError, NotApplicable, SolverFailed
 from adlopt.evaluation import closed_form, objective_value, scenario_losses
 from adlopt.methods import water_filling
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import Problem, as_table
+from adlopt.problem import Problem, as_table, stated
 
 TOLERANCE = 1e-9  # of a position, or of a loss: what counts as inside
 ROUNDING = 1e-12
@@ -185,6 +185,7 @@ def optimal_set(problem: Problem) -> OptimalSet:
     ------
     NotApplicable : the objective is not a CVaR by scenarios, or water-filling does not apply (see its reasons).
     """
+    stated("optimal_set", problem)
     obstacle = water_filling.obstacle(problem)
     if obstacle is not None:
         raise NotApplicable(f"optimal_set: {obstacle}")

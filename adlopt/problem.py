@@ -271,6 +271,12 @@ class Problem:
         return f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, objective={self.objective})"
 
 
+def stated(what: str, problem: object) -> None:
+    """Refuse what is not a problem, in the name of the function `what` that was given it."""
+    if not isinstance(problem, Problem):
+        raise InputError(f"{what}: a {type(problem).__name__} is no problem; state it with Problem(book, reduction, ...)")
+
+
 def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) -> tuple[IntArray, FloatArray]:
     """Rows of the book that a user's table means, and its numbers in `column`.
 

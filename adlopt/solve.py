@@ -20,7 +20,7 @@ from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
 from adlopt.prices import LogNormal, OneFactor
-from adlopt.problem import Problem, as_table
+from adlopt.problem import Problem, as_table, stated
 from adlopt.sampling import sampled_enough
 from adlopt.solution import Solution
 
@@ -54,6 +54,7 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    stated("solve", problem)
     tables.positive("solve: tolerance", tolerance)
     if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
         coarse = replace(problem, prices=replace(problem.prices, tolerance=None))

@@ -191,6 +191,22 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         )
         for run in (adl.solve, adl.verify)
     ),
+    *(
+        (f"{run.__name__} of no problem", lambda run=run: run(None), r"a NoneType is no problem; state it with Problem")
+        for run in (adl.solve, adl.verify, adl.frontier, adl.compare, adl.optimal_set, adl.to_cvxpy)
+    ),
+    ("certify a book", lambda: adl.certify(book(), pd.DataFrame()), r"a Book is no problem"),  # type: ignore[arg-type]
+    ("explore a book", lambda: adl.explore(book(), [adl.CVaR(0.5)]), r"a Book is no problem"),  # type: ignore[arg-type]
+    ("frontier of text", lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices()), "x"), r"'x' is not a number"),
+    (
+        "constraint no function",
+        lambda: adl.solve(adl.Problem(book(), {"BTC": -1}, prices()), constraints=3),  # type: ignore[arg-type]
+        r"constraints: 3 is not a function",
+    ),
+    ("audit seed", lambda: adl.audit(adl.policies.BitMEX(), trials=1, seed=-1), r"audit: seed is -1; a whole number"),
+    ("dYdX seed", lambda: adl.policies.DydxV4(-1), r"DydxV4: seed is -1"),
+    ("synthetic seed", lambda: adl.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
+    ("optimal method", lambda: adl.policies.Optimal("simplex"), r"Optimal: method 'simplex' is unknown"),
     ("policy by name", lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), "BitMEX"), r"policy 'BitMEX' has no"),
 ]
 

@@ -20,7 +20,7 @@ from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.methods.smooth import radial
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import CAPACITY_ROUNDING, Problem
+from adlopt.problem import CAPACITY_ROUNDING, Problem, stated
 
 if TYPE_CHECKING:
     from adlopt.constraints import Constraints
@@ -171,6 +171,7 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
     The presolve behind it is exact for every allocation within the boxes, whatever constraints are added.
     """
+    stated("to_cvxpy", problem)
     return build(problem, presolved=_presolve(problem, enabled=presolve), merge=False).model
 
 
@@ -264,7 +265,9 @@ def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None
 def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
     """The constraints that the user's functions make of the allocation expression (e,), checked."""
     made: list[cp.Constraint] = []
-    for function in [constraints] if callable(constraints) else constraints:
+    for function in constraints if isinstance(constraints, Iterable) else [constraints]:
+        if not callable(function):
+            raise InputError(f"constraints: {function!r} is not a function of the allocation; see adlopt.constraints")
         given = function(allocation)
         for constraint in given if isinstance(given, Iterable) else [given]:
             if not isinstance(constraint, cp.Constraint):
