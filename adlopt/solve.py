@@ -105,7 +105,10 @@ def run(
         return shadow_price.solve(problem, tolerance=tolerance)
     from adlopt.methods import conic
 
-    return conic.solve(problem, constraints=constraints, solver=solver, presolve=presolve, options=options)
+    return conic.solve(
+        problem, constraints=constraints, solver=solver, presolve=presolve, options=options,
+        gap=lambda result: certify_array(problem, result.allocation, result.multipliers).gap,
+    )  # fmt: skip
 
 
 def solution(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
+UNEVEN, GOOD = 1e6, 1e-7  # largest loss over the typical one; gap at which no further attempt is made
 MOST_REPEATED = 20_000  # hinges: with more, an inaccurate answer is not worth further attempts
 
 
@@ -182,10 +183,16 @@ def solve(
     solver: str | None = None,
     presolve: bool = True,
     options: dict[str, Any] | None = None,
+    gap: Callable[[Result], float] | None = None,
 ) -> Result:
-    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
+    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's.
+
+    `gap` is what can be proven of an answer. Where losses differ by many orders solvers call answers optimal that are not:
+    then it decides which attempt is good enough, and which was best.
+    """
     presolved = _presolve(problem, enabled=presolve)
-    inaccurate: list[Program] = []
+    judged = gap if gap is not None and not constraints and _uneven(problem) else None
+    inaccurate: list[Result] = []
     failed: SolverFailed | None = None
     for unit, name, further_options in _attempts(problem, solver, options or {}):
         if inaccurate and problem.objective.cone != "exponential" and presolved.hinges.pool.size > MOST_REPEATED:
@@ -199,13 +206,19 @@ def solve(
         except SolverFailed as error:
             failed = error if failed is None else failed
             continue
-        if model.status == cp.OPTIMAL:
-            return _result(problem, program)
-        inaccurate.append(program)
+        result = _result(problem, program)
+        if judged(result) <= GOOD if judged is not None else model.status == cp.OPTIMAL:
+            return result
+        inaccurate.append(result)
     if not inaccurate:
         assert failed is not None
         raise failed
-    return min((_result(problem, program) for program in inaccurate), key=lambda one: objective_value(problem, one.allocation))
+    return min(inaccurate, key=judged or (lambda result: objective_value(problem, result.allocation)))
+
+
+def _uneven(problem: Problem) -> bool:
+    """Whether the largest loss is so far above the typical one that a solver's tolerances mean little."""
+    return float(excess_losses(problem, None).max()) > UNEVEN * typical_loss(problem)
 
 
 def _attempts(
@@ -231,8 +244,9 @@ def _attempts(
             yield risk, None, {}
         if cone == "linear":
             yield unit, cp.HIGHS, {}
-        if losses.max() > 100.0 * unit:
-            yield float(losses.max()) / 100.0, None, {}
+        for share in (1e-4, 1e-2):
+            if losses.max() * share > unit:
+                yield float(losses.max()) * share, None, {}
         return
     tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
     steps: list[dict[str, Any]] = [tight, {}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]

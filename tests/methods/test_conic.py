@@ -98,3 +98,20 @@ def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
     solution = adl.solve(problem, "conic")
     assert solution.status == "optimal"
     assert solution.value == pytest.approx(adl.solve(problem, "water_filling").value, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "objective", [adl.Expectile(0.9), adl.Spectral([0.2, 0.9], [0.4, 0.6]), adl.Semideviation(0.5, 2)], ids=str
+)
+def test_optimal_is_not_taken_on_trust(objective: adl.Objective) -> None:
+    """Clarabel calls answers optimal that are 5 % off here: what can be proven decides which attempt is returned."""
+    table = pd.DataFrame(
+        [("a", "X", 30.0, 900.0), ("a", "Y", -40.0, 900.0), ("b", "X", 55.0, 700.0), ("b", "Y", 80.0, 700.0),
+         ("c", "X", 20.0, 30.0), ("c", "Y", 9.0, 30.0), ("d", "Y", 70.0, 300.0)],
+        columns=["account", "asset", "size", "equity"],
+    )  # fmt: skip
+    problem = adl.Problem(
+        adl.Book.from_frame(table, marks={"X": 18.0, "Y": 20.0}), {"X": 60.0, "Y": 90.0}, HEAVY, objective,
+        settlement={"X": 17.0, "Y": 20.5},
+    )  # fmt: skip
+    assert adl.solve(problem, "conic").status == "optimal"
