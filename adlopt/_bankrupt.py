@@ -18,7 +18,7 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
     """(n,) mask of the bankrupt pools of these accounts, or of all."""
     bankrupt = ~book.solvent
     if accounts is not None:
-        named = [accounts] if isinstance(accounts, str) else list(accounts)
+        named = list(accounts) if isinstance(accounts, Iterable) and not isinstance(accounts, str) else [accounts]
         code = book.names.get_indexer(named)
         for name, at in zip(named, code, strict=True):
             if at < 0:
@@ -28,7 +28,7 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
                 least = book.equity[own].min()
                 raise InputError(f"from_bankrupt: account {name!r} is not bankrupt: its equity at the marks is {least:g} > 0")
         bankrupt &= np.isin(book.pool_account, code)
-    if not bankrupt[book.pool].any():
+    if not (bankrupt[book.pool] & (book.size != 0)).any():
         raise InputError("from_bankrupt: no bankrupt account holds a position; state the reduction with Problem(...)")
     return bankrupt
 

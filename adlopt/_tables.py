@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ def refuse(table: str, frame: pd.DataFrame, bad: npt.ArrayLike, column: str, pro
 
 
 def require_columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"{table}: a {type(frame).__name__} is no table; give a pandas DataFrame with {', '.join(needed)}")
     for column in needed:
         if column not in frame.columns:
             raise InputError(
@@ -103,13 +105,20 @@ def names_of(given: Any) -> pd.Index:
     return pd.Index(list(given.keys())) if named(given) else pd.RangeIndex(np.size(given))
 
 
+def name_list(what: str, names: object) -> pd.Index:
+    """Assets' names from a list of them."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InputError(f"{what}: assets is {names!r}; give a list of names, such as ['BTC', 'ETH']")
+    return pd.Index(list(names))
+
+
 def by_asset(what: str, given: object, assets: pd.Index, *, partial: bool = False) -> FloatArray:
     """Numbers by asset, in the order of `assets`, from a mapping, a Series, or an array in that order.
 
     With `partial`, assets may be missing (NaN there), and names outside `assets` are refused.
     """
     if isinstance(given, pd.Series):
-        given = given.to_dict()
+        given = once(what, given).to_dict()
     if isinstance(given, Mapping):
         unknown = [name for name in given if name not in assets]
         if partial and unknown:
@@ -127,6 +136,20 @@ def by_asset(what: str, given: object, assets: pd.Index, *, partial: bool = Fals
     return np.array([number(f"{what}, asset {name!r}", value) for name, value in zip(assets, values, strict=True)])
 
 
+def once(what: str, given: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers by asset in which every asset stands once."""
+    twice = given.index[given.index.duplicated()]
+    if len(twice):
+        raise InputError(f"{what}: {twice[0]!r} stands there twice; give one number")
+    return given
+
+
+def whole(what: str, value: object, least: int) -> None:
+    """Refuse what is not a whole number >= `least`."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise InputError(f"{what} is {value!r}; a whole number >= {least} is needed")
+
+
 def number(what: str, value: object) -> float:
     """One finite number, or an InputError that says which."""
     try:
@@ -135,6 +158,14 @@ def number(what: str, value: object) -> float:
         raise InputError(f"{what}: {value!r} is not a number") from None
     if not np.isfinite(result):
         raise InputError(f"{what}: {value!r} is not a finite number")
+    return result
+
+
+def positive(what: str, value: object) -> float:
+    """One finite number > 0, or an InputError that says which."""
+    result = number(what, value)
+    if not result > 0:
+        raise InputError(f"{what} is {value}; it must be > 0")
     return result
 
 

@@ -244,7 +244,8 @@ class Book:
     def with_margin(self, mode: Margin) -> Book:
         """The same holdings under one margin mode.
 
-        To isolated: each pool's equity is split over its positions by notional (pools without positions vanish).
+        To isolated: each pool's equity is split over its positions by notional (pools without positions vanish); where an
+        account holds an asset under both modes, the two become one position, netted, with the equity of both.
         To cross: an account's pools are merged, their equity added, positions in one asset netted.
         """
         if mode == "isolated":
@@ -252,28 +253,35 @@ class Book:
             total = np.bincount(self.pool, notional, minlength=self.equity.size)[self.pool]
             count = np.bincount(self.pool, minlength=self.equity.size)[self.pool]
             share = np.divide(notional, total, out=1.0 / count, where=total > 0)
-            return replace(
+            split = replace(
                 self,
                 pool_account=self.pool_account[self.pool],
                 isolated=np.ones(self.size.size, dtype=bool),
                 equity=self.equity[self.pool] * share,
                 pool=np.arange(self.size.size),
             )
+            twice = pd.Series(split.pool_account * len(self.assets) + self.asset).duplicated().any()
+            marks = dict(zip(self.assets, self.marks, strict=True))
+            return Book.from_frame(split._netted().assign(margin_mode="isolated"), marks=marks) if twice else split
         if mode == "cross":
-            frame = self.to_frame()
-            frame["money"] = frame["size"] * frame.get("entry_price", np.nan)
-            merged = frame.groupby(["account", "asset"], sort=False, as_index=False).agg(
-                size=("size", "sum"), money=("money", lambda column: column.sum(skipna=False))
-            )
-            if self.entry_price is not None:
-                entry = merged.pop("money") / merged["size"]
-                merged["entry_price"] = entry.where(entry > 0)  # netted legs may have no meaningful entry
-            else:
-                merged = merged.drop(columns="money")
+            merged = self._netted().drop(columns="equity")
             equity = np.bincount(self.pool_account, self.equity, minlength=len(self.names))
             accounts = pd.DataFrame({"account": self.names, "equity": equity})
             return Book.from_frame(merged, accounts, dict(zip(self.assets, self.marks, strict=True)))
         raise InputError(f"with_margin: {mode!r} is not a margin mode; use 'cross' or 'isolated'")
+
+    def _netted(self) -> pd.DataFrame:
+        """A row per account and asset: sizes and the pools' equities added, the entry price their mean by size."""
+        frame = self.to_frame()
+        frame["money"] = frame["size"] * frame.get("entry_price", np.nan)
+        merged = frame.groupby(["account", "asset"], sort=False, as_index=False).agg(
+            size=("size", "sum"), equity=("equity", "sum"), money=("money", lambda column: column.sum(skipna=False))
+        )
+        money = merged.pop("money")
+        if self.entry_price is not None:
+            entry = money / merged["size"]
+            merged["entry_price"] = entry.where((entry > 0) & np.isfinite(entry))  # netted legs may have no meaningful entry
+        return merged
 
     # ------------------------------------------------------------------ show
 
@@ -295,8 +303,8 @@ def _isolated(positions: pd.DataFrame) -> BoolArray:
     if "margin_mode" not in positions:
         return np.zeros(len(positions), dtype=bool)
     mode = positions["margin_mode"]
-    isolated = np.asarray(mode == "isolated", dtype=bool)
-    known = isolated | np.asarray((mode == "cross") | mode.isna(), dtype=bool)
+    isolated: BoolArray = mode.isin(["isolated"]).to_numpy(dtype=bool)
+    known = isolated | (mode.isin(["cross"]) | mode.isna()).to_numpy(dtype=bool)
     tables.refuse("positions", positions, ~known, "margin_mode", "{!r} is neither 'cross' nor 'isolated'")
     return isolated
 
@@ -322,10 +330,10 @@ def _marks(
         first[code[::-1]] = price[::-1]
         tables.refuse("positions", positions, price != first[code], "mark", "{} differs from an earlier mark of the same asset")
         return pd.Index(assets), first
-    given = dict(marks.items())
+    if not tables.named(marks):
+        raise InputError(f"marks: {marks!r} does not name assets; give a mapping, such as {{'BTC': 67000.0}}")
+    given = dict((tables.once("marks", marks) if isinstance(marks, pd.Series) else marks).items())
     assets = pd.Index(list(given))
-    if not assets.is_unique:
-        raise InputError("marks: an asset stands there twice; give each one price")
     price = np.array([tables.number(f"marks, asset {name!r}", value) for name, value in given.items()])
     for name, value in zip(assets, price, strict=True):
         if value <= 0:

@@ -19,7 +19,7 @@ from adlopt.evaluation import closed_form, closed_pool_loss, scenario_losses
 from adlopt.methods.result import Multipliers
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.objectives.protocol import admissible
-from adlopt.problem import Problem, match_positions
+from adlopt.problem import Problem, match_positions, stated
 
 FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
 CLOSED = 1e-9  # a relative gap not worth another pass
@@ -221,6 +221,7 @@ def _stress(
 def feasible_array(problem: Problem, allocation: pd.DataFrame) -> FloatArray:
     """Reductions (e,) from a user's table, or an InputError that names the violated rows."""
     table = "allocation"
+    stated(table, problem)
     row, amount = match_positions(problem.book, table, allocation, "reduction")
     where = np.full(problem.book.size.size, -1)
     where[problem.position] = np.arange(problem.position.size)

@@ -17,10 +17,11 @@ from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, named, reductions, violations
 from adlopt.policies.standard import standard
-from adlopt.problem import Problem, as_table, gross_leverage
+from adlopt.problem import Problem, as_table, gross_leverage, stated
 from adlopt.solve import solve
 
 OPTIMUM = "Optimal"
+TINY = np.finfo(float).tiny
 INSOLVENT = 1e-9  # of the solvent equity: losses beyond it count, rounding at the kink does not
 QUANTILES = {"leverage 50 %": 0.5, "leverage 90 %": 0.9, "leverage 99 %": 0.99, "leverage max": 1.0}
 
@@ -109,6 +110,7 @@ def compare(
     ------
     InputError : no policies; a policy that lacks data or does not answer with an allocation.
     """
+    stated("compare", problem)
     tail = CVaR(level)
     chosen = named(standard(problem) if policies is None else policies)
     if not chosen:
@@ -209,7 +211,7 @@ def _concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
     owner, account = np.unique(book.pool_account[problem.pool], return_inverse=True)
     by_account = np.bincount(account, money, minlength=owner.size).astype(float)
     by_pool = np.bincount(problem.pool, money, minlength=book.equity.size)[problem.pool]
-    share = by_account / by_account.sum()
+    share = by_account / max(by_account.sum(), TINY)  # a rule that takes nothing concentrates nothing
     return {
         "accounts": np.count_nonzero(by_account),
         "closed": np.count_nonzero(fraction >= 1 - ROUNDING),
@@ -224,7 +226,7 @@ def _gini(values: FloatArray) -> float:
     """Gini coefficient of amounts >= 0: 0 if all are equal, 1 - 1/n if one has everything."""
     ordered = np.sort(values)
     n = ordered.size
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / max(n * ordered.sum(), TINY))
 
 
 def _hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from adlopt import _tables as tables
 from adlopt.errors import InputError
 from adlopt.evaluation import excess_losses
 from adlopt.objectives import Objective
-from adlopt.problem import Problem
+from adlopt.problem import Problem, stated
 from adlopt.solution import Solution
 from adlopt.solve import solve
 
@@ -54,15 +54,17 @@ class Exploration(pd.DataFrame):  # type: ignore[misc]
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("minimised")
 
 
-def explore(problem: Problem, objectives: Sequence[Objective], **options: Any) -> Exploration:
+def explore(problem: Problem, objectives: Sequence[Objective] | Objective, **options: Any) -> Exploration:
     """Solve the problem for each objective and evaluate every optimum under all of them, on the same scenarios.
 
     `options` go to `solve`. Raises InputError without objectives, NotApplicable without a price model.
     """
-    if not objectives:
+    stated("explore", problem)
+    tried = [objectives] if isinstance(objectives, Objective) or callable(objectives) else list(objectives or ())
+    if not tried:
         raise InputError("explore: give at least one objective")
     problem.price_model  # noqa: B018  (refuses now, before any work)
-    variants = [problem.varied(objective=objective) for objective in objectives]
+    variants = [problem.varied(objective=objective) for objective in tried]
     names = tables.told_apart([str(variant.objective) for variant in variants])
     solutions = {name: solve(variant, **options) for name, variant in zip(names, variants, strict=True)}
     weights = problem.scenarios.weights

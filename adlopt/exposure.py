@@ -115,6 +115,8 @@ def _ladder(book: Book, account: Any, found: int, given: Any) -> list[dict[str, 
     if isinstance(given, Mapping):
         rungs = [{asset: amount} for asset, amounts in given.items() for amount in np.atleast_1d(np.asarray(amounts, object))]
         return _nonempty(rungs)
+    if given is not None and (isinstance(given, str) or not isinstance(given, Iterable)):
+        given = [given]
     steps = list(SHARES if given is None else given)
     if steps and all(isinstance(step, Mapping | pd.Series) for step in steps):
         return [dict(step) for step in steps]

@@ -14,7 +14,7 @@ from adlopt.certificate import certify_array
 from adlopt.errors import InputError
 from adlopt.methods.result import Result
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import Problem
+from adlopt.problem import Problem, stated
 from adlopt.solve import resolve, run
 
 
@@ -42,8 +42,14 @@ def frontier(
     A row per point: the swept quantity (`multiple`, `insurance_fund` or `level`), value, lower_bound, gap, status, method,
     accounts reduced, largest fraction, seconds; and by asset the reduction, shadow price and water level where it exists.
     """
+    stated("frontier", problem)
+    tables.positive("frontier: tolerance", tolerance)
     sweeps = {"multiple": reduction, "insurance_fund": insurance_fund, "level": level}
-    given = [(name, list(points)) for name, points in sweeps.items() if points is not None]
+    given = [
+        (name, list(points) if isinstance(points, Iterable) else [points])
+        for name, points in sweeps.items()
+        if points is not None
+    ]
     if len(given) != 1:
         raise InputError("frontier: sweep one of reduction (multiples), insurance_fund and level")
     name = given[0][0]

@@ -22,7 +22,7 @@ from adlopt.errors import InputError, NotApplicable, SolverFailed
 from adlopt.evaluation import closed_form, objective_value, scenario_losses
 from adlopt.methods import water_filling
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import Problem, as_table
+from adlopt.problem import Problem, as_table, stated
 
 TOLERANCE = 1e-9  # of a position, or of a loss: what counts as inside
 ROUNDING = 1e-12
@@ -112,7 +112,8 @@ class OptimalSet:
         return self._table(taken)
 
     def __repr__(self) -> str:
-        free = int((self.high > self.low).sum())
+        least, most = self._box_ranges()
+        free = int((most - least > TOLERANCE * np.abs(self.problem.book.size[self.problem.position])).sum())
         kind = "one allocation" if free == 0 else f"{free:,} positions have a choice"
         return f"OptimalSet({kind}; {self.problem.objective} {self.value:,.6g}; leverage cutoff {self.cutoff})"
 
@@ -132,6 +133,10 @@ class OptimalSet:
             from adlopt import _limited_set  # loads cvxpy
 
             return _limited_set.ranges(self)
+        return self._box_ranges()
+
+    def _box_ranges(self) -> tuple[FloatArray, FloatArray]:
+        """Least and most by boxes and sums alone."""
         least, most = self.low.copy(), self.high.copy()
         for k, rest in self._rest().items():
             rows = self.problem.asset == k
@@ -180,6 +185,7 @@ def optimal_set(problem: Problem) -> OptimalSet:
     ------
     NotApplicable : the objective is not a CVaR by scenarios, or water-filling does not apply (see its reasons).
     """
+    stated("optimal_set", problem)
     obstacle = water_filling.obstacle(problem)
     if obstacle is not None:
         raise NotApplicable(f"optimal_set: {obstacle}")

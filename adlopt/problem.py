@@ -62,7 +62,7 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.book, Book):
             raise InputError(f"Problem: book is a {type(self.book).__name__}; make a Book with Book.from_frame(...)")
-        if self.prices is not None and not hasattr(self.prices, "scenarios"):
+        if self.prices is not None and (isinstance(self.prices, type) or not hasattr(self.prices, "scenarios")):
             raise InputError(f"Problem: prices {self.prices!r} is not a price model such as LogNormal(...) or Scenarios(...)")
         self._check_parameters()
         put = object.__setattr__
@@ -230,7 +230,9 @@ class Problem:
             raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
 
     def _target(self) -> FloatArray:
-        reduction = self.reduction.to_dict() if isinstance(self.reduction, pd.Series) else self.reduction
+        reduction = self.reduction
+        if isinstance(reduction, pd.Series):
+            reduction = tables.once("reduction", reduction).to_dict()
         if not isinstance(reduction, Mapping) or not reduction:
             raise InputError("reduction: give contracts by asset, such as {'BTC': -10.0} to take 10 off the shorts")
         target = np.nan_to_num(tables.by_asset("reduction", reduction, self.book.assets, partial=True))
@@ -269,6 +271,12 @@ class Problem:
         return f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, objective={self.objective})"
 
 
+def stated(what: str, problem: object) -> None:
+    """Refuse what is not a problem, in the name of the function `what` that was given it."""
+    if not isinstance(problem, Problem):
+        raise InputError(f"{what}: a {type(problem).__name__} is no problem; state it with Problem(book, reduction, ...)")
+
+
 def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) -> tuple[IntArray, FloatArray]:
     """Rows of the book that a user's table means, and its numbers in `column`.
 
@@ -285,8 +293,8 @@ def match_positions(book: Book, table: str, given: pd.DataFrame, column: str) ->
     wanted = account * d + asset
     if "margin_mode" in given:
         mode = given["margin_mode"]
-        isolated = np.asarray(mode == "isolated", dtype=bool)
-        unknown = ~isolated & np.asarray(mode != "cross", dtype=bool)
+        isolated = mode.isin(["isolated"]).to_numpy(dtype=bool)
+        unknown = ~isolated & ~mode.isin(["cross"]).to_numpy(dtype=bool)
         tables.refuse(table, given, unknown, "margin_mode", "{!r} is neither 'cross' nor 'isolated'")
         key, wanted = key * 2 + book.isolated[book.pool], wanted * 2 + isolated
     order = np.argsort(key, kind="stable")
@@ -329,7 +337,7 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
             by_account = np.full(len(book.names), np.inf)
             by_account[_accounts(book, table, caps[of_account])] = value[of_account]
             capped = np.minimum(capped, by_account[book.pool_account[book.pool]])
-        most = np.minimum(most, np.where(np.isinf(capped), np.inf, capped * unit))
+        np.minimum(most, np.multiply(capped, unit, where=np.isfinite(capped), out=capped), out=most)
     tables.refuse(table, caps, ~given, "account", "neither 'cap' nor 'fraction' is given for this row of {!r}")
     return most
 

@@ -152,6 +152,8 @@ def _counts(part: pd.DataFrame) -> dict[str, Any]:
 
 def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.DataFrame:
     """A table of positions with `realised_reduction`, signed, and perhaps `wave`."""
+    if not isinstance(given, pd.DataFrame | str | Path):
+        raise InputError(f"realised: a {type(given).__name__} is neither a table nor the name of a file")
     if not isinstance(given, pd.DataFrame):
         path = Path(given)
         given = tables.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else tables.read_csv(path)

@@ -96,7 +96,7 @@ def round_to_lots(
         required = abs(problem.target[k]) / lot[k]
         taken[rows] = nearest(choices, wanted[rows], required)
         total = int(taken[rows].sum())
-        if abs(total - required) > WHOLE * max(required, 1.0):
+        if total == 0 or abs(total - required) > WHOLE * max(required, 1.0):
             impossible.append((str(assets[k]), abs(float(problem.target[k])), float(total * lot[k])))
         whole = taken[rows] == choices.whole
         rounded[rows] = np.sign(problem.target[k]) * np.where(whole, size, np.minimum(taken[rows] * lot[k], cap))
@@ -114,7 +114,7 @@ def round_to_lots(
 def _choices(size: FloatArray, cap: FloatArray, lot: float, minimum: float) -> Choices:
     held, most = size / lot, _floor(cap / lot)
     whole = np.where(np.abs(held - np.rint(held)) <= _slack(held), np.rint(held), -1).astype(np.int64)
-    whole[whole > most] = -1
+    whole[(whole > most) | (whole == 0)] = -1  # less than rounding of a lot is no lot
     if minimum > 0:
         # Above the minimum by whole lots; one who is below it already gives nothing, or all.
         most = np.minimum(most, np.maximum(_floor((size - minimum) / lot), 0))

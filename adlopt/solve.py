@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt._tables import FloatArray
 from adlopt.certificate import CLOSED, Certificate, certify_array
 from adlopt.constraints import Constraints
@@ -19,7 +20,7 @@ from adlopt.evaluation import closed_form, objective_value
 from adlopt.methods import auto, factor_leverage, feasible, water_filling
 from adlopt.methods.result import Result
 from adlopt.prices import LogNormal, OneFactor
-from adlopt.problem import Problem, as_table
+from adlopt.problem import Problem, as_table, stated
 from adlopt.sampling import sampled_enough
 from adlopt.solution import Solution
 
@@ -53,6 +54,8 @@ def solve(
     ------
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no answer.
     """
+    stated("solve", problem)
+    tables.positive("solve: tolerance", tolerance)
     if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
         coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
         again = partial(
@@ -102,7 +105,10 @@ def run(
         return shadow_price.solve(problem, tolerance=tolerance)
     from adlopt.methods import conic
 
-    return conic.solve(problem, constraints=constraints, solver=solver, presolve=presolve, options=options)
+    return conic.solve(
+        problem, constraints=constraints, solver=solver, presolve=presolve, options=options,
+        gap=lambda result: certify_array(problem, result.allocation, result.multipliers).gap,
+    )  # fmt: skip
 
 
 def solution(
@@ -144,7 +150,7 @@ def _tidied(problem: Problem, allocation: FloatArray, proof: Certificate, tolera
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
         if value <= allowed and not (smooth and certify_array(problem, tidy).gap > max(proof.gap, tolerance)):
-            return tidy, replace(proof, value=value)
+            return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
     return allocation, proof
 
 

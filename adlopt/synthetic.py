@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt._tables import FloatArray, IntArray
 from adlopt.book import Book
 from adlopt.errors import InputError
@@ -51,6 +52,7 @@ def problem(
     _at_least_one("reduced_assets", reduced_assets, assets)
     if not 0 < reduce <= 1:
         raise InputError(f"synthetic: reduce is {reduce}; it is a share of the open interest, in (0, 1]")
+    tables.whole("synthetic: seed", seed, 0)
     rng = np.random.default_rng(seed)
     names = pd.Index([f"A{k}" for k in range(assets)])
     book = _book(rng, pools, names, held or assets)

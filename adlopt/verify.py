@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt._tables import FloatArray
 from adlopt.evaluation import excess_losses
-from adlopt.problem import Problem
+from adlopt.problem import Problem, stated
 from adlopt.solve import resolve, run
 
 NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it count as zero
@@ -66,6 +67,8 @@ def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -
     Where `auto` has no fast path and picks the conic program itself, that program is checked against the one without
     presolve. Raises NotApplicable for a problem without a price model: there is nothing to evaluate.
     """
+    stated("verify", problem)
+    tables.positive("verify: tolerance", tolerance)
     fast = resolve(problem, method)
     problem.price_model  # noqa: B018  (refuses now, before any work)
     started = time.perf_counter()

@@ -27,6 +27,15 @@ def test_positions_offset_and_change_sides() -> None:
     assert dict(problem.reduction) == {"BTC": -3.0, "ETH": 50.0}
     assert problem.settlement is None
     assert problem.insurance_fund == 7.0
+    numbered = adl.Book.from_frame(
+        pd.DataFrame({"account": [1, 2], "asset": "BTC", "size": [3.0, -5.0], "equity": [-1.0, 50.0]}), marks=MARKS
+    )
+    assert dict(adl.Problem.from_bankrupt(numbered, 1).reduction) == {"BTC": -3.0}  # type: ignore[arg-type]
+    empty = adl.Book.from_frame(
+        pd.DataFrame({"account": ["x", "y"], "asset": "BTC", "size": [0.0, -5.0], "equity": [-1.0, 50.0]}), marks=MARKS
+    )
+    with pytest.raises(adl.InputError, match="no bankrupt account holds a position"):
+        adl.Problem.from_bankrupt(empty)
     assert dict(adl.Problem.from_bankrupt(book(), ["broke"]).reduction) == {"BTC": -5.0, "ETH": 50.0}
     assert dict(adl.Problem.from_bankrupt(book(broke=400.0), "gone").reduction) == {"BTC": 2.0}
 

@@ -114,6 +114,15 @@ def test_to_isolated_splits_equity_by_notional(seed: int) -> None:
     split = book.with_margin("isolated")
     assert split.isolated.all()
     frame, whole = split.to_frame(), book.to_frame()
+    keys = ["account", "asset"]
+    if whole.duplicated(keys).any():  # those become one position
+        sizes, netted = frame.set_index(keys)["size"], whole.groupby(keys)["size"].sum()
+        np.testing.assert_allclose(sizes.reindex(netted.index), netted, rtol=1e-12, atol=1e-9)
+        holds = np.isin(np.arange(book.equity.size), book.pool)
+        owned = np.bincount(book.pool_account[holds], book.equity[holds], minlength=len(book.names))
+        split_owned = frame.groupby("account")["equity"].sum().reindex(book.names, fill_value=0.0)
+        np.testing.assert_allclose(split_owned, owned, rtol=1e-12, atol=1e-9)
+        return
     np.testing.assert_array_equal(frame["size"], whole["size"])
     np.testing.assert_allclose(np.bincount(book.pool, split.equity, minlength=book.equity.size)[book.pool],
                                book.equity[book.pool], rtol=1e-12)  # fmt: skip
@@ -191,3 +200,21 @@ def test_shown() -> None:
     book = random_case(9, "mixed").book
     assert "bankrupt" in repr(book)
     assert "<table" in book._repr_html_()
+
+
+def test_both_modes_of_an_asset_become_one_isolated_position() -> None:
+    """Otherwise no table of the book, or of an allocation, could tell the two apart. Legs that cancel leave no entry price."""
+    table = pd.DataFrame(
+        [("a", "X", 6.0, "cross", 60.0, 8.0), ("a", "X", 2.0, "isolated", 5.0, 12.0), ("a", "Y", -4.0, "cross", 60.0, 3.0),
+         ("b", "X", 1.0, "cross", 9.0, 8.0), ("b", "X", -1.0, "isolated", 2.0, 9.0)],
+        columns=["account", "asset", "size", "margin_mode", "equity", "entry_price"],
+    )  # fmt: skip
+    both = adl.Book.from_frame(table, marks={"X": 10.0, "Y": 10.0})
+    split = both.with_margin("isolated")
+    frame = split.to_frame().set_index(["account", "asset"])
+    assert frame["size"].to_dict() == {("a", "X"): 8.0, ("a", "Y"): -4.0, ("b", "X"): 0.0}
+    assert frame["equity"].to_dict() == {("a", "X"): 41.0, ("a", "Y"): 24.0, ("b", "X"): 11.0}
+    assert frame.loc[("a", "X"), "entry_price"] == 9.0
+    assert np.isnan(frame.loc[("b", "X"), "entry_price"])
+    same(adl.Book.from_frame(split.to_frame()), split)
+    assert both.with_margin("cross").to_frame()["size"].tolist() == [8.0, -4.0, 0.0]

@@ -452,7 +452,7 @@ def test_bad_tables(table, parts):
         ([*DIRECTION, "--correlation", "0.5"], ["--correlation has no effect"]),
         ([*DIRECTION, "--points", "1"], [">= 3"]),
         ([*DIRECTION, "--points", "many"], ["--points"]),
-        (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "2"], ["not positive semidefinite"]),
+        (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "2"], ["must lie in [-1, 1]"]),
         (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "none.csv"], ["none.csv"]),
         (["--volatility", "BTC=1", "--volatility", "ETH=1", "--horizon-days", "0"], ["horizon"]),
         (["--scenarios", "none.csv"], ["cannot read none.csv"]),

@@ -164,3 +164,10 @@ def test_refusals() -> None:
         adl.compare(problem, [P.ProRata()], direction={"BTC": 1.0})
     with pytest.raises(adl.InputError, match="CVaR"):
         adl.compare(problem, [P.ProRata()], level=1.0)
+
+
+def test_a_rule_that_takes_nothing() -> None:
+    """It is infeasible and concentrates nothing; no number becomes NaN on the way, and nothing warns."""
+    row = adl.compare(adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.position.size)}).loc["nothing"]
+    assert not row["feasibility", "feasible"]
+    assert row["concentration"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]

@@ -145,6 +145,69 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         r"method 'simplex' is unknown; use one of",
     ),
     ("margin", lambda: book().with_margin("portfolio"), r"'portfolio' is not a margin mode"),  # type: ignore[arg-type]
+    ("positions no table", lambda: adl.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS), r"positions: a list is no table"),  # type: ignore[arg-type]
+    ("accounts no table", lambda: adl.Book.from_frame(positions(), {"a": 1.0}, MARKS), r"accounts: a dict is no table"),  # type: ignore[arg-type]
+    ("caps no table", lambda: adl.Problem(book(), {"BTC": -1}, caps={"a": 1}), r"caps: a dict is no table"),  # type: ignore[arg-type]
+    ("marks without names", lambda: adl.Book.from_frame(positions(), marks=[1.0, 2.0]), r"does not name assets"),  # type: ignore[arg-type]
+    (
+        "mark twice",
+        lambda: adl.Book.from_frame(positions(), marks=pd.Series([1.0, 2.0, 3.0], index=["BTC", "ETH", "BTC"])),
+        r"marks: 'BTC' stands there twice",
+    ),
+    (
+        "reduction twice",
+        lambda: adl.Problem(book(), pd.Series([-1.0, -2.0], index=["BTC", "BTC"])),
+        r"reduction: 'BTC' stands there twice",
+    ),
+    (
+        "settlement twice",
+        lambda: adl.Problem(book(), {"BTC": -1}, settlement=pd.Series([1.0, 2.0], index=["BTC"] * 2)),
+        r"twice",
+    ),
+    ("prices not made", lambda: adl.Problem(book(), {"BTC": -1}, adl.Gaussian), r"is not a price model"),  # type: ignore[arg-type]
+    ("mixture not made", lambda: adl.Mixture([(adl.Gaussian, 1.0)]), r"Mixture: .* is not a price model"),  # type: ignore[list-item]
+    ("negative seed", lambda: adl.LogNormal({"BTC": 1.0}, seed=-1), r"LogNormal: seed is -1; a whole number >= 0"),
+    ("text seed", lambda: adl.Gaussian([[1.0]], seed="x"), r"Gaussian: seed is 'x'; a whole number"),  # type: ignore[arg-type]
+    ("no volatility", lambda: adl.LogNormal({}), r"volatility names no asset"),
+    ("correlation of 2", lambda: adl.LogNormal({"BTC": 1.0}, 2.0), r"correlation is 2.0; it must lie in \[-1, 1\]"),
+    ("one text of assets", lambda: adl.Gaussian([[1.0]], assets="BTC"), r"Gaussian: assets is 'BTC'; give a list"),
+    ("one text of names", lambda: adl.Scenarios([[1.0]], assets="BTC"), r"Scenarios: assets is 'BTC'; give a list"),
+    ("no scenarios", lambda: adl.Scenarios(pd.DataFrame()), r"a row per scenario and a column per asset; got shape"),
+    ("exact of a number", lambda: adl.ExactLogNormal.of(3, MARKS), r"3 is no LogNormal"),  # type: ignore[arg-type]
+    ("levels no list", lambda: adl.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),  # type: ignore[arg-type]
+    (
+        "weight of another scenario",
+        lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={"crash": 1.0, "boom": 3.0}),
+        r"Stress: scenario 'boom' has no return",
+    ),
+    ("scenario without weight", lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={}), r"scenario 'crash' has no weight"),
+    ("one share", lambda: adl.exposure(book(), "a", "half"), r"'half' is not a number"),
+    ("replay of nothing", lambda: adl.replay(None), r"a NoneType is neither a table nor the name of a file"),  # type: ignore[arg-type]
+    *(
+        (
+            f"{run.__name__} tolerance",
+            lambda run=run: run(adl.Problem(book(), {"BTC": -1}, prices()), tolerance=0.0),
+            r"tolerance is 0",
+        )
+        for run in (adl.solve, adl.verify)
+    ),
+    *(
+        (f"{run.__name__} of no problem", lambda run=run: run(None), r"a NoneType is no problem; state it with Problem")
+        for run in (adl.solve, adl.verify, adl.frontier, adl.compare, adl.optimal_set, adl.to_cvxpy)
+    ),
+    ("certify a book", lambda: adl.certify(book(), pd.DataFrame()), r"a Book is no problem"),  # type: ignore[arg-type]
+    ("explore a book", lambda: adl.explore(book(), [adl.CVaR(0.5)]), r"a Book is no problem"),  # type: ignore[arg-type]
+    ("frontier of text", lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices()), "x"), r"'x' is not a number"),
+    (
+        "constraint no function",
+        lambda: adl.solve(adl.Problem(book(), {"BTC": -1}, prices()), constraints=3),  # type: ignore[arg-type]
+        r"constraints: 3 is not a function",
+    ),
+    ("audit seed", lambda: adl.audit(adl.policies.BitMEX(), trials=1, seed=-1), r"audit: seed is -1; a whole number"),
+    ("dYdX seed", lambda: adl.policies.DydxV4(-1), r"DydxV4: seed is -1"),
+    ("synthetic seed", lambda: adl.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
+    ("optimal method", lambda: adl.policies.Optimal("simplex"), r"Optimal: method 'simplex' is unknown"),
+    ("policy by name", lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), "BitMEX"), r"policy 'BitMEX' has no"),
 ]
 
 
@@ -268,3 +331,19 @@ def test_csv_errors_count_lines(tmp_path: Path, text: str, message: str) -> None
 def test_a_file_that_is_not_there(read: Callable[..., adl.Book], tmp_path: Path) -> None:
     with pytest.raises(adl.InputError, match="cannot read"):
         read(tmp_path / "none.table", marks=MARKS)
+
+
+def test_tables_of_nullable_columns() -> None:
+    """A missing margin mode is cross in pandas' own kinds of columns too."""
+    table = positions(margin_mode=(1, "isolated")).convert_dtypes()
+    table.loc[0, "margin_mode"] = pd.NA
+    holding = adl.Book.from_frame(table, marks=MARKS)
+    assert holding.to_frame()["margin_mode"].tolist() == ["cross", "isolated", "cross"]
+    caps = pd.DataFrame({"account": ["b"], "asset": ["BTC"], "margin_mode": ["isolated"], "cap": [0.5]}).convert_dtypes()
+    assert adl.Problem(holding, {"BTC": -1.0}, caps=caps).capacity.tolist() == [-1.0, -0.5]
+
+
+def test_caps_beside_positions_of_size_zero() -> None:
+    caps = pd.DataFrame({"account": ["b"], "fraction": [0.5]})
+    problem = adl.Problem(book(size=(2, 0.0)), {"BTC": -1.0}, caps=caps)  # no warning
+    assert problem.capacity.tolist() == [-1.0, -1.0]

@@ -46,6 +46,15 @@ def test_by_hand() -> None:
     assert adl.optimal_set(hand(0.5, 9.5)).unique
 
 
+def test_a_sum_may_leave_no_choice() -> None:
+    """One account must give what is required, whatever its box allows."""
+    table = pd.DataFrame({"account": ["a"], "asset": "X", "size": [8.0], "equity": 1.0})
+    prices = adl.Scenarios(returns=[[-0.5], [-0.4], [-0.25], [-0.1]], assets=["X"])
+    problem = adl.Problem(adl.Book.from_frame(table, marks={"X": 1.0}), {"X": 3.0}, prices, adl.CVaR(0.75))
+    assert "one allocation" in repr(adl.optimal_set(problem))
+    assert "3 positions have a choice" in repr(adl.optimal_set(hand()))
+
+
 def test_criteria_by_hand() -> None:
     found = adl.optimal_set(hand())
     assert found.select("fewest_accounts")["reduction"].to_list() == [4.0, 0.0, 0.0, 0.0]

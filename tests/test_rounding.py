@@ -177,3 +177,16 @@ def test_bad_input_is_named(lots: dict, minimum: dict | None, pattern: str) -> N
     problem = adl.Problem(book([-5.0, -5.0]), {"BTC": -5.0})
     with pytest.raises(adl.InputError, match=pattern):
         adl.round_to_lots(problem, adl.solve(problem).allocation, lots, minimum)
+
+
+@pytest.mark.parametrize("prices", [None, adl.OneFactor({"X": 1.0})])
+def test_positions_below_any_lot_stay(prices: adl.OneFactor | None) -> None:
+    """A billionth of a lot is no lot: nothing is closed, and a reduction below a lot cannot be met."""
+    table = pd.DataFrame({"account": ["a", "b", "dust"], "asset": "X", "size": [5.0, 3.0, 1e-10], "equity": [9.0, 4.0, 1.0]})
+    problem = adl.Problem(adl.Book.from_frame(table, marks={"X": 10.0}), {"X": 4.0}, prices)
+    allocation = adl.solve(problem).allocation
+    with pytest.raises(adl.InfeasibleReduction, match="required 4 contracts, nearest 0"):
+        adl.round_to_lots(problem, allocation, {"X": 1e12})
+    rounded = adl.round_to_lots(problem, allocation, {"X": 1.0}).allocation
+    assert rounded["reduction"].sum() == 4.0
+    assert rounded["reduction"].iloc[2] == 0.0

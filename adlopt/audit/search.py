@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adlopt import _tables as tables
 from adlopt.audit.axioms import AXIOMS, Anonymous, Axiom, Finding, Rule, Shown
 from adlopt.audit.report import Audit, Counterexample, Step
 from adlopt.audit.scenes import ASSET, Scene, scenes, simpler, taken
-from adlopt.errors import InputError
 from adlopt.policies.protocol import AnyPolicy, name_of
 from adlopt.policies.queues import Ranked
 
@@ -30,8 +30,8 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
     policy : of any kind; it is asked some forty times per trial.
     trials : books per axiom.
     """
-    if not isinstance(trials, int | np.integer) or trials < 1:
-        raise InputError(f"audit: trials is {trials!r}; it must be a whole number >= 1")
+    tables.whole("audit: trials", trials, 1)
+    tables.whole("audit: seed", seed, 0)
     found: dict[str, Counterexample] = {}
     for at, axiom in enumerate(AXIOMS):
         counterexample = _search(policy, axiom, int(trials), np.random.default_rng([seed, at]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,21 @@ import scipy.sparse as sp
 
 from adlopt._tables import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
-from adlopt.evaluation import closed_form, excess_losses
+from adlopt.evaluation import closed_form, excess_losses, objective_value
 from adlopt.methods.feasible import repaired, typical_loss
 from adlopt.methods.presolve import Pairs, Presolved, presolve
 from adlopt.methods.result import Multipliers, Result
 from adlopt.methods.smooth import radial
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import CAPACITY_ROUNDING, Problem
+from adlopt.problem import CAPACITY_ROUNDING, Problem, stated
 
 if TYPE_CHECKING:
     from adlopt.constraints import Constraints
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
+UNEVEN, GOOD = 1e6, 1e-7  # largest loss over the typical one; gap at which no further attempt is made
+MOST_REPEATED = 20_000  # hinges: with more, an inaccurate answer is not worth further attempts
 
 
 class Model(cp.Problem):  # type: ignore[misc]
@@ -170,6 +172,7 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
 
     The presolve behind it is exact for every allocation within the boxes, whatever constraints are added.
     """
+    stated("to_cvxpy", problem)
     return build(problem, presolved=_presolve(problem, enabled=presolve), merge=False).model
 
 
@@ -180,40 +183,74 @@ def solve(
     solver: str | None = None,
     presolve: bool = True,
     options: dict[str, Any] | None = None,
+    gap: Callable[[Result], float] | None = None,
 ) -> Result:
-    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's."""
+    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's.
+
+    `gap` is what can be proven of an answer. Where losses differ by many orders solvers call answers optimal that are not:
+    then it decides which attempt is good enough, and which was best.
+    """
     presolved = _presolve(problem, enabled=presolve)
-    inaccurate: Program | None = None
-    for unit, further_options in _attempts(problem, solver, options or {}):
+    judged = gap if gap is not None and not constraints and _uneven(problem) else None
+    inaccurate: list[Result] = []
+    failed: SolverFailed | None = None
+    for unit, name, further_options in _attempts(problem, solver, options or {}):
+        if inaccurate and problem.objective.cone != "exponential" and presolved.hinges.pool.size > MOST_REPEATED:
+            break
         program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit)
         model: cp.Problem = program.model
         if constraints:
             model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
         try:
-            run(model, solver, further_options)
+            run(model, name, further_options)
         except SolverFailed as error:
-            failed = error
+            failed = error if failed is None else failed
             continue
-        if model.status == cp.OPTIMAL:
-            return _result(problem, program)
-        inaccurate = program
-    if inaccurate is None:
+        result = _result(problem, program)
+        if judged(result) <= GOOD if judged is not None else model.status == cp.OPTIMAL:
+            return result
+        inaccurate.append(result)
+    if not inaccurate:
+        assert failed is not None
         raise failed
-    return _result(problem, inaccurate)
+    return min(inaccurate, key=judged or (lambda result: objective_value(problem, result.allocation)))
 
 
-def _attempts(problem: Problem, solver: str | None, options: dict[str, Any]) -> list[tuple[float, dict[str, Any]]]:
-    """Units of money and solver options to try in turn until an answer is accurate.
+def _uneven(problem: Problem) -> bool:
+    """Whether the largest loss is so far above the typical one that a solver's tolerances mean little."""
+    return float(excess_losses(problem, None).max()) > UNEVEN * typical_loss(problem)
 
-    Exponential cones stall Clarabel in some units and at long steps towards their boundary, and sail through in others.
+
+def _attempts(
+    problem: Problem, solver: str | None, options: dict[str, Any]
+) -> Iterator[tuple[float, str | None, dict[str, Any]]]:
+    """Units of money, solvers and options to try in turn until an answer is accurate.
+
+    Losses that differ by many orders, as in strata of heavy tails, stall Clarabel in units of the typical one: a simplex
+    method does not mind, and cones get by in units of larger ones. Exponential cones stall it in some units and at long
+    steps towards their boundary, and sail through in others.
     """
     unit = typical_loss(problem)
-    if problem.objective.cone != "exponential" or solver is not None or options:
-        return [(unit, options)]
-    risk = problem.objective.value(excess_losses(problem, None), problem.scenarios.weights)
+    if solver is not None or options:
+        yield unit, solver, options
+        return
+    cone = problem.objective.cone
+    if cone != "exponential":
+        yield unit, None, {}
+    losses = excess_losses(problem, None)
+    risk = problem.objective.value(losses, problem.scenarios.weights)
+    if cone != "exponential":
+        if risk > unit:
+            yield risk, None, {}
+        if cone == "linear":
+            yield unit, cp.HIGHS, {}
+        for share in (1e-4, 1e-2):
+            if losses.max() * share > unit:
+                yield float(losses.max()) * share, None, {}
+        return
     tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
     steps: list[dict[str, Any]] = [tight, {}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
-    return [(each, step) for step in steps for each in (max(risk, unit), unit, 3 * unit)]
+    yield from ((each, None, step) for step in steps for each in (max(risk, unit), unit, 3 * unit))
 
 
 def _result(problem: Problem, program: Program) -> Result:
@@ -242,7 +279,9 @@ def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None
 def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
     """The constraints that the user's functions make of the allocation expression (e,), checked."""
     made: list[cp.Constraint] = []
-    for function in [constraints] if callable(constraints) else constraints:
+    for function in constraints if isinstance(constraints, Iterable) else [constraints]:
+        if not callable(function):
+            raise InputError(f"constraints: {function!r} is not a function of the allocation; see adlopt.constraints")
         given = function(allocation)
         for constraint in given if isinstance(given, Iterable) else [given]:
             if not isinstance(constraint, cp.Constraint):

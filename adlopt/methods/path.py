@@ -106,6 +106,8 @@ class Path:
             if self.tail.mixture:
                 self.tail.assemble(schur, self._respond())
             change, goal, aim = self._newton(schur, ahead, 0.0)
+            if not (np.isfinite(change).all() and np.isfinite(goal).all()):
+                break
             reach = min(self._direct(self.chunks, change, goal, 0.0, aim))
             ahead[0] += on_all(kernels.correct, self.chunks, (self.program, self.point, self.newton, goal), (self.rows,))[0]
             mu = self._target(tolerance, reach)

@@ -73,11 +73,13 @@ def _with_candidates(problem: Problem, presolved: Presolved, unit: float, tolera
         losses = scenario_losses(problem, result.allocation)
         value = objective.value(losses, weights)
         missed = value - Tail(objective, weights, losses, live).value(losses)
-        if aim == tolerance and missed <= MISSED * tolerance * value:
+        reached = live | candidates(objective, losses, weights)
+        complete = bool((reached == live).all())  # what is missed then is rounding, of a value that may be zero
+        if aim == tolerance and (complete or missed <= MISSED * tolerance * value):
             return result
-        if missed <= MISSED * aim * value:
+        if complete or missed <= MISSED * aim * value:
             aim = tolerance
-        live |= candidates(objective, losses, weights)
+        live = reached
 
 
 def _follow(

@@ -39,7 +39,9 @@ def parts(objective: Objective) -> list[tuple[int, float, float]] | None:
 
 
 def solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solution of scaled equations; least squares where they determine less than they seem to."""
+    """Solution of scaled equations; least squares where they determine less than they seem to; NaN where floats end."""
+    if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
+        return np.full(right.size, np.nan)
     try:
         found = np.linalg.solve(matrix, right)
     except np.linalg.LinAlgError:

@@ -32,8 +32,8 @@ class Spectral(Objective):
     cone = "linear"
 
     def __init__(self, levels: Sequence[float], weights: Sequence[float]) -> None:
-        if len(levels) == 0:
-            raise InputError("Spectral: give at least one level")
+        if np.ndim(levels) != 1 or np.size(levels) == 0:
+            raise InputError("Spectral: give a list of levels, at least one, and a weight for each")
         shares = probabilities("Spectral", weights, len(levels))
         measures = [CVaR(level) for level in levels]
         kept = tuple((float(share), measure) for share, measure in zip(shares, measures, strict=True) if share > 0)

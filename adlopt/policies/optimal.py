@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adlopt._tables import FloatArray
+from adlopt.errors import InputError
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
 from adlopt.problem import Problem
-from adlopt.solve import resolve, run
+from adlopt.solve import METHODS, resolve, run
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Optimal(Policy):
 
     method: str = "auto"
     objective: Objective | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}")
 
     def reductions(self, problem: Problem) -> FloatArray:
         posed = problem if self.objective is None else problem.varied(objective=self.objective)

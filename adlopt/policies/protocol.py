@@ -101,7 +101,7 @@ def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, 
     """Policies by the name of their row; names given twice are numbered."""
     if isinstance(policies, Mapping):
         return dict(policies)
-    if isinstance(policies, Policy) or callable(policies) or hasattr(policies, "allocate"):
+    if isinstance(policies, Policy | str) or callable(policies) or hasattr(policies, "allocate"):
         policies = [policies]
     listed = list(policies)
     return dict(zip(tables.told_apart([name_of(policy) for policy in listed]), listed, strict=True))

@@ -180,6 +180,10 @@ class DydxV4(Ranked):
     """
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        tables.whole("DydxV4: seed", self.seed, 0)
+
     theory: ClassVar[Mapping[str, str]] = {**Ranked.theory, "wash-trade resistant": "entry prices never enter"}
 
     def scores(self, problem: Problem) -> FloatArray:

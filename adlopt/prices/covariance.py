@@ -37,7 +37,7 @@ def covariance_matrix(
 
     Raises InputError, in the name of `model` and calling the matrix `what`, with the row and the column at fault.
     """
-    names = None if assets is None else pd.Index(assets)
+    names = None if assets is None else tables.name_list(model, assets)
     if isinstance(given, pd.DataFrame):
         if not given.index.is_unique or not given.columns.is_unique:
             raise InputError(f"{model}: the {what} names an asset twice in its rows or columns")

@@ -38,8 +38,8 @@ class Elliptical(ABC):
     seed: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.points, int | np.integer) or self.points < 1:
-            raise InputError(f"{type(self).__name__}: points is {self.points!r}; a whole number >= 1 is needed")
+        tables.whole(f"{type(self).__name__}: points", self.points, 1)
+        tables.whole(f"{type(self).__name__}: seed", self.seed, 0)
         self._checked  # noqa: B018  (validates now, not at the first solve)
 
     @abstractmethod

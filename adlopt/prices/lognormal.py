@@ -43,12 +43,14 @@ class LogNormal:
     def __post_init__(self) -> None:
         if not tables.number("LogNormal, horizon", self.horizon) > 0:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
-        if not isinstance(self.points, int | np.integer) or self.points < 1:
-            raise InputError(f"LogNormal: points is {self.points!r}; a whole number >= 1 is needed")
+        tables.whole("LogNormal: points", self.points, 1)
+        tables.whole("LogNormal: seed", self.seed, 0)
         if self.tolerance is not None and not tables.number("LogNormal, tolerance", self.tolerance) > 0:
             raise InputError(f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed")
         names = self._names()
         volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)
+        if not volatility.size:
+            raise InputError("LogNormal: volatility names no asset; give a number for every asset of the book")
         if (volatility < 0).any():
             raise InputError(f"LogNormal: volatility of {names[volatility < 0][0]!r} is negative")
         correlation_matrix("LogNormal", self.correlation, names)
@@ -66,7 +68,8 @@ class LogNormal:
         uniform = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(self.seed)).random_base2(
             int(np.ceil(np.log2(self.points)))
         )
-        Z = norm.ppf(uniform[:, ::-1]) @ root.T
+        # Points are multiples of 2^-30, zero included, whose quantile is infinite.
+        Z = norm.ppf(np.maximum(uniform[:, ::-1], 2.0**-31)) @ root.T
         log_return = np.sqrt(self.horizon) * Z - self.horizon * volatility**2 / 2
         return ScenarioSet(marks * np.expm1(log_return), np.full(len(Z), 1.0 / len(Z)))
 
@@ -101,6 +104,8 @@ def correlation_matrix(what: str, given: pd.DataFrame | npt.ArrayLike, names: pd
     except (TypeError, ValueError):
         raise InputError(f"{what}: correlations must be numbers") from None
     if matrix.ndim == 0:
+        if not -1.0 <= matrix <= 1.0:
+            raise InputError(f"{what}: correlation is {matrix}; it must lie in [-1, 1]")
         matrix = np.where(np.eye(d, dtype=bool), 1.0, matrix)
     if matrix.shape != (d, d):
         raise InputError(f"{what}: the correlation matrix must be {d} x {d} ({tables.known(names)}); got shape {matrix.shape}")

@@ -41,6 +41,8 @@ class ExactLogNormal(LogNormal):
     @classmethod
     def of(cls, prices: LogNormal, marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike) -> ExactLogNormal:
         """The same distribution, and the same draws where scenarios are needed."""
+        if not isinstance(prices, LogNormal):
+            raise InputError(f"ExactLogNormal.of: {prices!r} is no LogNormal(...), whose distribution it integrates")
         return cls(prices.volatility, prices.correlation, prices.horizon, prices.points, prices.seed, marks=marks)
 
     def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:

@@ -26,7 +26,7 @@ class Mixture:
         if not given:
             raise InputError("Mixture: at least one price model is needed")
         for model, _ in given:
-            if not hasattr(model, "scenarios"):
+            if isinstance(model, type) or not hasattr(model, "scenarios"):
                 raise InputError(f"Mixture: {model!r} is not a price model such as LogNormal(...) or Scenarios(...)")
         self.models = tuple(model for model, _ in given)
         self.probabilities = probabilities("Mixture", [probability for _, probability in given], len(given))

@@ -134,8 +134,8 @@ class OneFactor:
         v = self.vector(assets)
         exposure = sizes @ v
         # Loss sets in where -b eps > E: below the threshold -E/b for b > 0, above it for b < 0.
-        with np.errstate(divide="ignore", over="ignore"):
-            threshold = np.where(exposure != 0, -equity / exposure, np.inf)
+        with np.errstate(over="ignore"):
+            threshold = np.divide(-equity, exposure, out=np.full(equity.shape, np.inf), where=exposure != 0)
         falling = exposure > 0
         probability = np.zeros(equity.size)
         moment = np.zeros(equity.size)  # E[(threshold - eps)^+] if falling, E[(eps - threshold)^+] if rising

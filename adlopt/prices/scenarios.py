@@ -66,8 +66,8 @@ class Scenarios:
 def _table(
     what: str, given: npt.ArrayLike | pd.DataFrame | None, assets: Sequence[str] | None
 ) -> tuple[FloatArray, pd.Index[Any] | None]:
-    names = None if assets is None else pd.Index(assets)
-    if isinstance(given, pd.DataFrame):
+    names = None if assets is None else tables.name_list("Scenarios", assets)
+    if isinstance(given, pd.DataFrame) and not given.empty:
         names = given.columns if names is None else names
         values = np.column_stack([tables.numbers(f"Scenarios {what}", given, name) for name in given.columns])
     else:
@@ -82,6 +82,6 @@ def _table(
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
-        name = column if names is None else names[column]
+        name = int(column) if names is None else names[column]
         raise InputError(f"Scenarios {what}, row {row}, column {name!r}: {values[row, column]} is not a finite number")
     return values, names

@@ -35,7 +35,10 @@ class Stress:
             raise InputError("Stress: give returns by scenario and asset, such as {'crash': {'BTC': -0.3}}")
         self.returns = {name: _returns(name, moves) for name, moves in returns.items()}
         if isinstance(weights, Mapping):
-            weights = tables.by_asset("Stress, weights by scenario", weights, pd.Index(list(returns)))
+            odd = next(iter(set(weights) ^ set(returns)), None)
+            if odd is not None:
+                raise InputError(f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; give it both")
+            weights = [tables.number(f"Stress, weight of {name!r}", weights[name]) for name in returns]
         self.weights = probabilities("Stress", weights, len(returns))
         self.others = None if others is None else _return("Stress: others", others)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import cvxpy as cp
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.stats
 
 import adlopt as adl
 from adlopt.evaluation import excess_losses
@@ -79,3 +81,37 @@ def test_repair_keeps_boxes_and_sums(seed: int) -> None:
     assert (x * problem.capacity >= 0).all()
     sums = np.bincount(problem.asset, x, minlength=problem.target.size)
     np.testing.assert_allclose(sums, problem.target, rtol=1e-12)
+
+
+HEAVY = adl.OneFactor(
+    {"X": 1.66, "Y": 0.7}, shock=scipy.stats.t(df=3), points=32
+)  # its outermost stratum is 40,000 deviations out
+
+
+@pytest.mark.parametrize("objective", [adl.ExpectedLoss(), adl.ExpectedLoss() + 0.5 * adl.CVaR(0.9), adl.Semideviation(0.5, 2)])
+def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
+    """Losses over ten orders of magnitude stall Clarabel in units of the typical one; the answer is still proven."""
+    table = pd.DataFrame({"account": ["a", "b"], "asset": "Y", "size": [20.0, 180.0], "equity": [35.0, 1350.0]})
+    rest = pd.DataFrame({"account": ["c"], "asset": ["X"], "size": [9.4], "equity": [290.0]})
+    book = adl.Book.from_frame(pd.concat([table, rest], ignore_index=True), marks={"X": 18.0, "Y": 20.0})
+    problem = adl.Problem(book, {"Y": 123.0, "X": 9.4}, HEAVY, objective, insurance_fund=50.0)
+    solution = adl.solve(problem, "conic")
+    assert solution.status == "optimal"
+    assert solution.value == pytest.approx(adl.solve(problem, "water_filling").value, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "objective", [adl.Expectile(0.9), adl.Spectral([0.2, 0.9], [0.4, 0.6]), adl.Semideviation(0.5, 2)], ids=str
+)
+def test_optimal_is_not_taken_on_trust(objective: adl.Objective) -> None:
+    """Clarabel calls answers optimal that are 5 % off here: what can be proven decides which attempt is returned."""
+    table = pd.DataFrame(
+        [("a", "X", 30.0, 900.0), ("a", "Y", -40.0, 900.0), ("b", "X", 55.0, 700.0), ("b", "Y", 80.0, 700.0),
+         ("c", "X", 20.0, 30.0), ("c", "Y", 9.0, 30.0), ("d", "Y", 70.0, 300.0)],
+        columns=["account", "asset", "size", "equity"],
+    )  # fmt: skip
+    problem = adl.Problem(
+        adl.Book.from_frame(table, marks={"X": 18.0, "Y": 20.0}), {"X": 60.0, "Y": 90.0}, HEAVY, objective,
+        settlement={"X": 17.0, "Y": 20.5},
+    )  # fmt: skip
+    assert adl.solve(problem, "conic").status == "optimal"

@@ -153,3 +153,23 @@ def test_auto_uses_it_for_large_books_and_says_so() -> None:
     solution = adl.solve(adl.synthetic.problem(pools=400, scenarios=1000))
     assert solution.method == "shadow_price"
     assert solution.status == "optimal"
+
+
+def test_a_path_that_is_lost_ends() -> None:
+    """Numbers beyond floats on the way: what was found before is returned, and said to be unproven."""
+    table = pd.DataFrame(
+        [("u0", "A0", -8.861962425035845, "isolated", 66.57948421934876), ("u0", "A1", 0.0, "cross", 3684.9817938903166),
+         ("u0", "A2", 123.18093983094545, "cross", 3684.9817938903166), ("u1", "A1", 2.76078015026661, "cross", 283.131155292),
+         ("u2", "A1", 0.0, "cross", 547.4608378169685), ("u2", "A2", -193.61069876934863, "cross", 547.4608378169685),
+         ("u3", "A0", 75.80604759797728, "isolated", 2844.501796116698), ("u3", "A1", 30.3839425654732, "isolated", 418.331943),
+         ("u4", "A1", 3.626469734755425, "cross", 251.8655562243693)],
+        columns=["account", "asset", "size", "margin_mode", "equity"],
+    )  # fmt: skip
+    book = adl.Book.from_frame(table, marks={"A0": 115.49649009218373, "A1": 105.51208965084034, "A2": 5.297585176979819})
+    prices = adl.OneFactor({"A0": 14.295124225262335, "A1": 13.7766559326373, "A2": 1.0446739368543694}, points=16)
+    reduction = {"A0": 11.801226871196903, "A2": -125.19360780723493, "A1": 2.5921953436960634}
+    problem = adl.Problem(book, reduction, prices, adl.CVaR(0.97))
+    found, best = adl.solve(problem, "shadow_price"), adl.solve(problem, "conic")
+    assert best.status == "optimal"
+    assert found.lower_bound <= best.value * (1 + 1e-9) <= found.value * (1 + 2e-9)
+    assert found.status == ("optimal" if found.gap <= 1e-6 else "unproven")
