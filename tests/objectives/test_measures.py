@@ -179,7 +179,7 @@ def test_more_of_a_parameter_is_more_risk():
         (lambda: adl.Spectral([0.5], [0.5]), "sum to 0.5, not to one"),
         (lambda: adl.Spectral([0.5, 0.6], [1.5, -0.5]), "weight 1 is -0.5"),
         (lambda: adl.Spectral([0.5, 0.6], [1.0]), "2 weights are needed"),
-        (lambda: adl.Spectral([], []), "at least one level"),
+        (lambda: adl.Spectral([], []), "levels, at least one"),
         (lambda: adl.Spectral.from_spectrum(lambda u: 2 - 2 * u), "falls near u = .*not convex"),
         (lambda: adl.Spectral.from_spectrum(lambda u: 4 * u - 1), "falls at u = 0, below zero"),
         (lambda: adl.Spectral.from_spectrum(lambda u: 3 * u), "integrates to 1.5"),
