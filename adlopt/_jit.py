@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -33,6 +34,16 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+@cache
+def _workers() -> ThreadPoolExecutor:
+    """Threads that stay: starting them for every loop costs more than the loops of a small book."""
+    return ThreadPoolExecutor(processors(), thread_name_prefix="adlopt")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_workers.cache_clear)
+
+
 def shares(items: int, steps: int) -> list[IntArray]:
     """The numbers below `items`, each worth `steps` elementary steps, in runs that threads take in turn."""
     return np.array_split(np.arange(items), max(1, min(items, -(-items * steps // SHARE))))
@@ -43,7 +54,7 @@ def on_all(
 ) -> list[FloatArray]:
     """Run kernel(chunk, *arguments, *outputs) over all chunks; the sums of its outputs, which have these shapes.
 
-    An interruption ends it with the chunks that are under way: no thread is left behind.
+    An interruption ends it with the chunks that are under way: no thread goes on working.
     """
     if len(chunks) == 1:
         out = [np.zeros(shape) for shape in shapes]
@@ -55,6 +66,12 @@ def on_all(
         kernel(chunk, *arguments, *own)
         return own
 
-    with ThreadPoolExecutor(min(len(chunks), processors())) as executor:
-        parts = list(executor.map(run, chunks))
+    tasks = [_workers().submit(run, chunk) for chunk in chunks]
+    try:
+        parts = [task.result() for task in tasks]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        wait(tasks)
+        raise
     return [np.sum(part, axis=0) for part in zip(*parts, strict=True)]
