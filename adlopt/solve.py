@@ -17,7 +17,7 @@ from adlopt.certificate import CLOSED, Certificate, certify_array
 from adlopt.constraints import Constraints
 from adlopt.errors import InputError, NotApplicable
 from adlopt.evaluation import closed_form, objective_value
-from adlopt.methods import auto, factor_leverage, feasible, water_filling
+from adlopt.methods import auto, factor_leverage, feasible, smooth, water_filling
 from adlopt.methods.result import Result
 from adlopt.prices import LogNormal, OneFactor
 from adlopt.problem import Problem, as_table, stated
@@ -125,7 +125,7 @@ def solution(
     if problem.prices is not None:
         proof = certify_array(problem, allocation, result.multipliers, _least_cost(problem, constraints))
         if (result.multipliers is not None or method == "shadow_price") and not constraints:
-            allocation, proof = _tidied(problem, allocation, proof, tolerance)
+            allocation, proof = _tidied(problem, allocation, proof)
         value, lower_bound, gap, prices = proof.value, proof.lower_bound, proof.gap, proof.shadow_prices
     return Solution(
         allocation=as_table(problem, allocation),
@@ -142,14 +142,14 @@ def solution(
     )
 
 
-def _tidied(problem: Problem, allocation: FloatArray, proof: Certificate, tolerance: float) -> tuple[FloatArray, Certificate]:
+def _tidied(problem: Problem, allocation: FloatArray, proof: Certificate) -> tuple[FloatArray, Certificate]:
     """The tidiest allocation that is worth about as much, and what is proven of it: the bound stands."""
     allowed = proof.value + max(proof.excess, CLOSED * abs(proof.value)) / 10.0
-    smooth = closed_form(problem) is not None
+    certain = closed_form(problem) is not None
     for tidy in feasible.tidied(problem, allocation):
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
-        if value <= allowed and not (smooth and certify_array(problem, tidy).gap > max(proof.gap, tolerance)):
+        if value <= allowed and not (certain and certify_array(problem, tidy).gap > max(proof.gap, smooth.CLOSE)):
             return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
     return allocation, proof
 

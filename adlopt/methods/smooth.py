@@ -24,6 +24,7 @@ FULL = 1e-13  # relative to capacity: a reduction this close to it takes all the
 START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
 ROUGH = 1e-4  # of the loss: what the barriers weigh when the loss itself is looked at
+CLOSE = 1e-8  # gap that is always aimed at: without sampling errors it means something, and costs a few sweeps more
 AIM = 0.5  # of the tolerance: what the barriers weigh at the end
 POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
 CENTRED, MOST = 0.01, 10.0  # per barrier, and in all: decrement over barrier weight at which the next point is in reach
@@ -66,8 +67,9 @@ class Blocks:
 
 
 def solve(problem: Problem, law: Radial, *, tolerance: float = 1e-6) -> Result:
-    """Follow the path until its barriers weigh less than `tolerance` of the loss."""
+    """Follow the path until its barriers weigh less than `tolerance` of the loss, or `CLOSE` if that is less."""
     unit = _typical_loss(problem)
+    tolerance = min(tolerance, CLOSE)
     fraction = np.ones(problem.position.size)
     blocks = build(problem, law, unit)
     if blocks is None:
