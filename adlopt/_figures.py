@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import pandas as pd
+
 
 def figures(values: Iterable[float], digits: int = 6) -> list[str]:
     """A column of numbers with common decimals, as few as show `digits` of the largest; more where a small one would vanish."""
@@ -30,3 +32,18 @@ def _figure(value: float, decimals: int) -> str:
 
 def figure(value: float, digits: int = 9) -> str:
     return figures([value], digits)[0]
+
+
+def allocation_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Rows of an allocation as columns of text; the first three are words."""
+    return {
+        "account": rows["account"].astype(str).tolist(),
+        "asset": rows["asset"].astype(str).tolist(),
+        "margin": rows["margin_mode"].astype(str).tolist(),
+        "size": figures(rows["size"]),
+        "reduction": figures(rows["reduction"]),
+        "share": [f"{100 * share:.1f} %" for share in rows["fraction"]],
+        "remaining": figures(rows["remaining"]),
+        "leverage before": figures(rows["leverage_before"], 4),
+        "leverage after": figures(rows["leverage_after"], 4),
+    }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from adlopt import _tables as tables
 from adlopt._tables import FloatArray
+from adlopt.certificate import feasible_array
 from adlopt.errors import InputError, NotApplicable
 from adlopt.evaluation import objective_value, scenario_losses
 from adlopt.objectives import CVaR, ExpectedLoss
@@ -18,6 +19,7 @@ from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, named, reductions, violations
 from adlopt.policies.standard import standard
 from adlopt.problem import Problem, as_table, gross_leverage, stated
+from adlopt.solution import Solution
 from adlopt.solve import solve
 
 OPTIMUM = "Optimal"
@@ -94,6 +96,7 @@ def compare(
     level: float = 0.99,
     direction: Mapping[str, float] | None = None,
     method: str = "auto",
+    solution: Solution | None = None,
 ) -> Comparison:
     """Put policies beside the optimum of one problem.
 
@@ -105,6 +108,7 @@ def compare(
     direction : factor of the hedge columns, money per contract by asset; left out, that of the price model (see
         `policies.features.factor`).
     method : of `adl.solve`, for the optimum.
+    solution : of this problem, without further constraints, if it is known already: it is not solved for again.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def compare(
     if not chosen:
         raise InputError("compare: give at least one policy, such as adl.policies.BitMEX()")
     v = features.factor(problem) if direction is None else tables.by_asset("compare: direction", direction, problem.book.assets)
-    best = _optimum(problem, method)
+    best = _optimum(problem, method, solution)
     bound: float | None = None
     taken: dict[str, FloatArray] = {}
     if best is not None:
@@ -138,8 +142,10 @@ def compare(
     return table
 
 
-def _optimum(problem: Problem, method: str) -> tuple[FloatArray, float | None] | None:
+def _optimum(problem: Problem, method: str, known: Solution | None) -> tuple[FloatArray, float | None] | None:
     """The best allocation and the proven bound on its value; None where no method solves the problem."""
+    if known is not None:
+        return feasible_array(problem, known.allocation), known.lower_bound
     try:
         solution = solve(problem, method)
     except NotApplicable:

@@ -63,24 +63,26 @@ def solve(
         )
         return sampled_enough(coarse, again, problem.prices.tolerance)
     started = time.perf_counter()
-    chosen = resolve(problem, method, constrained=bool(constraints))
+    chosen, passed_over = _choice(problem, method, constrained=bool(constraints))
     if chosen != "conic" and constraints:
         raise NotApplicable(f"{chosen}: it knows no further constraints; use method='conic'")
     if chosen != "conic" and (solver is not None or options):
         raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
     result = run(problem, chosen, constraints=constraints, tolerance=tolerance, solver=solver, presolve=presolve, **options)
-    if method == "auto" and chosen != "factor_leverage" and problem.reduced_assets.size > 1:
-        handed_over = factor_leverage.obstacle(problem) if isinstance(problem.prices, OneFactor) else None
-        if handed_over and not constraints:
-            result = result._replace(note=f"factor_leverage does not apply: {handed_over}; {result.note}")
+    if isinstance(problem.prices, OneFactor) and problem.reduced_assets.size > 1 and "factor_leverage" in passed_over:
+        result = result._replace(note=f"factor_leverage does not apply: {passed_over['factor_leverage']}; {result.note}")
     return solution(problem, result, chosen, tolerance, started, constraints)
 
 
-def resolve(problem: Problem, method: str, *, constrained: bool = False) -> str:
+def resolve(problem: Problem, method: str) -> str:
     """The method that will run: `method` itself, or what `auto` picks."""
+    return _choice(problem, method).method
+
+
+def _choice(problem: Problem, method: str, *, constrained: bool = False) -> auto.Choice:
     if method not in METHODS:
         raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
-    return auto.choose(problem, constrained=constrained).method if method == "auto" else method
+    return auto.choose(problem, constrained=constrained) if method == "auto" else auto.Choice(method, {})
 
 
 def run(

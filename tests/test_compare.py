@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,3 +173,13 @@ def test_a_rule_that_takes_nothing() -> None:
     row = adl.compare(adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.position.size)}).loc["nothing"]
     assert not row["feasibility", "feasible"]
     assert row["concentration"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_a_known_solution_is_not_solved_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = adl.examples.paper_problem()
+    rules = [adl.policies.ProRata()]
+    fresh, solution = adl.compare(problem, rules), adl.solve(problem)
+    monkeypatch.setattr(importlib.import_module("adlopt.compare"), "solve", lambda *_, **__: pytest.fail("solved again"))
+    pd.testing.assert_frame_equal(adl.compare(problem, rules, solution=solution), fresh)
+    with pytest.raises(adl.InputError):
+        adl.compare(problem.varied(multiple=0.5), rules, solution=solution)

@@ -18,7 +18,7 @@ from rich.progress import track
 from rich.rule import Rule
 from rich.table import Table
 
-from adlopt._figures import figure, figures
+from adlopt._figures import allocation_columns, figure, figures
 from adlopt._tables import known
 from adlopt.book import Book
 from adlopt.errors import InputError
@@ -125,21 +125,8 @@ def _status(solution: Solution) -> str:
 
 def allocation_table(rows: pd.DataFrame, title: str = "Allocation, largest share first") -> Table:
     """Rows of a solution's allocation."""
-    return table(
-        title,
-        {
-            "account": rows["account"].astype(str).tolist(),
-            "asset": rows["asset"].astype(str).tolist(),
-            "margin": rows["margin_mode"].astype(str).tolist(),
-            "size": figures(rows["size"]),
-            "reduction": figures(rows["reduction"]),
-            "share": [f"{100 * share:.1f} %" for share in rows["fraction"]],
-            "remaining": figures(rows["remaining"]),
-            "leverage\nbefore": figures(rows["leverage_before"], 4),
-            "leverage\nafter": figures(rows["leverage_after"], 4),
-        },
-        left=3,
-    )
+    columns = allocation_columns(rows)
+    return table(title, {name.replace("leverage ", "leverage\n"): texts for name, texts in columns.items()}, left=3)
 
 
 def show_bankrupt(out: Console, book: Book) -> None:

@@ -13,8 +13,6 @@ from adlopt.audit import Audit
 from adlopt.cli.render import heading, paragraph, records, table, to_json
 from adlopt.compare import OPTIMUM, Comparison
 
-WIDE = 24  # columns of accounts that a table of reductions shows
-
 
 def show_comparison(out: Console, comparison: Comparison) -> None:
     """A table per block, a row per policy."""

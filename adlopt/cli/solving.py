@@ -140,7 +140,8 @@ def report(
     content.check_writable(out)
     solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
     with render.working("comparing rules"):
-        comparison = compare_policies(problem, None if not policy else [read_policy(name) for name in policy], method=method)
+        rules = None if not policy else [read_policy(name) for name in policy]
+        comparison = compare_policies(problem, rules, method=method, solution=solution)
     with render.working("writing"):
         content.write(out, problem, solution, comparison, command=context.obj)
     print(f"{out}: {solution.method}, {solution.status}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from adlopt._figures import figure, figures
+from adlopt._figures import allocation_columns, figure, figures
 from adlopt.compare import Comparison
 from adlopt.errors import InputError
 from adlopt.evaluation import closed_form, objective_value
@@ -164,19 +164,8 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
             facts[f"shadow price {asset}"] = f"{figure(price)} of the objective saved by one more contract"
     shown = reduced.head(ROWS)
     more = len(reduced) - len(shown)
-    columns = {
-        "account": shown["account"].astype(str).tolist(),
-        "asset": shown["asset"].astype(str).tolist(),
-        "margin": shown["margin_mode"].astype(str).tolist(),
-        "size": figures(shown["size"]),
-        "reduction": figures(shown["reduction"]),
-        "share": [f"{100 * share:.1f} %" for share in shown["fraction"]],
-        "remaining": figures(shown["remaining"]),
-        "leverage before": figures(shown["leverage_before"], 4),
-        "leverage after": figures(shown["leverage_after"], 4),
-    }
     note = f"and {more:,} more reduced positions" if more else ""
-    blocks: list[Block] = [Facts(facts), Table("Allocation, largest share first", columns, left=3, note=note)]
+    blocks: list[Block] = [Facts(facts), Table("Allocation, largest share first", allocation_columns(shown), left=3, note=note)]
     if len(solution.allocation) <= CARRIED:
         rows = len(solution.allocation)
         text = solution.allocation.to_csv(index=False)
