@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adlopt import constraints, examples, plots, policies, sources, synthetic, teaching
-from adlopt.audit import Audit, audit
-from adlopt.book import Book
-from adlopt.certificate import Certificate, certify
-from adlopt.compare import Comparison, compare
+from adlopt import plots, policies, sources, teaching
+from adlopt.axioms import Audit, audit
+from adlopt.datasets import examples, synthetic
 from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
-from adlopt.explore import Exploration, explore
-from adlopt.exposure import exposure
-from adlopt.frontier import frontier
+from adlopt.model import constraints
+from adlopt.model.book import Book
+from adlopt.model.problem import Problem
 from adlopt.objectives import (
     ChiSquareRobust,
     Custom,
@@ -26,7 +24,6 @@ from adlopt.objectives import (
     Spectral,
     WorstCase,
 )
-from adlopt.optimal_set import OptimalSet, optimal_set
 from adlopt.prices import (
     ExactLogNormal,
     Gaussian,
@@ -39,14 +36,19 @@ from adlopt.prices import (
     Stress,
     StudentT,
 )
-from adlopt.problem import Problem
-from adlopt.replay import Replay, replay
-from adlopt.rounding import Rounding, round_to_lots
-from adlopt.sampling import standard_error
-from adlopt.scenario_table import scenario_table
-from adlopt.solution import Solution
-from adlopt.solve import solve
-from adlopt.verify import Verification, verify
+from adlopt.proof.certificate import Certificate, certify
+from adlopt.solving.dispatch import solve
+from adlopt.solving.sampling_error import standard_error
+from adlopt.solving.solution import Solution
+from adlopt.solving.verification import Verification, verify
+from adlopt.studies.account_exposure import exposure
+from adlopt.studies.comparison import Comparison, compare
+from adlopt.studies.event_replay import Replay, replay
+from adlopt.studies.exploration import Exploration, explore
+from adlopt.studies.optimal_face import OptimalSet, optimal_set
+from adlopt.studies.rounding import Rounding, round_to_lots
+from adlopt.studies.scenario_losses import scenario_table
+from adlopt.studies.sweep import frontier
 
 if TYPE_CHECKING:
     from adlopt.methods.conic import Model
@@ -55,7 +57,9 @@ __version__ = "0.1.0"
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
-    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed and solved at will."""
+    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed
+    and solved at will.
+    """
     from adlopt.methods import conic  # loads cvxpy
 
     return conic.to_cvxpy(problem, presolve=presolve)

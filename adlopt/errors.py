@@ -14,16 +14,20 @@ class InputError(AdlError, ValueError):
 class InfeasibleReduction(AdlError, ValueError):
     """More is to be reduced than the eligible positions hold, or not in whole lots.
 
-    `shortfalls` lists (asset, required, available), in contracts, both unsigned; of lots, the nearest possible.
+    `shortfalls` lists (asset, required, available), in contracts, both unsigned; of lots, the
+    nearest possible.
     """
 
     def __init__(self, shortfalls: list[tuple[str, float, float]], *, lots: bool = False) -> None:
         self.shortfalls = shortfalls
         if lots:
             lines = [
-                f"{asset}: required {required:.12g} contracts, nearest {near:.12g}" for asset, required, near in shortfalls
+                f"{asset}: required {required:.12g} contracts, nearest {near:.12g}"
+                for asset, required, near in shortfalls
             ]
-            super().__init__(f"no whole lots make up the reduction; require the nearest possible ({'; '.join(lines)})")
+            super().__init__(
+                f"no whole lots make up the reduction; require the nearest possible ({'; '.join(lines)})"
+            )
             return
         lines = [
             f"{asset}: required {required:.12g} contracts, available {available:.12g}"

@@ -28,12 +28,19 @@ def check(answer: object, *claims: Claim) -> Verdict:
 
     Parameters
     ----------
-    answer : whatever the exercise asks for; Ellipsis, or a tuple, list or mapping that holds one, is no answer yet.
-    claims : pairs of a condition on the answer and the hint to give where it fails. They are tried in order, the first
-        that fails decides. A condition may return an array, all of which must be true; one that raises has failed.
+    answer : whatever the exercise asks for; Ellipsis, or a tuple, list or mapping that holds one,
+        is no answer yet.
+    claims : pairs of a condition on the answer and the hint to give where it fails. They are tried
+        in order, the first
+        that fails decides. A condition may return an array, all of which must be true; one that
+        raises has failed.
     """
     if _open(answer):
-        return Verdict(False, False, "Not answered yet: replace the dots in the cell above and run it, then this one again.")
+        return Verdict(
+            False,
+            False,
+            "Not answered yet: replace the dots in the cell above and run it, then this one again.",
+        )
     for condition, hint in claims:
         try:
             holds, why = bool(np.all(np.asarray(condition(answer)))), ""

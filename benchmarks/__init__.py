@@ -1,1 +1,3 @@
-"""Claims about speed and size, each measured against its alternative in one run: python -m benchmarks."""
+"""Claims about speed and size, each measured against its alternative in one run: python -m
+benchmarks.
+"""

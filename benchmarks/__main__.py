@@ -16,20 +16,34 @@ from rich.table import Table
 import benchmarks
 from benchmarks.measure import Row, Size
 
-CASES = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name not in ("__main__", "measure"))
+CASES = sorted(
+    m.name
+    for m in pkgutil.iter_modules(benchmarks.__path__)
+    if m.name not in ("__main__", "measure")
+)
 
 
 def main(
-    cases: Annotated[list[str] | None, typer.Argument(help=f"which claims: {', '.join(CASES)}; all if left out")] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes: does every case run?")] = False,
-    full: Annotated[bool, typer.Option("--full", help="the sizes of the claims; takes a while")] = False,
+    cases: Annotated[
+        list[str] | None, typer.Argument(help=f"which claims: {', '.join(CASES)}; all if left out")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="tiny sizes: does every case run?")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="the sizes of the claims; takes a while")
+    ] = False,
 ) -> None:
     """Measure each claim against its alternative in the same run, and print a table per claim."""
     unknown = set(cases or []) - set(CASES)
     if unknown:
-        raise typer.BadParameter(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+        raise typer.BadParameter(
+            f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}"
+        )
     console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}")
+    console.print(
+        f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}"
+    )
     missed = False
     for name in cases or CASES:
         module = importlib.import_module(f"benchmarks.{name}")
@@ -52,7 +66,13 @@ def table(rows: list[Row]) -> Table:
         out.add_column(heading, justify="right")
     for row in rows:
         verdict = {True: "yes", False: "NO", None: ""}[row.holds]
-        out.add_row(row.what, row.size, f"{row.seconds:.3g}", *(row.figures.get(name, "") for name in figures), verdict)
+        out.add_row(
+            row.what,
+            row.size,
+            f"{row.seconds:.3g}",
+            *(row.figures.get(name, "") for name in figures),
+            verdict,
+        )
     return out
 
 

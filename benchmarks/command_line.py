@@ -1,4 +1,5 @@
-"""Claim: `adlopt solve` on a Parquet book of a million isolated positions takes under 15 seconds and 3 GiB, start to end.
+"""Claim: `adlopt solve` on a Parquet book of a million isolated positions takes under 15 seconds
+and 3 GiB, start to end.
 
 The alternative reads the same table with pandas, and does nothing with it.
 """
@@ -35,7 +36,9 @@ def run(size: Size) -> Iterator[Row]:
         for what, arguments in commands.items():
             (seconds, memory), _ = alone(finished, arguments)
             met = seconds <= SECONDS and memory <= MEMORY_MIB if what == "adlopt solve" else None
-            yield Row(what, f"{positions:,} positions", seconds, {"MiB": f"{memory:.0f}"}, holds=met)
+            yield Row(
+                what, f"{positions:,} positions", seconds, {"MiB": f"{memory:.0f}"}, holds=met
+            )
 
 
 def finished(arguments: list[str]) -> tuple[float, float]:
@@ -47,7 +50,9 @@ def finished(arguments: list[str]) -> tuple[float, float]:
 
 
 def write_book(positions: int, folder: Path) -> Path:
-    """Isolated positions in five assets, leverages and equities over orders of magnitude, accounts named like wallets."""
+    """Isolated positions in five assets, leverages and equities over orders of magnitude, accounts
+    named like wallets.
+    """
     rng = np.random.default_rng(0)
     marks = pd.Series({"BTC": 67_000.0, "ETH": 1_900.0, "SOL": 150.0, "XRP": 0.5, "DOGE": 0.1})
     asset = rng.integers(0, len(marks), positions)

@@ -1,6 +1,8 @@
-"""Claim: under Gaussian prices 100,000 pools x 5 assets are solved to a proven relative gap of 1e-8 in at most 5 s.
+"""Claim: under Gaussian prices 100,000 pools x 5 assets are solved to a proven relative gap of 1e-8
+in at most 5 s.
 
-No scenarios are drawn: the alternative, the conic program on Sobol points of the same prices, runs on a book small enough for
+No scenarios are drawn: the alternative, the conic program on Sobol points of the same prices, runs
+on a book small enough for
 it. It optimises a sample, and what it finds is proven only as far as its points reach.
 """
 
@@ -13,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 import adlopt as adl
-from adlopt import synthetic
+from adlopt.datasets import synthetic
 from benchmarks.measure import Row, Size, alone
 
 SECONDS, GAP = 5.0, 1e-8
@@ -25,7 +27,12 @@ def run(size: Size) -> Iterator[Row]:
     pools = size.pick(50, 300, 1_000)
     fast, slow = solved(pools, "shadow_price", np.inf), solved(pools, "conic", np.inf)
     ratio = f"{slow.seconds / fast.seconds:.0f} x"
-    yield Row("shadow_price, Gaussian", f"{pools:,} x 5", fast.seconds, {"gap": _gap(fast), "value": f"{fast.value:.8g}"})
+    yield Row(
+        "shadow_price, Gaussian",
+        f"{pools:,} x 5",
+        fast.seconds,
+        {"gap": _gap(fast), "value": f"{fast.value:.8g}"},
+    )
     yield Row(
         f"conic, {POINTS:,} points of it", f"{pools:,} x 5", slow.seconds,
         {"gap": _gap(slow), "value": f"{slow.value:.8g}", "slower by": ratio},
@@ -48,7 +55,11 @@ def solved(pools: int, method: str, df: float) -> adl.Solution:
         move = VOLATILITY * given.book.marks
         matrix = np.outer(move, move) * np.where(np.eye(move.size, dtype=bool), 1.0, CORRELATION)
         points = POINTS if method == "conic" else 2
-        prices = adl.Gaussian(matrix, points=points) if np.isinf(df) else adl.StudentT(matrix, df, points=points)
+        prices = (
+            adl.Gaussian(matrix, points=points)
+            if np.isinf(df)
+            else adl.StudentT(matrix, df, points=points)
+        )
         problem = adl.Problem(given.book, given.reduction, prices)
         started = time.perf_counter()
         solution = adl.solve(problem, method=method, tolerance=GAP)

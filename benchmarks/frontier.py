@@ -1,4 +1,5 @@
-"""Claim: a sweep of 100 reductions takes at most a fifth of the time of 100 separate builds, with equal values.
+"""Claim: a sweep of 100 reductions takes at most a fifth of the time of 100 separate builds, with
+equal values.
 
 The alternative states each problem anew, builds its cvxpy program and solves it by Clarabel.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import adlopt as adl
-from adlopt import synthetic
+from adlopt.datasets import synthetic
 from benchmarks.measure import Row, Size
 
 RATIO, SAME_VALUE = 5.0, 1e-6
@@ -27,7 +28,9 @@ def run(size: Size) -> Iterator[Row]:
     values = []
     for multiple in multiples:
         reduction = {asset: multiple * contracts for asset, contracts in problem.reduction.items()}
-        values.append(adl.solve(adl.Problem(problem.book, reduction, problem.prices), "conic").value)
+        values.append(
+            adl.solve(adl.Problem(problem.book, reduction, problem.prices), "conic").value
+        )
     alone = time.perf_counter() - started
     at = f"{accounts} x {scenarios} x 5, {points} points"
     yield Row("a build per point", at, alone)
@@ -44,4 +47,6 @@ def run(size: Size) -> Iterator[Row]:
             "proven": str(proven),
         }
         met = alone >= RATIO * seconds and difference <= SAME_VALUE and proven
-        yield Row(f"frontier, {method}", at, seconds, figures, holds=met if method == "auto" else None)
+        yield Row(
+            f"frontier, {method}", at, seconds, figures, holds=met if method == "auto" else None
+        )

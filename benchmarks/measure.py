@@ -1,4 +1,6 @@
-"""Seconds and peak memory of one job in a process of its own, and the table that the claims are printed in."""
+"""Seconds and peak memory of one job in a process of its own, and the table that the claims are
+printed in.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,16 @@ class Row:
     size: str
     seconds: float
     figures: dict[str, str] = field(default_factory=dict)
-    holds: bool | None = None  # whether the claim's target is met; None where the row only gives the comparison
+    holds: bool | None = (
+        None  # whether the claim's target is met; None where the row only gives the comparison
+    )
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much a case may take: 'smoke' proves that it runs, 'normal' takes a minute, 'full' is the claim itself."""
+    """How much a case may take: 'smoke' proves that it runs, 'normal' takes a minute, 'full' is the
+    claim itself.
+    """
 
     smoke: bool
     full: bool

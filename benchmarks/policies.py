@@ -1,6 +1,8 @@
-"""Claim: a million accounts are put in a queue, or given their share, within 20 times one numpy argsort of the scores.
+"""Claim: a million accounts are put in a queue, or given their share, within 20 times one numpy
+argsort of the scores.
 
-The alternative is that argsort, which any queue needs. Seconds are those of `allocate`, its table included.
+The alternative is that argsort, which any queue needs. Seconds are those of `allocate`, its table
+included.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def run(size: Size) -> Iterator[Row]:
 
 
 def shorts(accounts: int) -> adl.Problem:
-    """One asset, every account short, entries around the mark; 30 % of the open interest must go."""
+    """One asset, every account short, entries around the mark; 30 % of the open interest must
+    go.
+    """
     rng = np.random.default_rng(0)
     equity = np.exp(rng.normal(9.0, 2.0, accounts))
     leverage = np.clip(np.exp(rng.normal(0.7, 1.0, accounts)), 0.05, 40.0)

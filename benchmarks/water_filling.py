@@ -1,6 +1,7 @@
 """Claim: water-filling costs a small multiple of one pass over the accounts, and grows linearly.
 
-The alternative is one numpy pass computing notional / equity over the same arrays, which any rule by leverage needs.
+The alternative is one numpy pass computing notional / equity over the same arrays, which any rule
+by leverage needs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adlopt.methods.level import drain
+from adlopt.methods.water_level import drain
 from benchmarks.measure import Row, Size, fastest
 
 TARGET = {10**6: 25.0, 10**7: 15.0}  # times one numpy pass

@@ -1,10 +1,13 @@
 """Execute the notebooks in clean kernels: `python notebooks/execute.py [--write] [NAME ...]`.
 
-Without --write, exit 1 if a cell raises, warns, or prints other text than is committed: prose never quotes a stale number.
+Without --write, exit 1 if a cell raises, warns, or prints other text than is committed: prose never
+quotes a stale number.
 With it, store the outputs. NAME picks notebooks by the beginning of their file names, such as 02.
 
-For authors. Tags of cells: `answer`, `check` and `solution` make an exercise (tests/test_notebooks.py says what they must
-hold), `claim` asserts a theorem, `volatile` has outputs that differ from run to run, such as timings.
+For authors. Tags of cells: `answer`, `check` and `solution` make an exercise
+(tests/test_notebooks.py says what they must
+hold), `claim` asserts a theorem, `volatile` has outputs that differ from run to run, such as
+timings.
 """
 
 from __future__ import annotations
@@ -105,7 +108,9 @@ def stale(committed: list[Any], fresh: list[Any]) -> list[str]:
 
 
 def alike(old: str, new: str) -> bool:
-    """Whether texts agree but for spaces and the last digit of their decimals, in which processors may differ."""
+    """Whether texts agree but for spaces and the last digit of their decimals, in which processors
+    may differ.
+    """
     words, others = (NUMBER.sub("#", " ".join(text.split())) for text in (old, new))
     pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=False)
     return words == others and all(
@@ -114,7 +119,9 @@ def alike(old: str, new: str) -> bool:
 
 
 def last_digit(number: str) -> float:
-    """What one unit in the last place shown is worth; nothing where no decimals are shown: 4 accounts are not 5."""
+    """What one unit in the last place shown is worth; nothing where no decimals are shown: 4
+    accounts are not 5.
+    """
     mantissa, _, exponent = number.partition("e")
     _, point, decimals = mantissa.partition(".")
     return float(10.0 ** (int(exponent or 0) - len(decimals))) if point else 0.0

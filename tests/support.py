@@ -1,6 +1,8 @@
-"""Random problems with degenerate cases made on purpose, and references that share no code with the package.
+"""Random problems with degenerate cases made on purpose, and references that share no code with the
+package.
 
-A `Case` is plain tables: the package reads them through `Book.from_frame`, the references read them directly.
+A `Case` is plain tables: the package reads them through `Book.from_frame`, the references read them
+directly.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ TWISTS = (
 """What `random_case` can do to a book."""
 
 TAME = tuple(twist for twist in TWISTS if twist not in ("twelve orders", "wild leverage"))
-"""Those within the accuracy of a general solver that is given the program as it stands, without presolve."""
+"""Those within the accuracy of a general solver that is given the program as it stands, without
+presolve.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def paper_from(data: dict[str, Any]) -> Paper:
     rows = [
         {"account": account["account"], "asset": asset, "size": size, "entry_price": entry}
         for account in data["accounts"]
-        for asset, size, entry in zip(data["assets"], account["size"], account["entry_price"], strict=True)
+        for asset, size, entry in zip(
+            data["assets"], account["size"], account["entry_price"], strict=True
+        )
     ]
     return Paper(
         positions=pd.DataFrame(rows),
@@ -107,9 +113,11 @@ def random_case(
     seed: int, margin: str, *, twist: str | None = None, one_factor: bool = True, scenarios: int | None = None,
     settlement: bool = False, fund: bool = False, reduced: int = 1,
 ) -> Case:  # fmt: skip
-    """A random problem: `margin` is "isolated", "cross" or "mixed"; `twist` one of TWISTS, by turns if left out.
+    """A random problem: `margin` is "isolated", "cross" or "mixed"; `twist` one of TWISTS, by turns
+    if left out.
 
-    One factor: the scenarios are a weighted sample of one shock. Otherwise every asset moves by itself.
+    One factor: the scenarios are a weighted sample of one shock. Otherwise every asset moves by
+    itself.
     """
     rng = np.random.default_rng([seed, 77])
     twist = TWISTS[seed % len(TWISTS)] if twist is None else twist
@@ -123,8 +131,14 @@ def random_case(
     account, asset = np.nonzero(held)
     m = account.size
     side = rng.choice([-1.0, 1.0], m)
-    isolated = {"isolated": np.ones(m, bool), "cross": np.zeros(m, bool), "mixed": rng.random(m) < 0.5}[margin]
-    twice = np.flatnonzero(isolated & (rng.random(m) < 0.3)) if margin == "mixed" else np.empty(0, int)
+    isolated = {
+        "isolated": np.ones(m, bool),
+        "cross": np.zeros(m, bool),
+        "mixed": rng.random(m) < 0.5,
+    }[margin]
+    twice = (
+        np.flatnonzero(isolated & (rng.random(m) < 0.3)) if margin == "mixed" else np.empty(0, int)
+    )
     # Some accounts hold an asset under both margin modes.
     account, asset = np.append(account, account[twice]), np.append(asset, asset[twice])
     side, isolated = np.append(side, side[twice]), np.append(isolated, np.zeros(twice.size, bool))
@@ -155,10 +169,18 @@ def random_case(
         by_account[rng.random(n) < 0.25] *= -1.0
 
     able = np.where(isolated, equity > 0, by_account[account] > 0)
-    interest = {(k, s): np.abs(size[able & (asset == k) & (np.sign(size) == s)]).sum() for k in range(d) for s in (-1.0, 1.0)}
+    interest = {
+        (k, s): np.abs(size[able & (asset == k) & (np.sign(size) == s)]).sum()
+        for k in range(d)
+        for s in (-1.0, 1.0)
+    }
     sides = [key for key, amount in interest.items() if amount > 0]
     if not sides:  # nobody is left to reduce: keep the case, let the largest position be solvent
-        by_account[:], equity[:], size[0] = np.abs(by_account) + 1.0, np.abs(equity) + 1.0, notional[0] / mark[asset[0]]
+        by_account[:], equity[:], size[0] = (
+            np.abs(by_account) + 1.0,
+            np.abs(equity) + 1.0,
+            notional[0] / mark[asset[0]],
+        )
         able[:] = True
         sides = [(int(asset[0]), 1.0)]
     rng.shuffle(sides)
@@ -180,7 +202,9 @@ def random_case(
     caps = None
     if twist in ("zero caps", "tight caps"):
         listed = rng.random(m) < 0.5
-        cap[listed] = 0.0 if twist == "zero caps" else (np.abs(size) * rng.uniform(0, 1.2, m))[listed]
+        cap[listed] = (
+            0.0 if twist == "zero caps" else (np.abs(size) * rng.uniform(0, 1.2, m))[listed]
+        )
     reduction = {}
     for k, s in chosen.items():
         rows = able & (asset == k) & (np.sign(size) == s)
@@ -200,13 +224,19 @@ def random_case(
         direction = mark * rng.uniform(0.03, 0.12, d) * rng.choice([-1.0, 1.0, 1.0], d)
         shock = rng.standard_t(4, S)
         moves = np.outer(shock, direction)
-        prices: Any = adl.OneFactor(dict(zip(assets, direction, strict=True)), shock, weights=weights)
+        prices: Any = adl.OneFactor(
+            dict(zip(assets, direction, strict=True)), shock, weights=weights
+        )
     else:
         common = rng.standard_t(4, (S, 1))
         returns = np.clip(0.06 * common + 0.05 * rng.standard_t(4, (S, d)), -0.95, None)
         moves = returns * mark
         prices = adl.Scenarios(mark + moves, weights=weights, assets=assets)
-    offset = {assets[k]: float(mark[k] * rng.uniform(0.95, 1.05)) for k in chosen} if settlement else None
+    offset = (
+        {assets[k]: float(mark[k] * rng.uniform(0.95, 1.05)) for k in chosen}
+        if settlement
+        else None
+    )
     case = Case(
         positions, accounts, dict(zip(assets, mark.tolist(), strict=True)), reduction, moves, weights, prices, caps, offset,
         label=f"{seed} {margin} {twist}",
@@ -218,13 +248,19 @@ def random_case(
 
 
 def random_allocation(case: Case, rng: np.random.Generator) -> pd.DataFrame:
-    """A feasible allocation, as the table that `certify` takes: a random point of the boxes moved onto the sums."""
+    """A feasible allocation, as the table that `certify` takes: a random point of the boxes moved
+    onto the sums.
+    """
     reference = Reference(case)
     taken = np.zeros(reference.capacity.size)
     for name, amount in case.reduction.items():
         rows = np.flatnonzero((reference.asset_name == name) & (reference.capacity != 0))
         cap, total = np.abs(reference.capacity[rows]), abs(amount)
-        fraction = rng.random(rows.size) if rng.random() < 0.7 else (rng.random(rows.size) < 0.5).astype(float)
+        fraction = (
+            rng.random(rows.size)
+            if rng.random() < 0.7
+            else (rng.random(rows.size) < 0.5).astype(float)
+        )
         x = cap * fraction
         room = cap - x if x.sum() < total else x
         x = x + room * ((total - x.sum()) / room.sum() if room.sum() > 0 else 0.0)
@@ -249,7 +285,9 @@ class Reference:
             key = (row.account, row.asset if row.margin_mode == "isolated" else "")
             if key not in pools:
                 pools[key] = len(pools)
-                equity.append(row.equity if row.margin_mode == "isolated" else equity_of[row.account])
+                equity.append(
+                    row.equity if row.margin_mode == "isolated" else equity_of[row.account]
+                )
             self.pool[at] = pools[key]
         self.equity = np.array(equity)
         self.solvent = self.equity > 0
@@ -270,10 +308,14 @@ class Reference:
         V = np.repeat(self.equity[:, None], self.case.weights.size, axis=1)
         gain = (x * self.offset)[:, None] + (self.size - x)[:, None] * self.case.moves.T[self.asset]
         np.add.at(V, self.pool, gain)
-        return np.maximum(np.maximum(-V[self.solvent], 0.0).sum(axis=0) - self.case.insurance_fund, 0.0)
+        return np.maximum(
+            np.maximum(-V[self.solvent], 0.0).sum(axis=0) - self.case.insurance_fund, 0.0
+        )
 
     def measure(self, losses: np.ndarray, terms: list[tuple[float, float]]) -> float:
-        """sum of factor * CVaR_level, by its definition: the best threshold is one of the losses."""
+        """sum of factor * CVaR_level, by its definition: the best threshold is one of the
+        losses.
+        """
         total = 0.0
         for factor, level in terms:
             tail = np.maximum(losses[None, :] - losses[:, None], 0.0) @ self.case.weights
@@ -281,15 +323,21 @@ class Reference:
         return total
 
     def optimum(self, terms: list[tuple[float, float]]) -> float:
-        """Least sum of factor * CVaR_level over all allocations: Rockafellar and Uryasev's program, by HiGHS."""
+        """Least sum of factor * CVaR_level over all allocations: Rockafellar and Uryasev's program,
+        by HiGHS.
+        """
         before = self.measure(self.losses(None), terms)
         value = self._solve(terms, max(before, 1e-12 * self.equity[self.solvent].sum()))
-        if NEGLIGIBLE * before < value < 1e-2 * before:  # far below the unit: solve again in the right one
+        if (
+            NEGLIGIBLE * before < value < 1e-2 * before
+        ):  # far below the unit: solve again in the right one
             value = self._solve(terms, value)
         return value
 
     def _solve(self, terms: list[tuple[float, float]], unit: float) -> float:
-        """Variables: fractions of the capacities, a hinge per solvent pool and scenario, loss beyond the fund, tails."""
+        """Variables: fractions of the capacities, a hinge per solvent pool and scenario, loss
+        beyond the fund, tails.
+        """
         case, weights = self.case, self.case.weights
         S = weights.size
         rows = np.flatnonzero(self.capacity)
@@ -298,16 +346,24 @@ class Reference:
         V = np.repeat(self.equity[:, None], S, axis=1)
         np.add.at(V, self.pool, self.size[:, None] * case.moves.T[self.asset])
         constant = np.maximum(-V[idle], 0.0).sum(axis=0) / unit
-        gain = self.capacity[rows, None] * (self.offset[rows, None] - case.moves.T[self.asset[rows]])
-        # Each pool's hinge in its own money, so that no pool's coefficients vanish; HiGHS refuses huge ones.
+        gain = self.capacity[rows, None] * (
+            self.offset[rows, None] - case.moves.T[self.asset[rows]]
+        )
+        # Each pool's hinge in its own money, so that no pool's coefficients vanish; HiGHS refuses
+        # huge ones.
         own = np.minimum(np.abs(V[touched]).max(axis=1), 1e8 * unit)
         place = np.searchsorted(touched, self.pool[rows])
         e, h = rows.size, touched.size * S
 
         hinge = np.arange(h).reshape(touched.size, S)
         entries = (gain / own[place][:, None]).ravel()
-        slope = sp.csr_array((entries, (hinge[place].ravel(), np.repeat(np.arange(e), S))), shape=(h, e))
-        spread = sp.csr_array((np.repeat(own / unit, S), (np.tile(np.arange(S), touched.size), np.arange(h))), shape=(S, h))
+        slope = sp.csr_array(
+            (entries, (hinge[place].ravel(), np.repeat(np.arange(e), S))), shape=(h, e)
+        )
+        spread = sp.csr_array(
+            (np.repeat(own / unit, S), (np.tile(np.arange(S), touched.size), np.arange(h))),
+            shape=(S, h),
+        )
         T, minus = len(terms), -sp.eye_array(S)
         blank = sp.csr_array
         # -V <= own * hinge; total loss - fund <= beyond; beyond - threshold_j <= tail_j.
@@ -317,7 +373,11 @@ class Reference:
             ones = blank((np.full(S, -1.0), (np.arange(S), np.full(S, j))), shape=(S, T))
             tail = blank((np.full(S, -1.0), (np.arange(S), j * S + np.arange(S))), shape=(S, T * S))
             blocks.append([blank((S, e)), blank((S, h)), -minus, ones, tail])
-        right = [(V[touched] / own[:, None]).ravel(), case.insurance_fund / unit - constant, np.zeros(T * S)]
+        right = [
+            (V[touched] / own[:, None]).ravel(),
+            case.insurance_fund / unit - constant,
+            np.zeros(T * S),
+        ]
         cost = np.zeros(e + h + S + T + T * S)
         for j, (factor, level) in enumerate(terms):
             cost[e + h + S + j] = factor
@@ -327,7 +387,9 @@ class Reference:
         share = np.array([
             np.where(self.asset_name[rows] == name, self.capacity[rows] / case.reduction[name], 0.0) for name in reduced
         ])  # fmt: skip
-        total = np.minimum(1.0, share.sum(axis=1))  # a requirement above capacity by rounding is the capacity
+        total = np.minimum(
+            1.0, share.sum(axis=1)
+        )  # a requirement above capacity by rounding is the capacity
         equal = sp.hstack([blank(share), blank((len(reduced), cost.size - e))])
         bounds = np.zeros((cost.size, 2))
         bounds[:, 1] = np.inf
@@ -347,5 +409,7 @@ class Reference:
 
 
 def close(value: float, other: float, before: float, relative: float = 1e-6) -> bool:
-    """Equal to `relative`; an optimum below NEGLIGIBLE of the loss before any reduction counts as zero."""
+    """Equal to `relative`; an optimum below NEGLIGIBLE of the loss before any reduction counts as
+    zero.
+    """
     return abs(value - other) <= relative * max(abs(value), abs(other)) + NEGLIGIBLE * abs(before)

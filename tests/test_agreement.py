@@ -1,4 +1,6 @@
-"""Every method against the conic solver and against a linear program written apart from the package."""
+"""Every method against the conic solver and against a linear program written apart from the
+package.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_fast_path_clarabel_and_linear_program(margin: str, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(72))
 def test_conic_and_linear_program(seed: int) -> None:
-    """Several risks, several assets to be reduced, caps, settlement off the mark, an insurance fund."""
+    """Several risks, several assets to be reduced, caps, settlement off the mark, an insurance
+    fund.
+    """
     case = random_case(
         seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=False, reduced=1 + seed % 3,
         settlement=seed // 2 % 2 == 1, fund=seed // 4 % 2 == 1,
@@ -72,9 +76,14 @@ def test_conic_and_linear_program(seed: int) -> None:
 def test_highs_and_clarabel(seed: int) -> None:
     """Another solver of cvxpy's, by name, gives the same."""
     case = random_case(seed, "mixed", one_factor=False, reduced=2)
-    first, second = (adl.solve(case.problem(adl.CVaR(0.7)), "conic", solver=name) for name in ("CLARABEL", "HIGHS"))
+    first, second = (
+        adl.solve(case.problem(adl.CVaR(0.7)), "conic", solver=name)
+        for name in ("CLARABEL", "HIGHS")
+    )
     reference = Reference(case)
-    assert close(first.value, second.value, reference.measure(reference.losses(None), [(1.0, 0.7)])), case.label
+    assert close(
+        first.value, second.value, reference.measure(reference.losses(None), [(1.0, 0.7)])
+    ), case.label
 
 
 def test_paths_that_differ_only_in_account_order_agree() -> None:
@@ -83,7 +92,9 @@ def test_paths_that_differ_only_in_account_order_agree() -> None:
     shuffled = case.positions.sample(frac=1.0, random_state=3)
     keys = ["account", "asset", "margin_mode"]
     tables = [
-        adl.solve(adl.Problem(adl.Book.from_frame(rows, case.accounts, case.marks), case.reduction)).allocation
+        adl.solve(
+            adl.Problem(adl.Book.from_frame(rows, case.accounts, case.marks), case.reduction)
+        ).allocation
         for rows in (case.positions, shuffled)
     ]
     first, second = (table.sort_values(keys)["reduction"].to_numpy() for table in tables)

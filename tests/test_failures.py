@@ -40,56 +40,164 @@ def prices(values: Any = ((90.0, 9.0), (110.0, 11.0)), **options: Any) -> adl.Sc
 
 
 BAD: list[tuple[str, Callable[[], object], str]] = [
-    ("NaN size", lambda: book(size=(1, np.nan)), r"positions, row 1 \(account 'b', asset 'BTC'\), column 'size': nan is not a"),
+    (
+        "NaN size",
+        lambda: book(size=(1, np.nan)),
+        r"positions, row 1 \(account 'b', asset 'BTC'\), column 'size': nan is not a",
+    ),
     ("infinite size", lambda: book(size=(2, np.inf)), r"row 2 .*'size': inf is not a finite"),
     ("NaN equity", lambda: book(equity=(0, np.nan)), r"row 0 .*'equity': nan"),
     ("infinite equity", lambda: book(equity=(0, -np.inf)), r"row 0 .*'equity': -inf"),
     ("infinite entry", lambda: book(entry_price=(0, np.inf)), r"row 0 .*'entry_price': inf"),
-    ("entry of zero", lambda: book(entry_price=(2, 0.0)), r"row 2 .*'entry_price': 0.0 is not a price > 0"),
+    (
+        "entry of zero",
+        lambda: book(entry_price=(2, 0.0)),
+        r"row 2 .*'entry_price': 0.0 is not a price > 0",
+    ),
     ("text size", lambda: book(size=(1, "two")), r"row 1 .*'size': 'two' is not a number"),
-    ("text equity", lambda: book(equity=(2, "1,000")), r"row 2 .*'equity': '1,000' is not a number"),
-    ("NaN mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.nan}), r"marks, asset 'ETH': nan is not a"),
-    ("infinite mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.inf}), r"marks, asset 'ETH': inf"),
-    ("mark of zero", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": 0.0}), r"marks, asset 'ETH'.*price > 0"),
-    ("negative mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": -1}), r"marks, asset 'BTC'.*price > 0"),
-    ("text mark", lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": "x"}), r"marks, asset 'BTC': 'x' is not"),
-    ("NaN mark column", lambda: adl.Book.from_frame(positions(mark=(1, np.nan))), r"row 1 .*'mark': nan"),
-    ("mark column of zero", lambda: adl.Book.from_frame(positions(mark=(2, 0.0))), r"row 2 .*'mark': 0.0 is not a price > 0"),
-    ("marks that differ", lambda: adl.Book.from_frame(positions(mark=(1, 99.0))), r"row 1 .*'mark': 99.0 differs"),
-    ("no marks", lambda: adl.Book.from_frame(positions().drop(columns="mark")), r"marks: give a price for every asset"),
-    ("asset without mark", lambda: adl.Book.from_frame(positions(), marks={"BTC": 1.0}), r"row 2 .*'asset': .*'ETH'; add it"),
-    ("duplicate", lambda: book(account=(1, "a")), r"row 1 \(account 'a', asset 'BTC'\).*already has a position in 'BTC'"),
-    ("empty table", lambda: adl.Book.from_frame(positions().iloc[:0], marks=MARKS), r"positions: the table has no rows"),
-    ("no size", lambda: adl.Book.from_frame(positions().drop(columns="size"), marks=MARKS), r"column 'size' is missing"),
+    (
+        "text equity",
+        lambda: book(equity=(2, "1,000")),
+        r"row 2 .*'equity': '1,000' is not a number",
+    ),
+    (
+        "NaN mark",
+        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.nan}),
+        r"marks, asset 'ETH': nan is not a",
+    ),
+    (
+        "infinite mark",
+        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.inf}),
+        r"marks, asset 'ETH': inf",
+    ),
+    (
+        "mark of zero",
+        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": 0.0}),
+        r"marks, asset 'ETH'.*price > 0",
+    ),
+    (
+        "negative mark",
+        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": -1}),
+        r"marks, asset 'BTC'.*price > 0",
+    ),
+    (
+        "text mark",
+        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": "x"}),
+        r"marks, asset 'BTC': 'x' is not",
+    ),
+    (
+        "NaN mark column",
+        lambda: adl.Book.from_frame(positions(mark=(1, np.nan))),
+        r"row 1 .*'mark': nan",
+    ),
+    (
+        "mark column of zero",
+        lambda: adl.Book.from_frame(positions(mark=(2, 0.0))),
+        r"row 2 .*'mark': 0.0 is not a price > 0",
+    ),
+    (
+        "marks that differ",
+        lambda: adl.Book.from_frame(positions(mark=(1, 99.0))),
+        r"row 1 .*'mark': 99.0 differs",
+    ),
+    (
+        "no marks",
+        lambda: adl.Book.from_frame(positions().drop(columns="mark")),
+        r"marks: give a price for every asset",
+    ),
+    (
+        "asset without mark",
+        lambda: adl.Book.from_frame(positions(), marks={"BTC": 1.0}),
+        r"row 2 .*'asset': .*'ETH'; add it",
+    ),
+    (
+        "duplicate",
+        lambda: book(account=(1, "a")),
+        r"row 1 \(account 'a', asset 'BTC'\).*already has a position in 'BTC'",
+    ),
+    (
+        "empty table",
+        lambda: adl.Book.from_frame(positions().iloc[:0], marks=MARKS),
+        r"positions: the table has no rows",
+    ),
+    (
+        "no size",
+        lambda: adl.Book.from_frame(positions().drop(columns="size"), marks=MARKS),
+        r"column 'size' is missing",
+    ),
     (
         "no account",
         lambda: adl.Book.from_frame(positions().drop(columns="account"), marks=MARKS),
         r"column 'account' is missing",
     ),
-    ("no asset", lambda: adl.Book.from_frame(positions().drop(columns="asset"), marks=MARKS), r"column 'asset' is missing"),
-    ("no equity", lambda: adl.Book.from_frame(positions().drop(columns="equity"), marks=MARKS), r"row 0.*no equity.*'equity'"),
+    (
+        "no asset",
+        lambda: adl.Book.from_frame(positions().drop(columns="asset"), marks=MARKS),
+        r"column 'asset' is missing",
+    ),
+    (
+        "no equity",
+        lambda: adl.Book.from_frame(positions().drop(columns="equity"), marks=MARKS),
+        r"row 0.*no equity.*'equity'",
+    ),
     ("empty account", lambda: book(account=(1, None)), r"row 1 .*'account': is empty"),
     ("empty asset", lambda: book(asset=(1, "")), r"row 1 .*'asset': is empty"),
-    ("margin mode", lambda: book(margin_mode=(1, "portfolio")), r"row 1 .*'margin_mode': 'portfolio' is neither"),
-    ("two equities", lambda: book(account=(2, "a")), r"row 2 .*'equity': 7.0 differs from an earlier row"),
-    ("account not listed", lambda: with_accounts(account=["a", "b"], equity=[1.0, 2.0]), r"row 2 .*'account': .*'c'"),
+    (
+        "margin mode",
+        lambda: book(margin_mode=(1, "portfolio")),
+        r"row 1 .*'margin_mode': 'portfolio' is neither",
+    ),
+    (
+        "two equities",
+        lambda: book(account=(2, "a")),
+        r"row 2 .*'equity': 7.0 differs from an earlier row",
+    ),
+    (
+        "account not listed",
+        lambda: with_accounts(account=["a", "b"], equity=[1.0, 2.0]),
+        r"row 2 .*'account': .*'c'",
+    ),
     (
         "account twice",
         lambda: with_accounts(account=["a", "b", "c", "a"], equity=1.0),
         r"accounts, row 3 .*'a' stands there twice",
     ),
-    ("account NaN", lambda: with_accounts(account=["a", "b", "c"], equity=[1, np.nan, 1]), r"accounts, row 1 .*'equity': nan"),
+    (
+        "account NaN",
+        lambda: with_accounts(account=["a", "b", "c"], equity=[1, np.nan, 1]),
+        r"accounts, row 1 .*'equity': nan",
+    ),
     (
         "account text",
         lambda: with_accounts(account=["a", "b", "c"], collateral=[1, 2, "x"]),
         r"accounts, row 2 .*'collateral': 'x'",
     ),
-    ("accounts bare", lambda: with_accounts(account=["a", "b", "c"]), r"accounts: a column 'equity' or 'collateral'"),
-    ("zero reduction", lambda: adl.Problem(book(), {"BTC": 0.0}), r"reduction, asset 'BTC': is zero"),
-    ("NaN reduction", lambda: adl.Problem(book(), {"BTC": np.nan}), r"reduction, asset 'BTC': nan is not a finite"),
-    ("text reduction", lambda: adl.Problem(book(), {"BTC": "x"}), r"reduction, asset 'BTC': 'x' is not a number"),  # type: ignore[dict-item]
+    (
+        "accounts bare",
+        lambda: with_accounts(account=["a", "b", "c"]),
+        r"accounts: a column 'equity' or 'collateral'",
+    ),
+    (
+        "zero reduction",
+        lambda: adl.Problem(book(), {"BTC": 0.0}),
+        r"reduction, asset 'BTC': is zero",
+    ),
+    (
+        "NaN reduction",
+        lambda: adl.Problem(book(), {"BTC": np.nan}),
+        r"reduction, asset 'BTC': nan is not a finite",
+    ),
+    (
+        "text reduction",
+        lambda: adl.Problem(book(), {"BTC": "x"}),
+        r"reduction, asset 'BTC': 'x' is not a number",
+    ),  # type: ignore[dict-item]
     ("no reduction", lambda: adl.Problem(book(), {}), r"reduction: give contracts by asset"),
-    ("unknown asset", lambda: adl.Problem(book(), {"SOL": -1.0}), r"reduction: unknown asset 'SOL'; the book has BTC, ETH"),
+    (
+        "unknown asset",
+        lambda: adl.Problem(book(), {"SOL": -1.0}),
+        r"reduction: unknown asset 'SOL'; the book has BTC, ETH",
+    ),
     ("CVaR of one", lambda: adl.CVaR(1.0), r"CVaR: the level is 1; it must lie in \[0, 1\)"),
     ("CVaR below zero", lambda: adl.CVaR(-0.1), r"CVaR: the level is -0.1"),
     ("CVaR in percent", lambda: adl.CVaR(99), r"CVaR: the level is 99"),
@@ -100,28 +208,64 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.LogNormal([0.5] * 3, [[1, 0.9, 0.9], [0.9, 1, -0.9], [0.9, -0.9, 1]]),
         r"not positive semid",
     ),
-    ("correlation asymmetric", lambda: adl.LogNormal([0.5] * 2, [[1, 0.2], [0.3, 1]]), r"symmetric with ones"),
-    ("correlation shape", lambda: adl.LogNormal([0.5] * 2, np.eye(3)), r"must be 2 x 2 .*got shape \(3, 3\)"),
-    ("correlation NaN", lambda: adl.LogNormal([0.5] * 2, [[1, np.nan], [np.nan, 1]]), r"not finite"),
-    ("negative volatility", lambda: adl.LogNormal({"BTC": -0.5, "ETH": 1}), r"volatility of 'BTC' is negative"),
+    (
+        "correlation asymmetric",
+        lambda: adl.LogNormal([0.5] * 2, [[1, 0.2], [0.3, 1]]),
+        r"symmetric with ones",
+    ),
+    (
+        "correlation shape",
+        lambda: adl.LogNormal([0.5] * 2, np.eye(3)),
+        r"must be 2 x 2 .*got shape \(3, 3\)",
+    ),
+    (
+        "correlation NaN",
+        lambda: adl.LogNormal([0.5] * 2, [[1, np.nan], [np.nan, 1]]),
+        r"not finite",
+    ),
+    (
+        "negative volatility",
+        lambda: adl.LogNormal({"BTC": -0.5, "ETH": 1}),
+        r"volatility of 'BTC' is negative",
+    ),
     (
         "volatility missing",
         lambda: adl.Problem(book(), {"BTC": -1}, adl.LogNormal({"BTC": 0.5})),
         r"no volatility for asset 'ETH'",
     ),
     ("horizon", lambda: adl.LogNormal({"BTC": 0.5}, horizon=0), r"horizon is 0; .*> 0"),
-    ("scenario assets", lambda: adl.Problem(book(), {"BTC": -1}, prices(assets=["BTC", "SOL"])), r"no prices for asset 'ETH'"),
+    (
+        "scenario assets",
+        lambda: adl.Problem(book(), {"BTC": -1}, prices(assets=["BTC", "SOL"])),
+        r"no prices for asset 'ETH'",
+    ),
     (
         "scenario columns",
         lambda: adl.Problem(book(), {"BTC": -1}, prices(np.ones((4, 3)))),
         r"3 columns for the book's 2 assets",
     ),
-    ("NaN price", lambda: prices([[1.0, np.nan]], assets=["X", "Y"]), r"row 0, column 'Y': nan is not a finite"),
-    ("infinite price", lambda: prices(pd.DataFrame({"X": [1.0, np.inf]})), r"row 1, column 'X': inf"),
-    ("text price", lambda: prices(pd.DataFrame({"X": [1.0, "high"]})), r"row 1, column 'X': 'high' is not a number"),
+    (
+        "NaN price",
+        lambda: prices([[1.0, np.nan]], assets=["X", "Y"]),
+        r"row 0, column 'Y': nan is not a finite",
+    ),
+    (
+        "infinite price",
+        lambda: prices(pd.DataFrame({"X": [1.0, np.inf]})),
+        r"row 1, column 'X': inf",
+    ),
+    (
+        "text price",
+        lambda: prices(pd.DataFrame({"X": [1.0, "high"]})),
+        r"row 1, column 'X': 'high' is not a number",
+    ),
     ("negative weight", lambda: prices(weights=[1.5, -0.5]), r"weight 1 is -0.5"),
     ("NaN weight", lambda: prices(weights=[1.0, np.nan]), r"weight 1 is nan"),
-    ("weights that do not sum", lambda: prices(weights=[0.5, 0.4]), r"weights sum to 0.9, not to one"),
+    (
+        "weights that do not sum",
+        lambda: prices(weights=[0.5, 0.4]),
+        r"weights sum to 0.9, not to one",
+    ),
     ("number of weights", lambda: prices(weights=[1.0]), r"2 weights are needed"),
     ("no prices", adl.Scenarios, r"give either prices or returns"),
     ("returns in percent", lambda: adl.Scenarios(returns=[[-5.0]]), r"below -1 .*percent"),
@@ -131,13 +275,41 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         r"direction: no entry for asset 'ETH'",
     ),
     ("direction NaN", lambda: adl.OneFactor({"BTC": np.nan}), r"direction, asset 'BTC': nan"),
-    ("sample NaN", lambda: adl.OneFactor({"BTC": 1.0}, [0.0, np.nan]), r"nonempty list of finite numbers"),
-    ("sample weights", lambda: adl.OneFactor({"BTC": 1.0}, [0.0, 1.0], weights=[0.5, 0.6]), r"weights sum to 1.1"),
-    ("weights of a normal", lambda: adl.OneFactor({"BTC": 1.0}, weights=[1.0]), r"weights belong to a sample"),
-    ("negative fund", lambda: adl.Problem(book(), {"BTC": -1}, insurance_fund=-1.0), r"insurance_fund is -1.0"),
-    ("settlement asset", lambda: adl.Problem(book(), {"BTC": -1}, settlement={"SOL": 1.0}), r"settlement: unknown asset 'SOL'"),
-    ("settlement price", lambda: adl.Problem(book(), {"BTC": -1}, settlement={"BTC": 0.0}), r"settlement, asset 'BTC'.*> 0"),
-    ("not an objective", lambda: adl.Problem(book(), {"BTC": -1}, objective="CVaR"), r"'CVaR' is not an Objective"),  # type: ignore[arg-type]
+    (
+        "sample NaN",
+        lambda: adl.OneFactor({"BTC": 1.0}, [0.0, np.nan]),
+        r"nonempty list of finite numbers",
+    ),
+    (
+        "sample weights",
+        lambda: adl.OneFactor({"BTC": 1.0}, [0.0, 1.0], weights=[0.5, 0.6]),
+        r"weights sum to 1.1",
+    ),
+    (
+        "weights of a normal",
+        lambda: adl.OneFactor({"BTC": 1.0}, weights=[1.0]),
+        r"weights belong to a sample",
+    ),
+    (
+        "negative fund",
+        lambda: adl.Problem(book(), {"BTC": -1}, insurance_fund=-1.0),
+        r"insurance_fund is -1.0",
+    ),
+    (
+        "settlement asset",
+        lambda: adl.Problem(book(), {"BTC": -1}, settlement={"SOL": 1.0}),
+        r"settlement: unknown asset 'SOL'",
+    ),
+    (
+        "settlement price",
+        lambda: adl.Problem(book(), {"BTC": -1}, settlement={"BTC": 0.0}),
+        r"settlement, asset 'BTC'.*> 0",
+    ),
+    (
+        "not an objective",
+        lambda: adl.Problem(book(), {"BTC": -1}, objective="CVaR"),
+        r"'CVaR' is not an Objective",
+    ),  # type: ignore[arg-type]
     ("not a book", lambda: adl.Problem(positions(), {"BTC": -1}), r"make a Book"),  # type: ignore[arg-type]
     (
         "unknown method",
@@ -145,13 +317,31 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         r"method 'simplex' is unknown; use one of",
     ),
     ("margin", lambda: book().with_margin("portfolio"), r"'portfolio' is not a margin mode"),  # type: ignore[arg-type]
-    ("positions no table", lambda: adl.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS), r"positions: a list is no table"),  # type: ignore[arg-type]
-    ("accounts no table", lambda: adl.Book.from_frame(positions(), {"a": 1.0}, MARKS), r"accounts: a dict is no table"),  # type: ignore[arg-type]
-    ("caps no table", lambda: adl.Problem(book(), {"BTC": -1}, caps={"a": 1}), r"caps: a dict is no table"),  # type: ignore[arg-type]
-    ("marks without names", lambda: adl.Book.from_frame(positions(), marks=[1.0, 2.0]), r"does not name assets"),  # type: ignore[arg-type]
+    (
+        "positions no table",
+        lambda: adl.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS),
+        r"positions: a list is no table",
+    ),  # type: ignore[arg-type]
+    (
+        "accounts no table",
+        lambda: adl.Book.from_frame(positions(), {"a": 1.0}, MARKS),
+        r"accounts: a dict is no table",
+    ),  # type: ignore[arg-type]
+    (
+        "caps no table",
+        lambda: adl.Problem(book(), {"BTC": -1}, caps={"a": 1}),
+        r"caps: a dict is no table",
+    ),  # type: ignore[arg-type]
+    (
+        "marks without names",
+        lambda: adl.Book.from_frame(positions(), marks=[1.0, 2.0]),
+        r"does not name assets",
+    ),  # type: ignore[arg-type]
     (
         "mark twice",
-        lambda: adl.Book.from_frame(positions(), marks=pd.Series([1.0, 2.0, 3.0], index=["BTC", "ETH", "BTC"])),
+        lambda: adl.Book.from_frame(
+            positions(), marks=pd.Series([1.0, 2.0, 3.0], index=["BTC", "ETH", "BTC"])
+        ),
         r"marks: 'BTC' stands there twice",
     ),
     (
@@ -161,18 +351,52 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "settlement twice",
-        lambda: adl.Problem(book(), {"BTC": -1}, settlement=pd.Series([1.0, 2.0], index=["BTC"] * 2)),
+        lambda: adl.Problem(
+            book(), {"BTC": -1}, settlement=pd.Series([1.0, 2.0], index=["BTC"] * 2)
+        ),
         r"twice",
     ),
-    ("prices not made", lambda: adl.Problem(book(), {"BTC": -1}, adl.Gaussian), r"is not a price model"),  # type: ignore[arg-type]
-    ("mixture not made", lambda: adl.Mixture([(adl.Gaussian, 1.0)]), r"Mixture: .* is not a price model"),  # type: ignore[list-item]
-    ("negative seed", lambda: adl.LogNormal({"BTC": 1.0}, seed=-1), r"LogNormal: seed is -1; a whole number >= 0"),
-    ("text seed", lambda: adl.Gaussian([[1.0]], seed="x"), r"Gaussian: seed is 'x'; a whole number"),  # type: ignore[arg-type]
+    (
+        "prices not made",
+        lambda: adl.Problem(book(), {"BTC": -1}, adl.Gaussian),
+        r"is not a price model",
+    ),  # type: ignore[arg-type]
+    (
+        "mixture not made",
+        lambda: adl.Mixture([(adl.Gaussian, 1.0)]),
+        r"Mixture: .* is not a price model",
+    ),  # type: ignore[list-item]
+    (
+        "negative seed",
+        lambda: adl.LogNormal({"BTC": 1.0}, seed=-1),
+        r"LogNormal: seed is -1; a whole number >= 0",
+    ),
+    (
+        "text seed",
+        lambda: adl.Gaussian([[1.0]], seed="x"),
+        r"Gaussian: seed is 'x'; a whole number",
+    ),  # type: ignore[arg-type]
     ("no volatility", lambda: adl.LogNormal({}), r"volatility names no asset"),
-    ("correlation of 2", lambda: adl.LogNormal({"BTC": 1.0}, 2.0), r"correlation is 2.0; it must lie in \[-1, 1\]"),
-    ("one text of assets", lambda: adl.Gaussian([[1.0]], assets="BTC"), r"Gaussian: assets is 'BTC'; give a list"),
-    ("one text of names", lambda: adl.Scenarios([[1.0]], assets="BTC"), r"Scenarios: assets is 'BTC'; give a list"),
-    ("no scenarios", lambda: adl.Scenarios(pd.DataFrame()), r"a row per scenario and a column per asset; got shape"),
+    (
+        "correlation of 2",
+        lambda: adl.LogNormal({"BTC": 1.0}, 2.0),
+        r"correlation is 2.0; it must lie in \[-1, 1\]",
+    ),
+    (
+        "one text of assets",
+        lambda: adl.Gaussian([[1.0]], assets="BTC"),
+        r"Gaussian: assets is 'BTC'; give a list",
+    ),
+    (
+        "one text of names",
+        lambda: adl.Scenarios([[1.0]], assets="BTC"),
+        r"Scenarios: assets is 'BTC'; give a list",
+    ),
+    (
+        "no scenarios",
+        lambda: adl.Scenarios(pd.DataFrame()),
+        r"a row per scenario and a column per asset; got shape",
+    ),
     ("exact of a number", lambda: adl.ExactLogNormal.of(3, MARKS), r"3 is no LogNormal"),  # type: ignore[arg-type]
     ("levels no list", lambda: adl.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),  # type: ignore[arg-type]
     (
@@ -180,9 +404,17 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={"crash": 1.0, "boom": 3.0}),
         r"Stress: scenario 'boom' has no return",
     ),
-    ("scenario without weight", lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={}), r"scenario 'crash' has no weight"),
+    (
+        "scenario without weight",
+        lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={}),
+        r"scenario 'crash' has no weight",
+    ),
     ("one share", lambda: adl.exposure(book(), "a", "half"), r"'half' is not a number"),
-    ("replay of nothing", lambda: adl.replay(None), r"a NoneType is neither a table nor the name of a file"),  # type: ignore[arg-type]
+    (
+        "replay of nothing",
+        lambda: adl.replay(None),
+        r"a NoneType is neither a table nor the name of a file",
+    ),  # type: ignore[arg-type]
     *(
         (
             f"{run.__name__} tolerance",
@@ -192,22 +424,42 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         for run in (adl.solve, adl.verify)
     ),
     *(
-        (f"{run.__name__} of no problem", lambda run=run: run(None), r"a NoneType is no problem; state it with Problem")
+        (
+            f"{run.__name__} of no problem",
+            lambda run=run: run(None),
+            r"a NoneType is no problem; state it with Problem",
+        )
         for run in (adl.solve, adl.verify, adl.frontier, adl.compare, adl.optimal_set, adl.to_cvxpy)
     ),
     ("certify a book", lambda: adl.certify(book(), pd.DataFrame()), r"a Book is no problem"),  # type: ignore[arg-type]
     ("explore a book", lambda: adl.explore(book(), [adl.CVaR(0.5)]), r"a Book is no problem"),  # type: ignore[arg-type]
-    ("frontier of text", lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices()), "x"), r"'x' is not a number"),
+    (
+        "frontier of text",
+        lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices()), "x"),
+        r"'x' is not a number",
+    ),
     (
         "constraint no function",
         lambda: adl.solve(adl.Problem(book(), {"BTC": -1}, prices()), constraints=3),  # type: ignore[arg-type]
         r"constraints: 3 is not a function",
     ),
-    ("audit seed", lambda: adl.audit(adl.policies.BitMEX(), trials=1, seed=-1), r"audit: seed is -1; a whole number"),
+    (
+        "audit seed",
+        lambda: adl.audit(adl.policies.BitMEX(), trials=1, seed=-1),
+        r"audit: seed is -1; a whole number",
+    ),
     ("dYdX seed", lambda: adl.policies.DydxV4(-1), r"DydxV4: seed is -1"),
     ("synthetic seed", lambda: adl.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
-    ("optimal method", lambda: adl.policies.Optimal("simplex"), r"Optimal: method 'simplex' is unknown"),
-    ("policy by name", lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), "BitMEX"), r"policy 'BitMEX' has no"),
+    (
+        "optimal method",
+        lambda: adl.policies.Optimal("simplex"),
+        r"Optimal: method 'simplex' is unknown",
+    ),
+    (
+        "policy by name",
+        lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), "BitMEX"),
+        r"policy 'BitMEX' has no",
+    ),
 ]
 
 
@@ -229,7 +481,9 @@ def test_input_error(make: Callable[[], object], message: str) -> None:
 )
 def test_caps(rows: list[tuple[str, str, float]], message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
-        adl.Problem(book(), {"BTC": -1.0}, caps=pd.DataFrame(rows, columns=["account", "asset", "cap"]))
+        adl.Problem(
+            book(), {"BTC": -1.0}, caps=pd.DataFrame(rows, columns=["account", "asset", "cap"])
+        )
 
 
 @pytest.mark.parametrize(
@@ -240,12 +494,16 @@ def test_caps(rows: list[tuple[str, str, float]], message: str) -> None:
         ({"BTC": -4.0, "ETH": 5.0}, [("BTC", 4.0, 3.0), ("ETH", 5.0, 3.0)]),
     ],
 )
-def test_beyond_capacity(reduction: dict[str, float], shortfalls: list[tuple[str, float, float]]) -> None:
+def test_beyond_capacity(
+    reduction: dict[str, float], shortfalls: list[tuple[str, float, float]]
+) -> None:
     with pytest.raises(adl.InfeasibleReduction) as caught:
         adl.Problem(book(), reduction)
     assert caught.value.shortfalls == shortfalls
     for asset, required, available in shortfalls:
-        assert f"{asset}: required {required:g} contracts, available {available:g}" in str(caught.value)
+        assert f"{asset}: required {required:g} contracts, available {available:g}" in str(
+            caught.value
+        )
 
 
 def test_bankrupt_and_capped_positions_are_no_capacity() -> None:
@@ -269,16 +527,23 @@ def test_bankrupt_accounts_are_listed_and_take_no_part(equity: float) -> None:
     assert holding.open_interest.loc["BTC"].tolist() == [0.0, 1.0, 0.0, 2.0]
 
 
-@pytest.mark.parametrize("error", [adl.InputError, adl.InfeasibleReduction, adl.NotApplicable, adl.SolverFailed])
+@pytest.mark.parametrize(
+    "error", [adl.InputError, adl.InfeasibleReduction, adl.NotApplicable, adl.SolverFailed]
+)
 def test_one_roof(error: type[Exception]) -> None:
     assert issubclass(error, adl.AdlError)
 
 
 def test_fast_paths_refuse() -> None:
     hedged = adl.Book.from_frame(
-        pd.DataFrame({"account": "a", "asset": ["BTC", "ETH"], "size": [-1.0, 3.0], "equity": 50.0}), marks=MARKS
+        pd.DataFrame(
+            {"account": "a", "asset": ["BTC", "ETH"], "size": [-1.0, 3.0], "equity": 50.0}
+        ),
+        marks=MARKS,
     )
-    with pytest.raises(adl.NotApplicable, match=r"more than one asset under cross margin.*account 'a'"):
+    with pytest.raises(
+        adl.NotApplicable, match=r"more than one asset under cross margin.*account 'a'"
+    ):
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "water_filling")
     with pytest.raises(adl.NotApplicable, match="OneFactor"):
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}, prices()), "factor_leverage")
@@ -288,7 +553,14 @@ def test_fast_paths_refuse() -> None:
         adl.solve(adl.Problem(hedged, {"BTC": -1.0}), "conic")
     one = adl.OneFactor({"BTC": 5.0, "ETH": 0.0})
     apart = adl.Book.from_frame(
-        pd.DataFrame({"account": ["a", "b"], "asset": ["BTC", "ETH"], "size": [-10.0, -10.0], "equity": [50.0, 5000.0]}),
+        pd.DataFrame(
+            {
+                "account": ["a", "b"],
+                "asset": ["BTC", "ETH"],
+                "size": [-10.0, -10.0],
+                "equity": [50.0, 5000.0],
+            }
+        ),
         marks=MARKS,
     )
     both = adl.OneFactor({"BTC": 5.0, "ETH": 5.0})
@@ -297,7 +569,9 @@ def test_fast_paths_refuse() -> None:
     with pytest.raises(adl.NotApplicable, match="does not move 'ETH'"):
         adl.solve(adl.Problem(hedged, {"ETH": 1.0}, one), "factor_leverage")
     with pytest.raises(adl.NotApplicable, match="off the mark"):
-        adl.solve(adl.Problem(hedged, {"BTC": -1.0}, one, settlement={"BTC": 90.0}), "factor_leverage")
+        adl.solve(
+            adl.Problem(hedged, {"BTC": -1.0}, one, settlement={"BTC": 90.0}), "factor_leverage"
+        )
     with pytest.raises(adl.NotApplicable, match="off the mark"):
         adl.solve(adl.Problem(book(), {"BTC": -1.0}, settlement={"BTC": 90.0}), "water_filling")
 
@@ -313,7 +587,10 @@ def test_solver_failures_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("account,asset,size,equity\na,BTC,-1,50\nb,BTC,x,60\n", r"line 3 \(account 'b', asset 'BTC'\), column 'size': 'x'"),
+        (
+            "account,asset,size,equity\na,BTC,-1,50\nb,BTC,x,60\n",
+            r"line 3 \(account 'b', asset 'BTC'\), column 'size': 'x'",
+        ),
         ("account,asset,size,equity\na,BTC,-1,50\nb,BTC,,60\n", r"line 3 .*'size': nan"),
         ("account,asset,size\na,BTC,-1\n", r"line 2 .*no equity"),
         ("account,asset,equity\na,BTC,-1\n", r"column 'size' is missing"),
@@ -339,7 +616,9 @@ def test_tables_of_nullable_columns() -> None:
     table.loc[0, "margin_mode"] = pd.NA
     holding = adl.Book.from_frame(table, marks=MARKS)
     assert holding.to_frame()["margin_mode"].tolist() == ["cross", "isolated", "cross"]
-    caps = pd.DataFrame({"account": ["b"], "asset": ["BTC"], "margin_mode": ["isolated"], "cap": [0.5]}).convert_dtypes()
+    caps = pd.DataFrame(
+        {"account": ["b"], "asset": ["BTC"], "margin_mode": ["isolated"], "cap": [0.5]}
+    ).convert_dtypes()
     assert adl.Problem(holding, {"BTC": -1.0}, caps=caps).capacity.tolist() == [-1.0, -0.5]
 
 

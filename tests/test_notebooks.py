@@ -1,4 +1,5 @@
-"""The teaching notebooks: their shape, their exercises, and that prose quotes no number which no cell has computed.
+"""The teaching notebooks: their shape, their exercises, and that prose quotes no number which no
+cell has computed.
 
 `notebooks/execute.py` runs them in clean kernels; here the code of each runs once, in this process.
 """
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("IPython", reason="the notebooks need pip install '.[notebooks]'")
-matplotlib = pytest.importorskip("matplotlib", reason="the notebooks need pip install '.[notebooks]'")
+matplotlib = pytest.importorskip(
+    "matplotlib", reason="the notebooks need pip install '.[notebooks]'"
+)
 
 HOUSE = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(HOUSE.glob("*.ipynb"))
@@ -38,7 +41,10 @@ class Cell:
     def text(self) -> str:
         """What the outputs say, in all their forms."""
         parts = [part for out in self.outputs for part in (out, *out.get("data", {}).values())]
-        return "\n".join("".join(part.get("text", "")) if isinstance(part, dict) else "".join(part) for part in parts)
+        return "\n".join(
+            "".join(part.get("text", "")) if isinstance(part, dict) else "".join(part)
+            for part in parts
+        )
 
     @property
     def has_picture(self) -> bool:
@@ -88,7 +94,11 @@ def run(source: str, names: dict[str, Any]) -> Any:
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "notebook", "exec"), names)
-    return None if last is None else eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
+    return (
+        None
+        if last is None
+        else eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
+    )
 
 
 def solution_code(cell: Cell) -> str:
@@ -109,7 +119,8 @@ def notebook(path) -> Notebook:
 
 @pytest.fixture(scope="module")
 def exercises(notebook) -> list[Exercise]:
-    """The notebook's exercises, with what their checks said: as they stand, solved, and answered wrongly.
+    """The notebook's exercises, with what their checks said: as they stand, solved, and answered
+    wrongly.
 
     Everything else runs too, so that every assertion of the notebook is met.
     """
@@ -141,7 +152,12 @@ def test_there_are_notebooks():
 
 def test_sections(notebook):
     """The parts that every notebook has, in order."""
-    headings = "\n".join(line for cell in notebook.prose() for line in cell.source.splitlines() if line.startswith("#"))
+    headings = "\n".join(
+        line
+        for cell in notebook.prose()
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    )
     places = [headings.find(f"# {section}") for section in SECTIONS]
     assert -1 not in places, f"sections {SECTIONS}, found:\n{headings}"
     assert places == sorted(places)
@@ -152,7 +168,9 @@ def test_outputs_are_committed_and_clean(path, notebook):
     for cell in notebook.code():
         kinds = [(out["output_type"], out.get("name")) for out in cell.outputs]
         assert not {("error", None), ("stream", "stderr")} & set(kinds), cell.source
-        shows = isinstance(ast.parse(cell.source).body[-1], ast.Expr) and not cell.source.rstrip().endswith(";")
+        shows = isinstance(
+            ast.parse(cell.source).body[-1], ast.Expr
+        ) and not cell.source.rstrip().endswith(";")
         assert cell.outputs or not shows, f"no output is committed of:\n{cell.source}"
 
 
@@ -170,17 +188,23 @@ def test_claims_assert(notebook):
     claims = [cell for cell in notebook.cells if "claim" in cell.tags]
     assert claims
     for cell in claims:
-        assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), cell.source
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), (
+            cell.source
+        )
 
 
 def test_public_face_alone(notebook):
-    """Notebooks import the package as users do, and touch nothing that begins with an underscore."""
+    """Notebooks import the package as users do, and touch nothing that begins with an
+    underscore.
+    """
     for cell in notebook.code():
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("adlopt"), cell.source
             if isinstance(node, ast.Import):
-                assert all(not alias.name.startswith("adlopt.") for alias in node.names), cell.source
+                assert all(not alias.name.startswith("adlopt.") for alias in node.names), (
+                    cell.source
+                )
             if isinstance(node, ast.Attribute):
                 assert not re.match("_[^_]", node.attr), cell.source
 
@@ -190,7 +214,9 @@ def test_exercises_are_complete(notebook):
     assert tags == list(PARTS) * EXERCISES
     for one in notebook.exercises():
         assert "..." in one.answer.source
-        assert one.check.metadata.get("wrong_answers"), "give plausible mistakes, as code, in metadata.adlopt.wrong_answers"
+        assert one.check.metadata.get("wrong_answers"), (
+            "give plausible mistakes, as code, in metadata.adlopt.wrong_answers"
+        )
         assert one.solution.kind == "markdown"
         assert "<details>" in one.solution.source
 
@@ -222,7 +248,9 @@ def test_links_lead_somewhere(text):
 
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 YEAR = r"(?:January|May|July|October) (?:19|20)\d\d|(?:19|20)\d\d\)"
-NOT_RESULTS = re.compile(rf"```.*?```|`[^`]*`|https?://\S+|\]\([^)]*\)|arXiv[: ]\S+|{YEAR}", re.DOTALL)
+NOT_RESULTS = re.compile(
+    rf"```.*?```|`[^`]*`|https?://\S+|\]\([^)]*\)|arXiv[: ]\S+|{YEAR}", re.DOTALL
+)
 
 
 def significant(number: str) -> int:
@@ -231,13 +259,25 @@ def significant(number: str) -> int:
 
 
 def quoted(text: str) -> set[str]:
-    """Numbers of three significant digits or more, other than years of publication and those in links and code."""
-    return {number.rstrip(",") for number in NUMBER.findall(NOT_RESULTS.sub(" ", text)) if significant(number.rstrip(",")) >= 3}
+    """Numbers of three significant digits or more, other than years of publication and those in
+    links and code.
+    """
+    return {
+        number.rstrip(",")
+        for number in NUMBER.findall(NOT_RESULTS.sub(" ", text))
+        if significant(number.rstrip(",")) >= 3
+    }
 
 
 def test_prose_quotes_only_what_cells_show(notebook):
-    """Facts from elsewhere stand in the notebook's metadata, adlopt.sourced: the number and where it is from."""
-    shown = "\n".join(cell.source + "\n" + cell.text for cell in notebook.code()).replace("_", "").replace(",", "")
+    """Facts from elsewhere stand in the notebook's metadata, adlopt.sourced: the number and where
+    it is from.
+    """
+    shown = (
+        "\n".join(cell.source + "\n" + cell.text for cell in notebook.code())
+        .replace("_", "")
+        .replace(",", "")
+    )
     known = {number for number in NUMBER.findall(shown)} | set(notebook.metadata.get("sourced", {}))
     for cell in notebook.prose():
         unknown = {number for number in quoted(cell.source) if number.replace(",", "") not in known}
@@ -260,7 +300,9 @@ def test_quoted_numbers_are_found():
         ("a 1.5", "b 1.5", False),
     ],
 )
-def test_stale_text_is_told_from_another_processors_last_digit(old: str, new: str, same: bool) -> None:
+def test_stale_text_is_told_from_another_processors_last_digit(
+    old: str, new: str, same: bool
+) -> None:
     spec = importlib.util.spec_from_file_location("execute", HOUSE / "execute.py")
     assert spec is not None
     assert spec.loader is not None

@@ -26,10 +26,17 @@ def book() -> adl.Book:
 @pytest.mark.parametrize("side", ["short", "long"])
 @pytest.mark.parametrize(
     ("objective", "prices"),
-    [(adl.ExpectedLoss(), None), (adl.ExpectedLoss(), PRICES), (adl.CVaR(0.99), None), (adl.CVaR(0.8), PRICES)],
+    [
+        (adl.ExpectedLoss(), None),
+        (adl.ExpectedLoss(), PRICES),
+        (adl.CVaR(0.99), None),
+        (adl.CVaR(0.8), PRICES),
+    ],
     ids=["expected loss", "expected loss, scenarios", "CVaR", "CVaR, scenarios"],
 )
-def test_one_water_level(book: adl.Book, side: str, objective: adl.Objective, prices: adl.PriceModel | None) -> None:
+def test_one_water_level(
+    book: adl.Book, side: str, objective: adl.Objective, prices: adl.PriceModel | None
+) -> None:
     if side == "long":  # the same accounts in the mirror
         book = adl.Book.from_frame(book.to_frame().assign(size=-book.size))
     total = SHARE * book.open_interest.loc["MARKET", side] * (1 if side == "long" else -1)
@@ -43,7 +50,9 @@ def test_one_water_level(book: adl.Book, side: str, objective: adl.Objective, pr
     assert (rows["leverage_after"] <= level * (1 + 1e-9)).all()
     touched = rows["reduction"] != 0
     np.testing.assert_allclose(rows.loc[touched, "leverage_after"], level, rtol=1e-6)
-    np.testing.assert_array_equal(rows.loc[~touched, "leverage_after"], rows.loc[~touched, "leverage_before"])
+    np.testing.assert_array_equal(
+        rows.loc[~touched, "leverage_after"], rows.loc[~touched, "leverage_before"]
+    )
     assert (rows.loc[~touched, "leverage_before"] <= level * (1 + 1e-9)).all()
     if prices is None:
         assert solution.value is None
@@ -60,10 +69,14 @@ def test_the_level_is_the_one_that_a_sort_finds(book: adl.Book) -> None:
     q, E = -frame["size"].to_numpy(), frame["equity"].to_numpy()
     order = np.argsort(-q / E)
     q, E = q[order], E[order]
-    level = (np.cumsum(q) - total) / np.cumsum(E)  # the level if the first i + 1 accounts are those drained
+    level = (np.cumsum(q) - total) / np.cumsum(
+        E
+    )  # the level if the first i + 1 accounts are those drained
     below = np.append(q[1:] / E[1:], 0.0)
     first = np.flatnonzero(level >= below)[0]
-    assert adl.solve(adl.Problem(book, {"MARKET": -total})).water_level == pytest.approx(level[first], rel=1e-12)
+    assert adl.solve(adl.Problem(book, {"MARKET": -total})).water_level == pytest.approx(
+        level[first], rel=1e-12
+    )
 
 
 def test_verify_agrees(book: adl.Book) -> None:

@@ -29,7 +29,8 @@ def test_right_answer_passes():
 
 
 @pytest.mark.parametrize(
-    ("answer", "hint"), [(-3.0, "more than nothing"), (4.0, "count the shorts"), (np.array([3, 0]), "more")]
+    ("answer", "hint"),
+    [(-3.0, "more than nothing"), (4.0, "count the shorts"), (np.array([3, 0]), "more")],
 )
 def test_first_broken_claim_gives_its_hint(answer, hint):
     verdict = adl.teaching.check(answer, *CLAIMS)

@@ -1,9 +1,22 @@
 """The command `adlopt`."""
 
-from adlopt.cli import solving, rules, records  # isort: skip  (each registers its subcommands: the order of the help)
+# isort: skip  (each registers its subcommands: the order of the help)
+from adlopt.cli import convert as records
+from adlopt.cli import policy_commands as rules
+from adlopt.cli import solve_commands as solving
 from adlopt.cli.command import BAD_INPUT, FAILED, INFEASIBLE, NOT_PROVEN, app
 
-__all__ = ["BAD_INPUT", "FAILED", "INFEASIBLE", "NOT_PROVEN", "app", "main", "records", "rules", "solving"]
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "INFEASIBLE",
+    "NOT_PROVEN",
+    "app",
+    "main",
+    "records",
+    "rules",
+    "solving",
+]
 
 
 def main() -> None:

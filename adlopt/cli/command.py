@@ -14,11 +14,12 @@ from typer.core import TyperGroup
 
 from adlopt.errors import AdlError, InfeasibleReduction, SolverFailed
 from adlopt.policies.standard import BY_NAME
-from adlopt.solve import METHODS
+from adlopt.solving.dispatch import METHODS
 
 FAILED, BAD_INPUT, INFEASIBLE, NOT_PROVEN = 1, 2, 3, 4
 
-# Typer brings its own click, or uses an installed one, by its version; either way this is click's UsageError.
+# Typer brings its own click, or uses an installed one, by its version; either way this is click's
+# UsageError.
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 
 
@@ -44,7 +45,9 @@ class Commands(TyperGroup):
         try:
             # What was typed is kept for reports.
             typed = shlex.join(["adlopt", *(sys.argv[1:] if args is None else args)])
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **{"obj": typed, **extra})
+            code = super().main(
+                args, prog_name, complete_var, False, windows_expand_args, **{"obj": typed, **extra}
+            )
             return sys.exit(code) if standalone_mode else code
         except AdlError as error:
             fail(str(error), exit_code(error))
@@ -79,11 +82,27 @@ Method = Annotated[
         rich_help_panel=SOLVING,
     ),
 ]
-Tolerance = Annotated[float, typer.Option(metavar="GAP", help="Relative gap that counts as proven.", rich_help_panel=SOLVING)]
-Solver = Annotated[str | None, typer.Option(metavar="NAME", help="cvxpy's name of the conic solver.", rich_help_panel=SOLVING)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, floats in full.", rich_help_panel=OUTPUT)]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        metavar="GAP", help="Relative gap that counts as proven.", rich_help_panel=SOLVING
+    ),
+]
+Solver = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="cvxpy's name of the conic solver.", rich_help_panel=SOLVING),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object, floats in full.", rich_help_panel=OUTPUT),
+]
 Out = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the allocation: .csv, .parquet or .json.", rich_help_panel=OUTPUT)
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the allocation: .csv, .parquet or .json.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 Policies = Annotated[
@@ -99,7 +118,8 @@ Policies = Annotated[
 
 @app.callback(invoke_without_command=True)
 def start(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         from adlopt import __version__

@@ -1,4 +1,6 @@
-"""The demonstration: the paper's four accounts, both margin regimes, and why gross leverage misleads."""
+"""The demonstration: the paper's four accounts, both margin regimes, and why gross leverage
+misleads.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +11,19 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from adlopt import examples
-from adlopt._figures import figure, figures
-from adlopt._tables import FloatArray
-from adlopt.book import Book
-from adlopt.certificate import certify
+from adlopt._internal.arrays import FloatArray
+from adlopt._internal.number_format import figure, figures
 from adlopt.cli.render import heading, paragraph, table, verification_table
+from adlopt.datasets import examples
 from adlopt.errors import InputError
-from adlopt.evaluation import objective_value
+from adlopt.model.book import Book
+from adlopt.model.losses import objective_value
+from adlopt.model.problem import Problem
 from adlopt.prices import OneFactor
-from adlopt.problem import Problem
-from adlopt.solution import Solution
-from adlopt.solve import solve
-from adlopt.verify import Verification, verify
+from adlopt.proof.certificate import certify
+from adlopt.solving.dispatch import solve
+from adlopt.solving.solution import Solution
+from adlopt.solving.verification import Verification, verify
 
 
 def run(out: Console) -> bool:
@@ -71,7 +73,9 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
         "The choice should leave the exchange the least to lose from accounts that go bankrupt within the next ten days.",
     )
     moves = ", ".join(f"{asset} by {move:,.0f}" for asset, move in zip(book.assets, v, strict=True))
-    marks = ", ".join(f"{asset} {mark:,.0f}" for asset, mark in zip(book.assets, book.marks, strict=True))
+    marks = ", ".join(
+        f"{asset} {mark:,.0f}" for asset, mark in zip(book.assets, book.marks, strict=True)
+    )
     gross, factor = book.pools["leverage"].to_numpy(), _factor_leverage(book.equity, book, v)
     highest = int(np.argmax(gross))
     sizes = book.to_frame().pivot(index="account", columns="asset", values="size").loc[book.names]
@@ -156,14 +160,22 @@ def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross:
     assert solution.value is not None
     assert solution.lower_bound is not None
     assert solution.shadow_prices is not None
-    from_fourth = [rule.allocation.set_index("account")["reduction"]["4"] for rule in (by_gross, solution)]
+    from_fourth = [
+        rule.allocation.set_index("account")["reduction"]["4"] for rule in (by_gross, solution)
+    ]
     out.print(
         table(
             "What each rule leaves the exchange to expect, cross margin",
             {
-                "rule": ["no reduction", "gross leverage (water-filling)", "factor leverage (optimal)"],
+                "rule": [
+                    "no reduction",
+                    "gross leverage (water-filling)",
+                    "factor leverage (optimal)",
+                ],
                 "taken from\naccount 4": figures([0.0, *from_fourth], 5),
-                "expected loss": figures([objective_value(problem, None), gross_rule.value, solution.value]),
+                "expected loss": figures(
+                    [objective_value(problem, None), gross_rule.value, solution.value]
+                ),
             },
             bold=2,
         )
@@ -178,7 +190,11 @@ def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross:
 
 def _show_checks(out: Console, checks: list[Verification], solutions: list[Solution]) -> bool:
     heading(out, "The same problems, solved again by a general conic solver")
-    out.print(verification_table(f"Expected loss on {checks[0].scenarios:,} scenarios", checks, ["isolated", "cross"]))
+    out.print(
+        verification_table(
+            f"Expected loss on {checks[0].scenarios:,} scenarios", checks, ["isolated", "cross"]
+        )
+    )
     agree = all(check.agree for check in checks)
     worst = max(abs(check.difference) for check in checks)
     gap = max(solution.gap or 0.0 for solution in solutions)
@@ -192,7 +208,9 @@ def _show_checks(out: Console, checks: list[Verification], solutions: list[Solut
 
 
 def _factor_leverage(equity: FloatArray, book: Book, v: FloatArray) -> FloatArray:
-    """(n,) loss over equity when the factor rises by one standard deviation: -(size . v) / equity."""
+    """(n,) loss over equity when the factor rises by one standard deviation: -(size . v) /
+    equity.
+    """
     exposure = pd.Series(book.size * v[book.asset]).groupby(book.pool).sum().to_numpy()
     return np.asarray(-exposure / equity)
 

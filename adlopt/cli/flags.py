@@ -10,12 +10,21 @@ from typing import Annotated, Any, cast, get_origin
 
 import typer
 
-from adlopt.book import Margin
-from adlopt.cli import config as toml
+from adlopt.cli import problem_file as toml
 from adlopt.cli import render
-from adlopt.cli.reading import MODELS, OBJECTIVES, numbers, read_book, read_objective, read_prices, read_reduction, read_table
+from adlopt.cli.reading import (
+    MODELS,
+    OBJECTIVES,
+    numbers,
+    read_book,
+    read_objective,
+    read_prices,
+    read_reduction,
+    read_table,
+)
 from adlopt.errors import InputError, NotApplicable
-from adlopt.problem import Problem
+from adlopt.model.book import Margin
+from adlopt.model.problem import Problem
 
 BOOK, MODEL, RISK = "Book", f"Price model (one of {', '.join(MODELS)})", "Risk"
 RISKS = f"One of {', '.join(OBJECTIVES)}, with a number as in cvar:0.99; or a sum, such as expected-loss + 0.5*cvar:0.99."
@@ -26,8 +35,14 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
     stated = inspect.signature(problem, eval_str=True).parameters
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
-    flags = [parameter for parameter in [*stated.values(), *own] if get_origin(parameter.annotation) is Annotated]
-    toml.PARAMETERS.update({parameter.name: parameter for parameter in flags if parameter.name != "config"})
+    flags = [
+        parameter
+        for parameter in [*stated.values(), *own]
+        if get_origin(parameter.annotation) is Annotated
+    ]
+    toml.PARAMETERS.update(
+        {parameter.name: parameter for parameter in flags if parameter.name != "config"}
+    )
 
     @wraps(command)
     def stating(**given: Any) -> None:
@@ -41,9 +56,15 @@ def states_problem(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             raise NotApplicable(f"{error} (flags: {', '.join(MODELS)})") from error
 
-    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a flag without default may follow one that has it
-    signature = inspect.Signature([parameter.replace(kind=keyword) for parameter in (*stated.values(), *own)])
-    stating.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    keyword = (
+        inspect.Parameter.KEYWORD_ONLY
+    )  # so that a flag without default may follow one that has it
+    signature = inspect.Signature(
+        [parameter.replace(kind=keyword) for parameter in (*stated.values(), *own)]
+    )
+    stating.__annotations__ = {
+        name: parameter.annotation for name, parameter in signature.parameters.items()
+    }
     stating.__dict__.update(__signature__=signature)
     del stating.__dict__["__wrapped__"]  # its signature is not the command line's
     return stating
@@ -84,24 +105,43 @@ def problem(
         ),
     ] = None,
     accounts: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Accounts: account, and equity or collateral.", rich_help_panel=BOOK)
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accounts: account, and equity or collateral.",
+            rich_help_panel=BOOK,
+        ),
     ] = None,
     mark: Annotated[
         list[str] | None,
-        typer.Option(metavar="ASSET=PRICE", help="Mark price; overrides --marks. Repeatable.", rich_help_panel=BOOK),
+        typer.Option(
+            metavar="ASSET=PRICE",
+            help="Mark price; overrides --marks. Repeatable.",
+            rich_help_panel=BOOK,
+        ),
     ] = None,
     marks: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Mark prices: asset, mark. Without any, BOOK's column mark.", rich_help_panel=BOOK),
+        typer.Option(
+            metavar="FILE",
+            help="Mark prices: asset, mark. Without any, BOOK's column mark.",
+            rich_help_panel=BOOK,
+        ),
     ] = None,
     margin: Annotated[
         str | None,
-        typer.Option(metavar="cross|isolated", help="Re-declare the whole book under one margin mode.", rich_help_panel=BOOK),
+        typer.Option(
+            metavar="cross|isolated",
+            help="Re-declare the whole book under one margin mode.",
+            rich_help_panel=BOOK,
+        ),
     ] = None,
     caps: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Most to take: account, asset, and cap (contracts) or fraction.", rich_help_panel=BOOK
+            metavar="FILE",
+            help="Most to take: account, asset, and cap (contracts) or fraction.",
+            rich_help_panel=BOOK,
         ),
     ] = None,
     settlement: Annotated[
@@ -115,12 +155,18 @@ def problem(
     direction: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ASSET=V", help="One factor: money per contract and standard deviation. Repeatable.", rich_help_panel=MODEL
+            metavar="ASSET=V",
+            help="One factor: money per contract and standard deviation. Repeatable.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     volatility: Annotated[
         list[str] | None,
-        typer.Option(metavar="ASSET=V", help="Lognormal prices: annualised volatility. Repeatable.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="ASSET=V",
+            help="Lognormal prices: annualised volatility. Repeatable.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     correlation: Annotated[
         str | None,
@@ -131,7 +177,10 @@ def problem(
         ),
     ] = None,
     horizon_days: Annotated[
-        float | None, typer.Option(metavar="DAYS", help="Of the volatilities. [default: 1]", rich_help_panel=MODEL)
+        float | None,
+        typer.Option(
+            metavar="DAYS", help="Of the volatilities. [default: 1]", rich_help_panel=MODEL
+        ),
     ] = None,
     covariance: Annotated[
         Path | None,
@@ -143,27 +192,45 @@ def problem(
     ] = None,
     degrees: Annotated[
         float | None,
-        typer.Option(metavar="NU", help="Student-t prices: --covariance is their scale matrix.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="NU",
+            help="Student-t prices: --covariance is their scale matrix.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     history: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Past prices: a .csv with times first and a column per asset.", rich_help_panel=MODEL
+            metavar="FILE",
+            help="Past prices: a .csv with times first and a column per asset.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option(metavar="ROWS|SPAN", help="Of the history, such as 10 or 10D. [default: 1]", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="ROWS|SPAN",
+            help="Of the history, such as 10 or 10D. [default: 1]",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     scenarios: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Horizon prices, a column per asset; optional column weight.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="FILE",
+            help="Horizon prices, a column per asset; optional column weight.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     points: Annotated[
-        int | None, typer.Option(metavar="COUNT", help="Scenarios to draw. [default: 16384]", rich_help_panel=MODEL)
+        int | None,
+        typer.Option(
+            metavar="COUNT", help="Scenarios to draw. [default: 16384]", rich_help_panel=MODEL
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="SEED", help="Of a drawn sample. [default: 0]", rich_help_panel=MODEL)
+        int | None,
+        typer.Option(metavar="SEED", help="Of a drawn sample. [default: 0]", rich_help_panel=MODEL),
     ] = None,
     objective: Annotated[
         str,
@@ -173,21 +240,29 @@ def problem(
             rich_help_panel=RISK,
         ),
     ] = "expected-loss",
-    insurance_fund: Annotated[float, typer.Option(metavar="MONEY", help="Absorbs losses first.", rich_help_panel=RISK)] = 0.0,
+    insurance_fund: Annotated[
+        float, typer.Option(metavar="MONEY", help="Absorbs losses first.", rich_help_panel=RISK)
+    ] = 0.0,
 ) -> Problem:
     """The problem that the flags state; InputError or InfeasibleReduction if they state none.
 
     `config` has been read by then: its entries are the other parameters' defaults.
     """
     if book.suffix.lower() == ".toml":
-        raise InputError(f"{book} is no table of positions; a problem in TOML is given as --config {book}")
+        raise InputError(
+            f"{book} is no table of positions; a problem in TOML is given as --config {book}"
+        )
     held = read_book(book, accounts, mark, marks)
     if margin is not None:
         held = held.with_margin(cast(Margin, margin))
     if (not reduce) == (from_bankrupt is None):
-        raise InputError("give --reduce ASSET=CONTRACTS, such as --reduce BTC=-10, or --from-bankrupt mark|bankruptcy")
+        raise InputError(
+            "give --reduce ASSET=CONTRACTS, such as --reduce BTC=-10, or --from-bankrupt mark|bankruptcy"
+        )
     if from_bankrupt is not None and settlement:
-        raise InputError("--settlement has no effect with --from-bankrupt, which settles at the mark or the bankruptcy price")
+        raise InputError(
+            "--settlement has no effect with --from-bankrupt, which settles at the mark or the bankruptcy price"
+        )
     common: dict[str, Any] = {
         "prices": read_prices(
             direction,

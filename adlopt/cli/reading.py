@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt.book import Book
+from adlopt._internal import validation as tables
 from adlopt.errors import InputError
+from adlopt.model.book import Book
 from adlopt.objectives import (
     ChiSquareRobust,
     CVaR,
@@ -56,12 +56,16 @@ def read_table(path: Path) -> pd.DataFrame:
     return frame
 
 
-def read_book(book: Path, accounts: Path | None, mark: list[str] | None, marks: Path | None) -> Book:
+def read_book(
+    book: Path, accounts: Path | None, mark: list[str] | None, marks: Path | None
+) -> Book:
     """The book of the tables, at the marks given, or else at those in its column `mark`."""
     positions = read_table(book)
     price = (read_marks(marks) if marks else {}) | numbers("--mark", mark or [])
     if not price and "mark" not in positions:
-        raise InputError("marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in BOOK")
+        raise InputError(
+            "marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in BOOK"
+        )
     return Book.from_frame(positions, read_table(accounts) if accounts else None, price or None)
 
 
@@ -70,12 +74,20 @@ def read_marks(path: Path) -> dict[str, float]:
     frame = read_table(path)
     tables.require_columns("marks", frame, ("asset", "mark"))
     asset, price = tables.labels("marks", frame, "asset"), tables.numbers("marks", frame, "mark")
-    tables.refuse("marks", frame, asset.duplicated(), "asset", "{!r} stands there twice; give each asset one price")
+    tables.refuse(
+        "marks",
+        frame,
+        asset.duplicated(),
+        "asset",
+        "{!r} stands there twice; give each asset one price",
+    )
     return dict(zip(asset, price.tolist(), strict=True))
 
 
 def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
-    """Contracts by asset from ASSET=CONTRACTS and ASSET=SHARE%, a signed share of one side's eligible open interest."""
+    """Contracts by asset from ASSET=CONTRACTS and ASSET=SHARE%, a signed share of one side's
+    eligible open interest.
+    """
     reduction: dict[str, float] = {}
     for asset, text in pairs("--reduce", entries).items():
         what = f"--reduce, asset {asset!r}"
@@ -88,7 +100,9 @@ def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
         side = "short" if share < 0 else "long"
         held = float(book.open_interest.loc[asset, side])
         if held == 0:
-            raise InputError(f"{what}: {text} of nothing: no solvent account is {side}; a negative share takes from shorts")
+            raise InputError(
+                f"{what}: {text} of nothing: no solvent account is {side}; a negative share takes from shorts"
+            )
         reduction[asset] = share * held
     return reduction
 
@@ -107,7 +121,9 @@ def read_prices(
     points: int | None,
     seed: int | None,
 ) -> PriceModel | None:
-    """The one price model that the flags describe, or None; flags that would have no effect are refused."""
+    """The one price model that the flags describe, or None; flags that would have no effect are
+    refused.
+    """
     given = (direction, volatility, covariance, history, scenarios)
     chosen = [flag for flag, value in zip(MODELS, given, strict=True) if value]
     if len(chosen) > 1:
@@ -122,7 +138,9 @@ def read_prices(
     ):
         if value is not None and not set(users) & set(chosen):
             raise InputError(f"{flag} has no effect without {' or '.join(users)}; leave it out")
-    sampling: dict[str, Any] = {name: value for name, value in (("points", points), ("seed", seed)) if value is not None}
+    sampling: dict[str, Any] = {
+        name: value for name, value in (("points", points), ("seed", seed)) if value is not None
+    }
     if direction:
         return OneFactor(numbers("--direction", direction), **sampling)
     if volatility:
@@ -131,14 +149,20 @@ def read_prices(
         return LogNormal(numbers("--volatility", volatility), matrix, years, **sampling)
     if covariance:
         matrix = read_matrix("--covariance", covariance)
-        return Gaussian(matrix, **sampling) if degrees is None else StudentT(matrix, degrees, **sampling)
+        return (
+            Gaussian(matrix, **sampling)
+            if degrees is None
+            else StudentT(matrix, degrees, **sampling)
+        )
     if history:
         return read_history(history, window or "1")
     return None if scenarios is None else read_scenarios(scenarios)
 
 
 def read_history(path: Path, window: str) -> History:
-    """Past prices from a table whose first column holds the times; a window is a number of rows, or a span of time."""
+    """Past prices from a table whose first column holds the times; a window is a number of rows, or
+    a span of time.
+    """
     frame = read_table(path)
     times = pd.Index(frame.iloc[:, 0])
     if not pd.api.types.is_numeric_dtype(times) and not pd.api.types.is_datetime64_any_dtype(times):
@@ -148,7 +172,9 @@ def read_history(path: Path, window: str) -> History:
             raise InputError(
                 f"--history: the first column of {path} holds no times such as 2025-10-10T21:16 ({error})"
             ) from error
-    return History(frame.iloc[:, 1:].set_axis(times, axis=0), int(window) if window.isdecimal() else window)
+    return History(
+        frame.iloc[:, 1:].set_axis(times, axis=0), int(window) if window.isdecimal() else window
+    )
 
 
 def read_scenarios(path: Path) -> Scenarios:
@@ -159,7 +185,9 @@ def read_scenarios(path: Path) -> Scenarios:
 
 
 def read_correlation(text: str) -> float | pd.DataFrame:
-    """One number for all pairs, or a CSV matrix whose first row and first column name the assets."""
+    """One number for all pairs, or a CSV matrix whose first row and first column name the
+    assets.
+    """
     try:
         return float(text)
     except ValueError:
@@ -171,11 +199,15 @@ def read_matrix(flag: str, path: str | Path, nor: str = "not ") -> pd.DataFrame:
     try:
         return pd.read_csv(path, index_col=0, dtype={0: str})
     except (OSError, ValueError) as error:  # the parser's errors are ValueErrors
-        raise InputError(f"{flag}: {str(path)!r} is {nor}a readable .csv matrix ({error})") from error
+        raise InputError(
+            f"{flag}: {str(path)!r} is {nor}a readable .csv matrix ({error})"
+        ) from error
 
 
 def read_objective(text: str) -> Objective:
-    """An objective from its name, with a parameter after a colon; or a sum of such, each with a factor if need be."""
+    """An objective from its name, with a parameter after a colon; or a sum of such, each with a
+    factor if need be.
+    """
     terms = [_term(part.strip()) for part in text.split("+")]
     return sum(terms[1:], start=terms[0])
 
@@ -184,7 +216,9 @@ def _term(text: str) -> Objective:
     factor, times, measure = text.rpartition("*")
     name, colon, parameter = measure.strip().partition(":")
     if name not in OBJECTIVES:
-        raise InputError(f"--objective: {text!r} is unknown; use {', '.join(OBJECTIVES)}, such as cvar:0.99, or a sum of them")
+        raise InputError(
+            f"--objective: {text!r} is unknown; use {', '.join(OBJECTIVES)}, such as cvar:0.99, or a sum of them"
+        )
     arguments = [tables.number(f"--objective, {name}", parameter)] if colon else []
     try:
         inspect.signature(OBJECTIVES[name]).bind(*arguments)
@@ -207,10 +241,14 @@ def read_sweep(flag: str, text: str) -> list[float]:
 
 
 def read_policy(text: str) -> Policy:
-    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power of g), dydx-v4:7."""
+    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power
+    of g), dydx-v4:7.
+    """
     name, colon, parameter = text.strip().partition(":")
     if name not in BY_NAME:
-        raise InputError(f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl")
+        raise InputError(
+            f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl"
+        )
     if not colon:
         return BY_NAME[name]()
     if name == "pro-rata":
@@ -227,7 +265,10 @@ def read_policy(text: str) -> Policy:
 
 def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:
     """Numbers by asset (or account) from repeated ASSET=NUMBER."""
-    return {name: tables.number(f"{flag}, {kind} {name!r}", text) for name, text in pairs(flag, entries, kind).items()}
+    return {
+        name: tables.number(f"{flag}, {kind} {name!r}", text)
+        for name, text in pairs(flag, entries, kind).items()
+    }
 
 
 def pairs(flag: str, entries: list[str], kind: str = "asset") -> dict[str, str]:

@@ -18,13 +18,13 @@ from rich.progress import track
 from rich.rule import Rule
 from rich.table import Table
 
-from adlopt._figures import allocation_columns, figure, figures
-from adlopt._tables import known
-from adlopt.book import Book
+from adlopt._internal.number_format import allocation_columns, figure, figures
+from adlopt._internal.validation import known
 from adlopt.errors import InputError
-from adlopt.solution import Solution
+from adlopt.model.book import Book
+from adlopt.solving.solution import Solution
+from adlopt.solving.verification import Verification
 from adlopt.sources import Loaded
-from adlopt.verify import Verification
 
 ROWS = 20  # of an allocation on screen
 BANKRUPT = 8  # pools named on screen
@@ -68,10 +68,17 @@ def heading(out: Console, text: str) -> None:
     out.print()
 
 
-def table(title: str, columns: Mapping[str, Sequence[str]], *, left: int = 1, bold: int | None = None) -> Table:
+def table(
+    title: str, columns: Mapping[str, Sequence[str]], *, left: int = 1, bold: int | None = None
+) -> Table:
     """Columns of cells by header, the first `left` of them aligned left, one row in bold."""
     grid = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold"
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="bold",
     )
     for at, name in enumerate(columns):
         grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
@@ -95,7 +102,9 @@ def show_solution(out: Console, solution: Solution, book: Book, before: float | 
     reduced = solution.reduced
     out.print(allocation_table(reduced.head(ROWS)))
     if len(reduced) > ROWS:
-        out.print(f"... and {len(reduced) - ROWS:,} more reduced positions; --out FILE writes them all")
+        out.print(
+            f"... and {len(reduced) - ROWS:,} more reduced positions; --out FILE writes them all"
+        )
     show_bankrupt(out, book)
 
 
@@ -103,7 +112,10 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
     facts = {"method": solution.method, "status": _status(solution)}
     if solution.value is not None and solution.lower_bound is not None and solution.gap is not None:
         facts["objective before"] = "" if before is None else figure(before)
-        facts |= {"objective after": figure(solution.value), "proven lower bound": figure(solution.lower_bound)}
+        facts |= {
+            "objective after": figure(solution.value),
+            "proven lower bound": figure(solution.lower_bound),
+        }
         facts["relative gap"] = f"{solution.gap:.2g}"
     for asset, level in _by_asset(solution.water_level).items():
         facts[f"water level {asset}".strip()] = figure(level)
@@ -126,7 +138,11 @@ def _status(solution: Solution) -> str:
 def allocation_table(rows: pd.DataFrame, title: str = "Allocation, largest share first") -> Table:
     """Rows of a solution's allocation."""
     columns = allocation_columns(rows)
-    return table(title, {name.replace("leverage ", "leverage\n"): texts for name, texts in columns.items()}, left=3)
+    return table(
+        title,
+        {name.replace("leverage ", "leverage\n"): texts for name, texts in columns.items()},
+        left=3,
+    )
 
 
 def show_bankrupt(out: Console, book: Book) -> None:
@@ -171,7 +187,11 @@ def solution_json(solution: Solution, book: Book, before: float | None) -> str:
 def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
     if level is None:
         return {}
-    return {"": level} if isinstance(level, float) else {str(asset): float(value) for asset, value in level.items()}
+    return (
+        {"": level}
+        if isinstance(level, float)
+        else {str(asset): float(value) for asset, value in level.items()}
+    )
 
 
 # ---------------------------------------------------------------------- verification
@@ -191,10 +211,16 @@ def show_verification(out: Console, check: Verification, book: Book) -> None:
 def verification_table(title: str, checks: list[Verification], names: Sequence[str] = ()) -> Table:
     """Two rows per verification: the method and the one it is checked against."""
     both = [(name, check) for name, check in zip(names or [""] * len(checks), checks, strict=True)]
-    columns: dict[str, Sequence[str]] = {"margin": [name for name, _ in both for _ in range(2)]} if names else {}
+    columns: dict[str, Sequence[str]] = (
+        {"margin": [name for name, _ in both for _ in range(2)]} if names else {}
+    )
     columns |= {
-        "method": [method for _, check in both for method in (check.method, f"{check.check} (Clarabel)")],
-        "objective": figures([value for _, check in both for value in (check.value, check.check_value)], 10),
+        "method": [
+            method for _, check in both for method in (check.method, f"{check.check} (Clarabel)")
+        ],
+        "objective": figures(
+            [value for _, check in both for value in (check.value, check.check_value)], 10
+        ),
         "seconds": figures([second for _, check in both for second in check.seconds], 4),
     }
     return table(title, columns, left=2 if names else 1)
@@ -246,12 +272,17 @@ def show_frontier(out: Console, points: pd.DataFrame) -> None:
 def show_loaded(out: Console, loaded: Loaded, path: Path) -> None:
     """What was written, and the rows that were not taken."""
     book, rejected = loaded.book, loaded.rejected
-    out.print(f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {known(book.assets)}")
+    out.print(
+        f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {known(book.assets)}"
+    )
     if rejected.empty:
         return
     out.print()
     shown = rejected.head(ROWS)
-    cells = {name: ["" if value is None else str(value) for value in shown[name]] for name in shown.columns}
+    cells = {
+        name: ["" if value is None else str(value) for value in shown[name]]
+        for name in shown.columns
+    }
     out.print(table(f"{len(rejected):,} rows were not taken", cells, left=len(cells)))
     if len(rejected) > ROWS:
         out.print(f"... and {len(rejected) - ROWS:,} more; --rejected FILE writes them all")
@@ -265,7 +296,9 @@ def loaded_json(loaded: Loaded, path: Path) -> str:
             "accounts": len(book.names),
             "positions": book.size.size,
             "marks": dict(zip(book.assets, book.marks.tolist(), strict=True)),
-            "rejected": records(loaded.rejected.astype({name: str for name in ("symbol", "side", "size")})),
+            "rejected": records(
+                loaded.rejected.astype({name: str for name in ("symbol", "side", "size")})
+            ),
         }
     )
 
@@ -276,14 +309,21 @@ def loaded_json(loaded: Loaded, path: Path) -> str:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A dictionary per row."""
     names = frame.columns.tolist()  # an index of text is slow to walk
-    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(*(frame[name].tolist() for name in names), strict=True)
+    ]
 
 
 def to_json(given: object) -> str:
     """JSON with floats in full, an entry a line; numbers that are not finite become null."""
     # json's own indentation would take a million rows out of the compiled encoder.
     if isinstance(given, dict):
-        return "{\n" + ",\n".join(f" {_line(str(name))}: {_line(value)}" for name, value in given.items()) + "\n}"
+        return (
+            "{\n"
+            + ",\n".join(f" {_line(str(name))}: {_line(value)}" for name, value in given.items())
+            + "\n}"
+        )
     return _line(given)
 
 
@@ -304,7 +344,9 @@ def _plain(given: object) -> object:
     return None if isinstance(given, float) and not math.isfinite(given) else given
 
 
-def check_writable(path: Path | None, flag: str = "--out", writers: Sequence[str] = WRITERS) -> None:
+def check_writable(
+    path: Path | None, flag: str = "--out", writers: Sequence[str] = WRITERS
+) -> None:
     """Refuse, before any work, a file name that `write` could not serve."""
     if path is not None and path.suffix.lower() not in writers:
         raise InputError(f"{flag} {path}: the name must end in one of {', '.join(writers)}")

@@ -8,10 +8,10 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from adlopt._figures import figure, figures
-from adlopt.audit import Audit
+from adlopt._internal.number_format import figure, figures
+from adlopt.axioms import Audit
 from adlopt.cli.render import heading, paragraph, records, table, to_json
-from adlopt.compare import OPTIMUM, Comparison
+from adlopt.studies.comparison import OPTIMUM, Comparison
 
 
 def show_comparison(out: Console, comparison: Comparison) -> None:
@@ -20,7 +20,9 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
     if comparison.lower_bound is not None:
         before = comparison.before["objective"]
         bound = figure(comparison.lower_bound, 6)
-        out.print(f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}")
+        out.print(
+            f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}"
+        )
         out.print()
     feasible = comparison["feasibility"]
     for name in feasible.index[~feasible["feasible"]]:
@@ -32,7 +34,11 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
     for block in ("risk", "concentration", "hedges"):
         part = comparison[block]
         columns: dict[str, list[str]] = {"policy": [escape(name) for name in names]}
-        columns |= {_header(str(name)): figures(part[name], 5) for name in part.columns if part[name].notna().any()}
+        columns |= {
+            _header(str(name)): figures(part[name], 5)
+            for name in part.columns
+            if part[name].notna().any()
+        }
         out.print(table(block, columns, bold=bold))
 
 
@@ -44,12 +50,21 @@ def comparison_json(comparison: Comparison) -> str:
     """One object: the bound, the numbers before, and per policy the blocks and the allocation."""
     blocks = {
         str(name): {
-            **{block: comparison[block].loc[name].to_dict() for block in comparison.columns.unique(0)},
+            **{
+                block: comparison[block].loc[name].to_dict()
+                for block in comparison.columns.unique(0)
+            },
             "allocation": records(comparison.allocations[str(name)]),
         }
         for name in comparison.index
     }
-    return to_json({"lower_bound": comparison.lower_bound, "before": comparison.before.to_dict(), "policies": blocks})
+    return to_json(
+        {
+            "lower_bound": comparison.lower_bound,
+            "before": comparison.before.to_dict(),
+            "policies": blocks,
+        }
+    )
 
 
 def show_audit(out: Console, report: Audit) -> None:
@@ -63,7 +78,12 @@ def audit_json(report: Audit) -> str:
         axiom: {
             "finding": one.finding,
             "steps": [
-                {"label": step.label, "marks": step.marks, "reduction": step.reduction, "positions": records(step.positions)}
+                {
+                    "label": step.label,
+                    "marks": step.marks,
+                    "reduction": step.reduction,
+                    "positions": records(step.positions),
+                }
                 for step in one.steps
             ],
         }
@@ -87,7 +107,10 @@ def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
     columns |= {
         "required": figures(standing["required"]),
         "policy": [escape(str(name)) for name in standing["policy"]],
-        "rank": [f"{rank} of {count}" for rank, count in zip(standing["rank"], standing["of"], strict=True)],
+        "rank": [
+            f"{rank} of {count}"
+            for rank, count in zip(standing["rank"], standing["of"], strict=True)
+        ],
         "reduction": figures(standing["reduction"]),
         "share": [f"{100 * share:.1f} %" for share in standing["fraction"]],
         "notional": figures(standing["notional"]),
@@ -97,19 +120,29 @@ def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
 
 
 def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
-    """The paper's four accounts under each rule, and whose hedge the gross-leverage queue takes apart."""
+    """The paper's four accounts under each rule, and whose hedge the gross-leverage queue takes
+    apart.
+    """
     problem = comparison.problem
     ((asset, required),) = problem.reduction.items()
-    heading(out, f"{abs(required):g} {asset} off the shorts of the paper's four accounts: who pays under which rule")
+    heading(
+        out,
+        f"{abs(required):g} {asset} off the shorts of the paper's four accounts: who pays under which rule",
+    )
     book = problem.book
     gross = book.pools["leverage"].to_numpy()
     factor = -(problem.sizes(None) @ comparison.direction.to_numpy()) / book.equity
-    taken = {str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()}
+    taken = {
+        str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()
+    }
     columns: dict[str, list[str]] = {"account": [str(name) for name in book.names]}
     columns |= {"gross\nleverage": figures(gross, 3), "factor\nleverage": figures(factor, 3)}
     out.print(table("Four cross-margined accounts", columns, bold=int(gross.argmax())))
     columns = {"rule": [escape(name) for name in taken]}
-    columns |= {f"from\n{name}": figures([rows[at] for rows in taken.values()], 4) for at, name in enumerate(book.names)}
+    columns |= {
+        f"from\n{name}": figures([rows[at] for rows in taken.values()], 4)
+        for at, name in enumerate(book.names)
+    }
     out.print(table(f"{asset} taken from each account", columns))
     show_comparison(out, comparison)
     first = book.names[int(taken[queue].argmin())]

@@ -1,4 +1,6 @@
-"""The problem as a cvxpy program: any scenario problem, any convex objective, any convex constraint of the user's."""
+"""The problem as a cvxpy program: any scenario problem, any convex objective, any convex constraint
+of the user's.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +14,38 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._tables import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
-from adlopt.evaluation import closed_form, excess_losses, objective_value
-from adlopt.methods.feasible import repaired, typical_loss
-from adlopt.methods.presolve import Pairs, Presolved, presolve
-from adlopt.methods.result import Multipliers, Result
-from adlopt.methods.smooth import radial
+from adlopt.methods.elliptical_solver import radial
+from adlopt.methods.repair import repaired, typical_loss
+from adlopt.methods.result import Result
+from adlopt.model.losses import closed_form, excess_losses, objective_value
+from adlopt.model.problem import CAPACITY_ROUNDING, Problem, stated
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.problem import CAPACITY_ROUNDING, Problem, stated
+from adlopt.presolve.pairs import Pairs, Presolved, presolve
+from adlopt.proof.multipliers import Multipliers
 
 if TYPE_CHECKING:
-    from adlopt.constraints import Constraints
+    from adlopt.model.constraints import Constraints
 
 
 SOLVER_TOLERANCE = 1e-8  # Clarabel's own default
-UNEVEN, GOOD = 1e6, 1e-7  # largest loss over the typical one; gap at which no further attempt is made
+UNEVEN, GOOD = (
+    1e6,
+    1e-7,
+)  # largest loss over the typical one; gap at which no further attempt is made
 MOST_REPEATED = 20_000  # hinges: with more, an inaccurate answer is not worth further attempts
 
 
 class Model(cp.Problem):  # type: ignore[misc]
     """A cvxpy.Problem that also knows what its variables mean.
 
-    `allocation` (e,): reductions in contracts, signed, an expression; row by row those of the table `positions`.
-    `loss` (S,): the exchange's loss by scenario beyond the insurance fund, in money, a convex expression.
-    Add constraints as with any cvxpy problem: cp.Problem(model.objective, model.constraints + [...]).solve().
+    `allocation` (e,): reductions in contracts, signed, an expression; row by row those of the table
+    `positions`.
+    `loss` (S,): the exchange's loss by scenario beyond the insurance fund, in money, a convex
+    expression.
+    Add constraints as with any cvxpy problem: cp.Problem(model.objective, model.constraints +
+    [...]).solve().
     """
 
     def __init__(
@@ -64,17 +73,24 @@ class Program:
         """Dual variables, as probabilities and shares of them."""
         weights, terms = problem.scenarios.weights, problem.objective.terms
         stress = tuple(
-            weights if measure is None else np.maximum(measure.dual_value, 0.0) / (self.unit * factor)
+            weights
+            if measure is None
+            else np.maximum(measure.dual_value, 0.0) / (self.unit * factor)
             for (factor, _), measure in zip(terms, self.measures, strict=True)
         )
-        whole = sum((factor * w for (factor, _), w in zip(terms, stress, strict=True)), np.zeros(weights.size))
+        whole = sum(
+            (factor * w for (factor, _), w in zip(terms, stress, strict=True)),
+            np.zeros(weights.size),
+        )
         uncovered = np.ones(weights.size)
         if self.beyond_fund is not None:
             uncovered = _share(self.beyond_fund.dual_value / self.unit, whole)
         linear, hinges = self.presolved.linear, self.presolved.hinges
         weight = np.empty(0)
         if self.hinges is not None:
-            weight = _share(self.hinges.dual_value / self.unit, (whole * uncovered)[hinges.scenario])
+            weight = _share(
+                self.hinges.dual_value / self.unit, (whole * uncovered)[hinges.scenario]
+            )
         pool = np.concatenate([linear.pool, hinges.pool])
         order = np.argsort(pool, kind="stable")
         return Multipliers(
@@ -86,11 +102,20 @@ class Program:
         )
 
 
-def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "", unit: float | None = None) -> Program:
+def build(
+    problem: Problem,
+    *,
+    presolved: Presolved,
+    merge: bool,
+    swept: str = "",
+    unit: float | None = None,
+) -> Program:
     """The scenario program in fractions of positions and units of a typical loss.
 
-    With `merge`, pools whose every pair is settled share one variable per asset: right only if no constraint of the
-    user's tells them apart. `swept` ("multiple", "insurance_fund" or "level") becomes the program's `parameter`.
+    With `merge`, pools whose every pair is settled share one variable per asset: right only if no
+    constraint of the
+    user's tells them apart. `swept` ("multiple", "insurance_fund" or "level") becomes the program's
+    `parameter`.
     """
     unit = typical_loss(problem) if unit is None else unit
     parameter = cp.Parameter(nonneg=True, name=swept) if swept else None
@@ -106,8 +131,11 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "
     if swept == "multiple":
         totals = _totals(problem, allocation, parameter)
     else:
-        # Where all must go there is no choice, and a sum of rounded shares that just fails to reach one.
-        available = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
+        # Where all must go there is no choice, and a sum of rounded shares that just fails to reach
+        # one.
+        available = np.bincount(
+            problem.asset, np.abs(problem.capacity), minlength=problem.target.size
+        )
         whole = np.abs(problem.target) >= available * (1 - CAPACITY_ROUNDING)
         least[column[whole[problem.asset]]] = 1.0
         totals = _totals(problem, allocation, kept=~whole)
@@ -132,7 +160,8 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "
     for factor, term in problem.objective.terms:
         measure, loss = None, total
         if not isinstance(term, ExpectedLoss):
-            # A loss variable of its own: the dual of its definition is the term's stressed probabilities.
+            # A loss variable of its own: the dual of its definition is the term's stressed
+            # probabilities.
             loss = cp.Variable(weights.size, name="loss")
             measure = loss >= total
             constraints.append(measure)
@@ -141,12 +170,16 @@ def build(problem: Problem, *, presolved: Presolved, merge: bool, swept: str = "
             risk += factor * term.expression(loss, weights, tail=parameter)
         else:
             risk += factor * term.scaled(unit).expression(loss, weights)
-    model = Model(cp.Minimize(unit * risk), constraints, allocation, unit * exact, problem.positions)
+    model = Model(
+        cp.Minimize(unit * risk), constraints, allocation, unit * exact, problem.positions
+    )
     return Program(model, presolved, unit, hinges, beyond_fund, tuple(measures))
 
 
 def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]:
-    """A function that solves variants of the problem, each at its point of a sweep, by one compiled program."""
+    """A function that solves variants of the problem, each at its point of a sweep, by one compiled
+    program.
+    """
     presolved = _presolve(problem)
     program = build(problem, presolved=presolved, merge=True, swept=swept)
 
@@ -168,9 +201,11 @@ def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
-    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed and solved at will.
+    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed
+    and solved at will.
 
-    The presolve behind it is exact for every allocation within the boxes, whatever constraints are added.
+    The presolve behind it is exact for every allocation within the boxes, whatever constraints are
+    added.
     """
     stated("to_cvxpy", problem)
     return build(problem, presolved=_presolve(problem, enabled=presolve), merge=False).model
@@ -185,9 +220,11 @@ def solve(
     options: dict[str, Any] | None = None,
     gap: Callable[[Result], float] | None = None,
 ) -> Result:
-    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the user's.
+    """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the
+    user's.
 
-    `gap` is what can be proven of an answer. Where losses differ by many orders solvers call answers optimal that are not:
+    `gap` is what can be proven of an answer. Where losses differ by many orders solvers call
+    answers optimal that are not:
     then it decides which attempt is good enough, and which was best.
     """
     presolved = _presolve(problem, enabled=presolve)
@@ -195,12 +232,18 @@ def solve(
     inaccurate: list[Result] = []
     failed: SolverFailed | None = None
     for unit, name, further_options in _attempts(problem, solver, options or {}):
-        if inaccurate and problem.objective.cone != "exponential" and presolved.hinges.pool.size > MOST_REPEATED:
+        if (
+            inaccurate
+            and problem.objective.cone != "exponential"
+            and presolved.hinges.pool.size > MOST_REPEATED
+        ):
             break
         program = build(problem, presolved=presolved, merge=presolve and not constraints, unit=unit)
         model: cp.Problem = program.model
         if constraints:
-            model = cp.Problem(model.objective, model.constraints + further(constraints, program.model.allocation))
+            model = cp.Problem(
+                model.objective, model.constraints + further(constraints, program.model.allocation)
+            )
         try:
             run(model, name, further_options)
         except SolverFailed as error:
@@ -213,11 +256,15 @@ def solve(
     if not inaccurate:
         assert failed is not None
         raise failed
-    return min(inaccurate, key=judged or (lambda result: objective_value(problem, result.allocation)))
+    return min(
+        inaccurate, key=judged or (lambda result: objective_value(problem, result.allocation))
+    )
 
 
 def _uneven(problem: Problem) -> bool:
-    """Whether the largest loss is so far above the typical one that a solver's tolerances mean little."""
+    """Whether the largest loss is so far above the typical one that a solver's tolerances mean
+    little.
+    """
     return float(excess_losses(problem, None).max()) > UNEVEN * typical_loss(problem)
 
 
@@ -226,8 +273,10 @@ def _attempts(
 ) -> Iterator[tuple[float, str | None, dict[str, Any]]]:
     """Units of money, solvers and options to try in turn until an answer is accurate.
 
-    Losses that differ by many orders, as in strata of heavy tails, stall Clarabel in units of the typical one: a simplex
-    method does not mind, and cones get by in units of larger ones. Exponential cones stall it in some units and at long
+    Losses that differ by many orders, as in strata of heavy tails, stall Clarabel in units of the
+    typical one: a simplex
+    method does not mind, and cones get by in units of larger ones. Exponential cones stall it in
+    some units and at long
     steps towards their boundary, and sail through in others.
     """
     unit = typical_loss(problem)
@@ -249,7 +298,12 @@ def _attempts(
                 yield float(losses.max()) * share, None, {}
         return
     tight = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
-    steps: list[dict[str, Any]] = [tight, {}, {"max_step_fraction": 0.9}, {"max_step_fraction": 0.6}]
+    steps: list[dict[str, Any]] = [
+        tight,
+        {},
+        {"max_step_fraction": 0.9},
+        {"max_step_fraction": 0.6},
+    ]
     yield from ((each, None, step) for step in steps for each in (max(risk, unit), unit, 3 * unit))
 
 
@@ -267,7 +321,9 @@ def _result(problem: Problem, program: Program) -> Result:
 
 
 def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None:
-    """Multipliers of the program that keeps only the hinges of `local`; None if it cannot be solved."""
+    """Multipliers of the program that keeps only the hinges of `local`; None if it cannot be
+    solved.
+    """
     program = build(problem, presolved=local, merge=True)
     try:
         run(program.model, None, {})
@@ -276,16 +332,22 @@ def multipliers_around(problem: Problem, local: Presolved) -> Multipliers | None
     return program.multipliers(problem)
 
 
-def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Expression) -> list[cp.Constraint]:
+def further(
+    constraints: Constraints | Sequence[Constraints], allocation: cp.Expression
+) -> list[cp.Constraint]:
     """The constraints that the user's functions make of the allocation expression (e,), checked."""
     made: list[cp.Constraint] = []
     for function in constraints if isinstance(constraints, Iterable) else [constraints]:
         if not callable(function):
-            raise InputError(f"constraints: {function!r} is not a function of the allocation; see adlopt.constraints")
+            raise InputError(
+                f"constraints: {function!r} is not a function of the allocation; see adlopt.constraints"
+            )
         given = function(allocation)
         for constraint in given if isinstance(given, Iterable) else [given]:
             if not isinstance(constraint, cp.Constraint):
-                raise InputError(f"constraints: {constraint!r} is not a cvxpy constraint; return one, or a list of them")
+                raise InputError(
+                    f"constraints: {constraint!r} is not a cvxpy constraint; return one, or a list of them"
+                )
             if not constraint.is_dcp():
                 raise InputError(
                     f"constraints: {constraint} is not convex by cvxpy's rules (DCP): convex <= concave, affine == affine"
@@ -297,9 +359,11 @@ def further(constraints: Constraints | Sequence[Constraints], allocation: cp.Exp
 def least_cost(
     problem: Problem, slope: FloatArray, constraints: Constraints | Sequence[Constraints]
 ) -> tuple[float, FloatArray]:
-    """Smallest slope.x over allocations x that keep the user's constraints too, and money saved per further contract.
+    """Smallest slope.x over allocations x that keep the user's constraints too, and money saved per
+    further contract.
 
-    The certificate's knapsack where the user's constraints couple positions: a small program without scenarios, less
+    The certificate's knapsack where the user's constraints couple positions: a small program
+    without scenarios, less
     the solver's tolerance, so that this cannot make the bound optimistic.
     """
     fraction = cp.Variable(problem.capacity.size)
@@ -311,7 +375,9 @@ def least_cost(
         [fraction >= 0, fraction <= 1, *totals, *further(constraints, allocation)],
     )
     run(model, None, {})
-    saved = unit * np.atleast_1d(totals[0].dual_value) / np.abs(problem.target[problem.reduced_assets])
+    saved = (
+        unit * np.atleast_1d(totals[0].dual_value) / np.abs(problem.target[problem.reduced_assets])
+    )
     return unit * (float(model.value) - SOLVER_TOLERANCE * (1.0 + abs(float(model.value)))), saved
 
 
@@ -319,7 +385,9 @@ _presolve = presolve  # the keyword argument `presolve` hides the function
 
 
 def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
-    """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate to judge."""
+    """Solve a cvxpy problem or raise SolverFailed; an inaccurate answer passes, for the certificate
+    to judge.
+    """
     name = solver or cp.CLARABEL
     try:
         with warnings.catch_warnings():
@@ -331,7 +399,10 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
         ) from error
     except cp.error.DCPError as error:
         raise InputError(f"cvxpy cannot use the problem: {error}") from error
-    if model.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) or model.value is None:
+    if (
+        model.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
+        or model.value is None
+    ):
         cause = {
             cp.INFEASIBLE: "the constraints contradict each other; without your own the reduction is feasible",
             cp.UNBOUNDED: "the objective falls without bound; is it a nondecreasing function of the loss?",
@@ -339,7 +410,9 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
         raise SolverFailed(f"{name} ended with status {model.status!r}: {cause}")
 
 
-def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp.Variable, cp.Expression, IntArray]:
+def _allocation(
+    problem: Problem, presolved: Presolved, merge: bool
+) -> tuple[cp.Variable, cp.Expression, IntArray]:
     """Fractions in [0, 1], the allocation in contracts, and each eligible position's column."""
     e = problem.position.size
     column = np.arange(e)
@@ -360,10 +433,15 @@ def _allocation(problem: Problem, presolved: Presolved, merge: bool) -> tuple[cp
 def _totals(
     problem: Problem, allocation: cp.Expression, multiple: Any = 1.0, kept: BoolArray | None = None
 ) -> list[cp.Constraint]:
-    """Required reductions, each relative to its size; of the assets marked `kept` (d,), if not of all."""
+    """Required reductions, each relative to its size; of the assets marked `kept` (d,), if not of
+    all.
+    """
     assets = problem.reduced_assets
     row = np.searchsorted(assets, problem.asset)
-    share = sp.csr_array((1.0 / problem.target[problem.asset], (row, np.arange(row.size))), shape=(assets.size, row.size))
+    share = sp.csr_array(
+        (1.0 / problem.target[problem.asset], (row, np.arange(row.size))),
+        shape=(assets.size, row.size),
+    )
     if kept is not None:
         if not kept[assets].any():
             return []
@@ -371,8 +449,12 @@ def _totals(
     return [share @ allocation == multiple]
 
 
-def _shortfall(problem: Problem, pairs: Pairs, column: IntArray, width: int, unit: float) -> tuple[sp.csr_array, sp.csr_array]:
-    """Slope of each pair's shortfall in the fractions (pairs, width), and the sum over pairs by scenario (S, pairs)."""
+def _shortfall(
+    problem: Problem, pairs: Pairs, column: IntArray, width: int, unit: float
+) -> tuple[sp.csr_array, sp.csr_array]:
+    """Slope of each pair's shortfall in the fractions (pairs, width), and the sum over pairs by
+    scenario (S, pairs).
+    """
     eligible = np.searchsorted(problem.pool, np.arange(problem.book.equity.size + 1))
     count = np.diff(eligible)[pairs.pool]
     pair = np.repeat(np.arange(count.size), count)
@@ -380,9 +462,14 @@ def _shortfall(problem: Problem, pairs: Pairs, column: IntArray, width: int, uni
     position = eligible[pairs.pool][pair] + np.arange(pair.size) - first[pair]
     asset = problem.asset[position]
     change = problem.moves[asset, pairs.scenario[pair]] - problem.settlement_offset[asset]
-    slope = sp.csr_array((change * (problem.capacity[position] / unit), (pair, column[position])), shape=(count.size, width))
+    slope = sp.csr_array(
+        (change * (problem.capacity[position] / unit), (pair, column[position])),
+        shape=(count.size, width),
+    )
     S = problem.moves.shape[1]
-    gather = sp.csr_array((np.ones(count.size), (pairs.scenario, np.arange(count.size))), shape=(S, count.size))
+    gather = sp.csr_array(
+        (np.ones(count.size), (pairs.scenario, np.arange(count.size))), shape=(S, count.size)
+    )
     return slope, gather
 
 

@@ -1,8 +1,12 @@
-"""Cross margin under one factor: drain factor leverage v.(q - x) / E instead of gross leverage (paper, section 3).
+"""Cross margin under one factor: drain factor leverage v.(q - x) / E instead of gross leverage
+(paper, section 3).
 
-Optimal shock by shock for either sign of the shock, hence for every monotone objective. Isolated pools take part as
-they are: their factor leverage is that of their one position. With several reduced assets the rule fixes how much exposure
-every pool gives up; it is optimal if reductions within the boxes exist that do just that and add up asset by asset.
+Optimal shock by shock for either sign of the shock, hence for every monotone objective. Isolated
+pools take part as
+they are: their factor leverage is that of their one position. With several reduced assets the rule
+fixes how much exposure
+every pool gives up; it is optimal if reductions within the boxes exist that do just that and add up
+asset by asset.
 """
 
 from __future__ import annotations
@@ -13,13 +17,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import scipy.sparse as sp
 
-from adlopt._tables import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import NotApplicable
-from adlopt.evaluation import closed_form
-from adlopt.methods.feasible import repaired
+from adlopt.methods.repair import repaired
 from adlopt.methods.result import Result
+from adlopt.model.losses import closed_form
+from adlopt.model.problem import Problem
 from adlopt.prices.one_factor import OneFactor
-from adlopt.problem import Problem
 
 EXACT = 1e-10  # of a requirement or an exposure: what the linear program may miss
 ROUNDING = 1e-12  # of a pool's reach: targets this near to its ends leave it no choice
@@ -28,7 +32,9 @@ ROUNDING = 1e-12  # of a pool's reach: targets this near to its ends leave it no
 class Rule(NamedTuple):
     """What the rule asks of several assets, and whether reductions can follow it."""
 
-    fraction: FloatArray | None  # (e,) of the capacities; None if the requirements of single assets cannot be met
+    fraction: (
+        FloatArray | None
+    )  # (e,) of the capacities; None if the requirements of single assets cannot be met
     level: float
     bound: float  # the objective if they could
 
@@ -57,8 +63,10 @@ def obstacle(problem: Problem) -> str | None:
 
 
 def solve(problem: Problem) -> Result:
-    """Reductions that bring factor leverage to clip(level, least reachable, before) in every pool."""
-    from adlopt.methods.level import drain  # compiled loops: loads numba
+    """Reductions that bring factor leverage to clip(level, least reachable, before) in every
+    pool.
+    """
+    from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
     reason = obstacle(problem)
     if reason is not None:
@@ -68,7 +76,9 @@ def solve(problem: Problem) -> Result:
         fraction, level, _ = rule(problem)
         assert fraction is not None
         note = f"{problem.reduced_assets.size} assets follow one level exactly"
-        return Result(repaired(problem, fraction * problem.capacity), water_level=np.array([level]), note=note)
+        return Result(
+            repaired(problem, fraction * problem.capacity), water_level=np.array([level]), note=note
+        )
     book = problem.book
     v = problem.prices.vector(book.assets)
     k = int(problem.reduced_assets[0])
@@ -76,7 +86,9 @@ def solve(problem: Problem) -> Result:
     unit = np.sign(problem.target[k]) * v[k]
     exposure = (problem.sizes(None) @ v) / unit
     width = book.equity[problem.pool] / abs(v[k])
-    taken, level = drain(exposure[problem.pool], width, np.abs(problem.capacity), abs(problem.target[k]))
+    taken, level = drain(
+        exposure[problem.pool], width, np.abs(problem.capacity), abs(problem.target[k])
+    )
     return Result(np.sign(problem.target[k]) * taken, water_level=np.array([level]))
 
 
@@ -88,11 +100,12 @@ def rule(problem: Problem) -> Rule:
 
 
 def _rule(problem: Problem) -> Rule:
-    """Targets by one level of exposure over equity, then reductions that meet them: a transportation problem.
+    """Targets by one level of exposure over equity, then reductions that meet them: a
+    transportation problem.
 
     Spreading each target over the assets in proportion and clipping would not add up.
     """
-    from adlopt.methods.level import drain
+    from adlopt.methods.water_level import drain
 
     assert isinstance(problem.prices, OneFactor)
     v = problem.prices.vector(problem.book.assets)
@@ -105,18 +118,24 @@ def _rule(problem: Problem) -> Rule:
     total = float(upward.sum() + v @ problem.target)
     taken, level = np.zeros(n), np.inf
     if total > ROUNDING * reach.sum():
-        taken[pools], level = drain((exposure + upward)[pools], problem.book.equity[pools], reach[pools], total)
+        taken[pools], level = drain(
+            (exposure + upward)[pools], problem.book.equity[pools], reach[pools], total
+        )
     after = exposure + upward - taken
-    fraction = _reductions(problem, gives, taken - upward, taken <= ROUNDING * reach, taken >= (1 - ROUNDING) * reach)
+    fraction = _reductions(
+        problem, gives, taken - upward, taken <= ROUNDING * reach, taken >= (1 - ROUNDING) * reach
+    )
     return Rule(fraction, float(level), _value(problem, after))
 
 
 def _reductions(
     problem: Problem, gives: FloatArray, target: FloatArray, highest: BoolArray, lowest: BoolArray
 ) -> FloatArray | None:
-    """Fractions (e,) with sums of `gives` by pool equal to `target` (n,) and of contracts equal to the requirements.
+    """Fractions (e,) with sums of `gives` by pool equal to `target` (n,) and of contracts equal to
+    the requirements.
 
-    Pools that end at the `highest` or `lowest` exposure within reach, and those with one position, have no choice.
+    Pools that end at the `highest` or `lowest` exposure within reach, and those with one position,
+    have no choice.
     """
     from scipy.optimize import linprog
 
@@ -137,9 +156,14 @@ def _reductions(
     tied = np.flatnonzero(gives[free])
     pools, of_pool = np.unique(pool[free[tied]], return_inverse=True)
     size = np.bincount(pool[free], np.abs(gives[free]), minlength=target.size)[pools]
-    by_pool = sp.csr_array((gives[free[tied]] / size[of_pool], (of_pool, tied)), shape=(pools.size, free.size))
+    by_pool = sp.csr_array(
+        (gives[free[tied]] / size[of_pool], (of_pool, tied)), shape=(pools.size, free.size)
+    )
     of_asset = np.searchsorted(assets, asset[free])
-    by_asset = sp.csr_array((cap[free] / required[of_asset], (of_asset, np.arange(free.size))), shape=(assets.size, free.size))
+    by_asset = sp.csr_array(
+        (cap[free] / required[of_asset], (of_asset, np.arange(free.size))),
+        shape=(assets.size, free.size),
+    )
     found = linprog(
         np.zeros(free.size), A_eq=sp.vstack([by_asset, by_pool]), b_eq=np.append(missing / required, target[pools] / size),
         bounds=(0.0, 1.0), method="highs",
@@ -153,7 +177,7 @@ def _reductions(
 
 def _value(problem: Problem, exposure: FloatArray) -> float:
     """The objective if the pools had these exposures (n,): no allocation has less."""
-    from adlopt import _kernels
+    from adlopt.model import _loss_kernels as _kernels
 
     book, model = problem.book, problem.prices
     assert isinstance(model, OneFactor)
@@ -166,5 +190,7 @@ def _value(problem: Problem, exposure: FloatArray) -> float:
         return float(loss.value[book.solvent].sum())
     shock, weights = model.shock.strata(model.points)
     one = np.arange(exposure.size + 1)
-    losses = _kernels.scenario_losses(book.solvent, book.equity, one, np.zeros_like(one[:-1]), exposure, shock[None, :])
+    losses = _kernels.scenario_losses(
+        book.solvent, book.equity, one, np.zeros_like(one[:-1]), exposure, shock[None, :]
+    )
     return problem.objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)

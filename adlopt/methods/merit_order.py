@@ -1,7 +1,9 @@
 """One reduced asset under expected loss: water-filling on marginal expected loss, exact.
 
-Each pool's expected loss is convex and piecewise linear in its reduction. Its pieces, each a number of contracts at one
-cost per contract, are called in the order of cost until the reduction is met; the last one called sets the shadow price.
+Each pool's expected loss is convex and piecewise linear in its reduction. Its pieces, each a number
+of contracts at one
+cost per contract, are called in the order of cost until the reduction is met; the last one called
+sets the shadow price.
 One sort over all pieces; no search, no inner optimisation.
 """
 
@@ -9,17 +11,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt.methods.feasible import repaired
-from adlopt.methods.presolve import Presolved
-from adlopt.methods.result import Multipliers, Result
-from adlopt.problem import Problem
+from adlopt.methods.repair import repaired
+from adlopt.methods.result import Result
+from adlopt.model.problem import Problem
+from adlopt.presolve.pairs import Presolved
+from adlopt.proof.multipliers import Multipliers
 
 
 def solve(problem: Problem, presolved: Presolved) -> Result:
     """Reductions, and multipliers at the kinks that prove them to rounding."""
     k = int(problem.reduced_assets[0])
     weights = problem.scenarios.weights
-    change = np.sign(problem.target[k]) * (problem.moves[k] - problem.settlement_offset[k])  # of -V by contract taken
+    change = np.sign(problem.target[k]) * (
+        problem.moves[k] - problem.settlement_offset[k]
+    )  # of -V by contract taken
     cap = np.abs(problem.capacity)
     position = np.full(problem.book.equity.size, -1)
     position[problem.pool] = np.arange(cap.size)
@@ -27,13 +32,17 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     linear, hinges = presolved.linear, presolved.hinges
     row = position[hinges.pool]
     rate = change[hinges.scenario]
-    kink = np.clip(-hinges.shortfall / rate, 0.0, cap[row])  # contracts at which the pool's equity is zero
+    kink = np.clip(
+        -hinges.shortfall / rate, 0.0, cap[row]
+    )  # contracts at which the pool's equity is zero
     order = np.lexsort((kink, row))
     row, rate, kink = row[order], rate[order], kink[order]
     scenario = hinges.scenario[order]
 
     # Cost per contract of each pool's first piece; every kink adds to it.
-    base = np.bincount(position[linear.pool], (weights * change)[linear.scenario], minlength=cap.size).astype(float)
+    base = np.bincount(
+        position[linear.pool], (weights * change)[linear.scenario], minlength=cap.size
+    ).astype(float)
     base += np.bincount(row, weights[scenario] * np.minimum(rate, 0.0), minlength=cap.size)
     rise = weights[scenario] * np.abs(rate)
     first = np.searchsorted(row, np.arange(cap.size + 1))
@@ -55,12 +64,17 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     needed = abs(problem.target[k])
     marginal = min(int(np.searchsorted(filled, needed)), called.size - 1)
     price = cost[called[marginal]]
-    taken = np.bincount(owner[called[:marginal]], length[called[:marginal]], minlength=cap.size).astype(float)
+    taken = np.bincount(
+        owner[called[:marginal]], length[called[:marginal]], minlength=cap.size
+    ).astype(float)
     rest = needed - (filled[marginal - 1] if marginal else 0.0)
     taken[owner[called[marginal]]] += rest
 
-    # At a kink any share of the scenario's weight is a subgradient: the one with slope `price` proves the optimum.
-    passed = np.clip(np.divide(price - before, rise, out=np.zeros(rise.size), where=rise > 0), 0.0, 1.0)
+    # At a kink any share of the scenario's weight is a subgradient: the one with slope `price`
+    # proves the optimum.
+    passed = np.clip(
+        np.divide(price - before, rise, out=np.zeros(rise.size), where=rise > 0), 0.0, 1.0
+    )
     pool = np.concatenate([linear.pool, hinges.pool[order]])
     share = np.concatenate([np.ones(linear.pool.size), np.where(rate > 0, passed, 1.0 - passed)])
     by_pool = np.argsort(pool, kind="stable")

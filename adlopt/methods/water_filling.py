@@ -1,4 +1,5 @@
-"""Isolated margin: drain the leverage of every pool above one water level per asset (paper, section 2; closed form).
+"""Isolated margin: drain the leverage of every pool above one water level per asset (paper, section
+2; closed form).
 
 Optimal price path by price path, hence for every monotone objective and without a price model.
 """
@@ -9,7 +10,7 @@ import numpy as np
 
 from adlopt.errors import NotApplicable
 from adlopt.methods.result import Result
-from adlopt.problem import Problem
+from adlopt.model.problem import Problem
 
 
 def obstacle(problem: Problem) -> str | None:
@@ -31,11 +32,13 @@ def obstacle(problem: Problem) -> str | None:
 
 def solve(problem: Problem) -> Result:
     """Reductions that leave every pool at min(leverage before, level); caps permitting."""
-    from adlopt.methods.level import drain  # compiled loops: loads numba
+    from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
     reason = obstacle(problem)
     if reason is not None:
-        raise NotApplicable(f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')")
+        raise NotApplicable(
+            f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')"
+        )
     book = problem.book
     allocation = np.zeros(problem.position.size)
     levels = np.full(len(book.assets), np.nan)
@@ -43,6 +46,8 @@ def solve(problem: Problem) -> Result:
         rows = np.flatnonzero(problem.asset == k)
         size = np.abs(book.size[problem.position[rows]])
         width = book.equity[problem.pool[rows]] / book.marks[k]
-        taken, levels[k] = drain(size, width, np.abs(problem.capacity[rows]), abs(problem.target[k]))
+        taken, levels[k] = drain(
+            size, width, np.abs(problem.capacity[rows]), abs(problem.target[k])
+        )
         allocation[rows] = np.sign(problem.target[k]) * taken
     return Result(allocation, water_level=levels)

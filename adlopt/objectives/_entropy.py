@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 
 
 def log_mean_exp(exponent: FloatArray, weights: FloatArray) -> float:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChiSquareRobust(Objective):
-    """max of w.L over probabilities w with sum (w - p)^2 / p <= radius, radius >= 0; at 0 the expected loss.
+    """max of w.L over probabilities w with sum (w - p)^2 / p <= radius, radius >= 0; at 0 the
+    expected loss.
 
-    Equals min over t of t + sqrt(1 + radius) sqrt(E[((L - t)^+)^2]). Source: Ben-Tal et al. (2013), Krokhmal (2007).
+    Equals min over t of t + sqrt(1 + radius) sqrt(E[((L - t)^+)^2]). Source: Ben-Tal et al. (2013),
+    Krokhmal (2007).
     """
 
     radius: float
@@ -30,7 +32,9 @@ class ChiSquareRobust(Objective):
 
     def __post_init__(self) -> None:
         if tables.number("ChiSquareRobust: the radius", self.radius) < 0:
-            raise InputError(f"ChiSquareRobust: the radius is {self.radius:g}; it must be >= 0, or no probabilities are left")
+            raise InputError(
+                f"ChiSquareRobust: the radius is {self.radius:g}; it must be >= 0, or no probabilities are left"
+            )
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         import cvxpy as cp
@@ -38,7 +42,9 @@ class ChiSquareRobust(Objective):
         if self.radius == 0:  # the least t is at minus infinity
             return weights @ loss
         t = cp.Variable()
-        return t + np.sqrt(1 + self.radius) * cp.norm(cp.multiply(np.sqrt(weights), cp.pos(loss - t)), 2)
+        return t + np.sqrt(1 + self.radius) * cp.norm(
+            cp.multiply(np.sqrt(weights), cp.pos(loss - t)), 2
+        )
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(self.stress(loss, weights) @ loss)
@@ -51,7 +57,8 @@ class ChiSquareRobust(Objective):
             return weights
         below = (loss[likely] - worst) / spread
         steps = np.unique(below)
-        # w is p (below - t)^+, normalised, and the ball is left as t rises: find the last step that lies within.
+        # w is p (below - t)^+, normalised, and the ball is left as t rises: find the last step that
+        # lies within.
         # Index 0 stands for a t below all losses.
         low, high = 0, steps.size - 1
         while low < high:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import Objective
 
@@ -21,14 +21,17 @@ PROBES = 3  # losses at which a function that DCP cannot prove monotone is tried
 
 @dataclass(frozen=True)
 class Custom(Objective):
-    """A function from the cvxpy loss vector (S,), money by scenario, >= 0, to a convex nondecreasing cvxpy scalar.
+    """A function from the cvxpy loss vector (S,), money by scenario, >= 0, to a convex
+    nondecreasing cvxpy scalar.
 
-    It may make variables of its own, over which it is minimised. It says itself how much each scenario counts; scenario
+    It may make variables of its own, over which it is minimised. It says itself how much each
+    scenario counts; scenario
     weights do not enter. `Problem(..., objective=function)` wraps a plain function in this.
 
     Raises
     ------
-    InputError : when first used, if the function is not a convex scalar by cvxpy's rules (with what they object to) or is
+    InputError : when first used, if the function is not a convex scalar by cvxpy's rules (with what
+        they object to) or is
         found to fall in some scenario's loss.
     """
 
@@ -36,7 +39,9 @@ class Custom(Objective):
 
     def __post_init__(self) -> None:
         if isinstance(self.function, type) or not callable(self.function):
-            raise InputError(f"objective: {self.function!r} is not a function of a cvxpy loss vector; did you mean to call it?")
+            raise InputError(
+                f"objective: {self.function!r} is not a function of a cvxpy loss vector; did you mean to call it?"
+            )
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         _refuse_unfit(self, loss.size)
@@ -48,8 +53,14 @@ class Custom(Objective):
 
         made = self.function(loss)
         if not isinstance(made, cp.Expression) or made.size != 1 or made.is_complex():
-            got = f"an expression of shape {made.shape}" if isinstance(made, cp.Expression) else repr(made)
-            raise InputError(f"objective {self}: it must return one real cvxpy number; it returned {got}")
+            got = (
+                f"an expression of shape {made.shape}"
+                if isinstance(made, cp.Expression)
+                else repr(made)
+            )
+            raise InputError(
+                f"objective {self}: it must return one real cvxpy number; it returned {got}"
+            )
         return cp.reshape(made, (), order="F") if made.shape else made
 
     def __str__(self) -> str:
@@ -58,11 +69,13 @@ class Custom(Objective):
 
 @lru_cache(maxsize=64)
 def _refuse_unfit(measure: Custom, scenarios: int) -> None:
-    """InputError unless the function is convex by cvxpy's rules, and nondecreasing by them or where it is tried."""
+    """InputError unless the function is convex by cvxpy's rules, and nondecreasing by them or where
+    it is tried.
+    """
     import cvxpy as cp
     from cvxpy.error import DCPError
 
-    from adlopt.objectives import by_cvxpy
+    from adlopt.objectives import numeric_fallback as by_cvxpy
 
     loss = cp.Variable(scenarios, name="loss")
     try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
 from adlopt.objectives.protocol import Objective, distribution
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entropic(Objective):
-    """log E[exp(theta L)] / theta, with risk aversion theta > 0 per unit of money: 1 / theta is a loss that hurts.
+    """log E[exp(theta L)] / theta, with risk aversion theta > 0 per unit of money: 1 / theta is a
+    loss that hurts.
 
-    Largest over stressed probabilities w of w.L - KL(w | p) / theta. Not homogeneous: twice the loss is more than twice the
+    Largest over stressed probabilities w of w.L - KL(w | p) / theta. Not homogeneous: twice the
+    loss is more than twice the
     risk. Tends to the expected loss as theta falls and to the worst case as it grows.
     Source: Föllmer and Schied, Stochastic Finance, section 4.
     """
@@ -33,7 +35,9 @@ class Entropic(Objective):
 
     def __post_init__(self) -> None:
         if not tables.number("Entropic: theta", self.theta) > 0:
-            raise InputError(f"Entropic: theta is {self.theta:g}; it must be > 0 (ExpectedLoss() is its limit at 0)")
+            raise InputError(
+                f"Entropic: theta is {self.theta:g}; it must be > 0 (ExpectedLoss() is its limit at 0)"
+            )
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         import cvxpy as cp
@@ -44,14 +48,20 @@ class Entropic(Objective):
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         likely = weights > 0
         worst = float(loss[likely].max())
-        return worst + log_mean_exp(self.theta * (loss[likely] - worst), weights[likely]) / self.theta
+        return (
+            worst + log_mean_exp(self.theta * (loss[likely] - worst), weights[likely]) / self.theta
+        )
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         worst = loss[weights > 0].max()
         return tilted(self.theta * np.minimum(loss - worst, 0.0), weights)
 
     def penalty(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
-        return relative_entropy(stress, weights) / self.theta if distribution(stress, weights) else np.inf
+        return (
+            relative_entropy(stress, weights) / self.theta
+            if distribution(stress, weights)
+            else np.inf
+        )
 
     def scaled(self, unit: float) -> Entropic:
         return Entropic(self.theta * unit)

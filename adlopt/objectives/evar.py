@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least, level
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EVaR(Objective):
-    """min over t > 0 of t log(E[exp(L / t)] / (1 - level)), which is the worst mean over KL(w | p) <= -log(1 - level).
+    """min over t > 0 of t log(E[exp(L / t)] / (1 - level)), which is the worst mean over KL(w | p)
+    <= -log(1 - level).
 
     At least CVaR at the same level. Level 0 is the expected loss. Source: Ahmadi-Javid (2012).
     """
@@ -40,12 +41,15 @@ class EVaR(Objective):
 
         if self.level == 0:
             return weights @ loss
-        # t log E[exp(L / t)] is the least of u - t + t E[exp((L - u) / t)] over u; raised >= t exp((L - u) / t).
+        # t log E[exp(L / t)] is the least of u - t + t E[exp((L - u) / t)] over u; raised >= t
+        # exp((L - u) / t).
         # Clarabel stalls more often on the same as a constraint, E[raised] <= t.
         likely = np.flatnonzero(weights)
         t, u, raised = cp.Variable(nonneg=True), cp.Variable(), cp.Variable(likely.size)
         above = loss[likely] - u + cp.rel_entr(t, raised) <= 0
-        return least(u + (self.radius - 1) * t + weights[likely] @ raised, above, over=[t, u, raised])
+        return least(
+            u + (self.radius - 1) * t + weights[likely] @ raised, above, over=[t, u, raised]
+        )
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         if self.level == 0:
@@ -54,7 +58,11 @@ class EVaR(Objective):
         worst, spread, below = _standard(loss[likely])
         x = self._tilt(below, weights[likely])
         # The least over x: an error in x is of second order here.
-        return worst if np.isinf(x) else worst + spread * (log_mean_exp(x * below, weights[likely]) + self.radius) / x
+        return (
+            worst
+            if np.isinf(x)
+            else worst + spread * (log_mean_exp(x * below, weights[likely]) + self.radius) / x
+        )
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         if self.level == 0:
@@ -66,7 +74,9 @@ class EVaR(Objective):
             return weights
         x = self._tilt(below, p)
         stressed = np.zeros(loss.size)
-        stressed[likely] = tilted(np.where(below == 0, 0.0, -np.inf) if np.isinf(x) else x * below, p)
+        stressed[likely] = tilted(
+            np.where(below == 0, 0.0, -np.inf) if np.isinf(x) else x * below, p
+        )
         return stressed
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
@@ -77,9 +87,11 @@ class EVaR(Objective):
         return distribution(stress, weights) and relative_entropy(stress, weights) <= most
 
     def _tilt(self, below: FloatArray, p: FloatArray) -> float:
-        """x at which p exp(x below) has the relative entropy allowed; infinite if all mass on the worst loss is allowed.
+        """x at which p exp(x below) has the relative entropy allowed; infinite if all mass on the
+        worst loss is allowed.
 
-        `below` in [-1, 0] as `_standard` makes it: the entropy rises in x from 0 to -log P(worst loss).
+        `below` in [-1, 0] as `_standard` makes it: the entropy rises in x from 0 to -log P(worst
+        loss).
         """
         from scipy.optimize import brentq
 
@@ -88,7 +100,9 @@ class EVaR(Objective):
 
         def excess(log_x: float) -> float:
             x = np.exp(log_x)
-            return float(x * (tilted(x * below, p) @ below) - log_mean_exp(x * below, p)) - self.radius
+            return (
+                float(x * (tilted(x * below, p) @ below) - log_mean_exp(x * below, p)) - self.radius
+            )
 
         low = high = 0.0
         while excess(low) > 0:
@@ -101,6 +115,8 @@ class EVaR(Objective):
 
 
 def _standard(loss: FloatArray) -> tuple[float, float, FloatArray]:
-    """Worst loss, spread, and (loss - worst) / spread, which are zeros where all losses are equal."""
+    """Worst loss, spread, and (loss - worst) / spread, which are zeros where all losses are
+    equal.
+    """
     worst, spread = float(loss.max()), float(np.ptp(loss))
     return worst, spread, (loss - worst) / (spread or 1.0)

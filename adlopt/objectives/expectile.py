@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expectile(Objective):
-    """The e with tau E[(L - e)^+] = (1 - tau) E[(e - L)^+], tau in [1/2, 1); at 1/2 the expected loss.
+    """The e with tau E[(L - e)^+] = (1 - tau) E[(e - L)^+], tau in [1/2, 1); at 1/2 the expected
+    loss.
 
-    Largest mean under stressed probabilities w for which w / p varies by at most a factor of tau / (1 - tau).
+    Largest mean under stressed probabilities w for which w / p varies by at most a factor of tau /
+    (1 - tau).
     Source: Bellini, Klar, Müller and Rosazza Gianin (2014).
     """
 
@@ -32,7 +34,11 @@ class Expectile(Objective):
     def __post_init__(self) -> None:
         tau = tables.number("Expectile: tau", self.tau)
         if not 0.5 <= tau < 1:
-            reason = "below 1/2 an expectile is not convex" if tau < 0.5 else "no expectile is defined there"
+            reason = (
+                "below 1/2 an expectile is not convex"
+                if tau < 0.5
+                else "no expectile is defined there"
+            )
             raise InputError(f"Expectile: tau is {tau:g}; it must lie in [0.5, 1): {reason}")
 
     @property
@@ -52,11 +58,14 @@ class Expectile(Objective):
         return float(self.stress(loss, weights) @ loss)
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
-        # Counting the k worst scenarios 1 + bonus times is admissible for every k, and best for one of them.
+        # Counting the k worst scenarios 1 + bonus times is admissible for every k, and best for one
+        # of them.
         order = np.argsort(-loss, kind="stable")
         p = weights[order]
         from_worst = loss[order[0]] - loss[order]
-        below = (weights @ (loss[order[0]] - loss) + self.bonus * np.cumsum(p * from_worst)) / (1 + self.bonus * np.cumsum(p))
+        below = (weights @ (loss[order[0]] - loss) + self.bonus * np.cumsum(p * from_worst)) / (
+            1 + self.bonus * np.cumsum(p)
+        )
         k = int(np.argmin(below)) + 1
         stressed = weights.copy()
         stressed[order[:k]] *= 1 + self.bonus

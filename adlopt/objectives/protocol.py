@@ -1,4 +1,6 @@
-"""What a risk objective is: a convex, nondecreasing function of the scenario losses, with three faces."""
+"""What a risk objective is: a convex, nondecreasing function of the scenario losses, with three
+faces.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import probabilities
 
@@ -24,20 +26,26 @@ ROUNDING = 1e-12  # relative slack of a probability that arithmetic alone has mo
 class Objective(ABC):
     """A risk measure rho of scenario losses (S,) >= 0, in money, with scenario probabilities (S,).
 
-    A subclass must give `expression` (cvxpy). `value`, `stress` (a subgradient: the stressed probabilities) and `penalty`
+    A subclass must give `expression` (cvxpy). `value`, `stress` (a subgradient: the stressed
+    probabilities) and `penalty`
     then come from small cvxpy programs; numpy versions of them are faster and exact to rounding.
-    Users call `evaluate` and `weights`, which check their arguments. Objectives add, and multiply by numbers >= 0.
+    Users call `evaluate` and `weights`, which check their arguments. Objectives add, and multiply
+    by numbers >= 0.
     Class attributes claim nothing that has not been declared, but that more loss is never better.
     """
 
     coherent: bool = False
     """Monotone, convex, positively homogeneous and translation invariant."""
     cash_additive: bool = False
-    """A sure further loss adds itself to the measure: stresses are probabilities. Coherent measures are."""
+    """A sure further loss adds itself to the measure: stresses are probabilities. Coherent measures
+    are.
+    """
     monotone: bool = True
     """More loss is never better. Closed forms need nothing else."""
     cone: str = "exponential"
-    """What the conic solver must support: 'linear', 'second-order' or 'exponential', which includes those before."""
+    """What the conic solver must support: 'linear', 'second-order' or 'exponential', which includes
+    those before.
+    """
 
     @abstractmethod
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
@@ -45,30 +53,38 @@ class Objective(ABC):
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         """The measure of numbers."""
-        from adlopt.objectives import by_cvxpy
+        from adlopt.objectives import numeric_fallback as by_cvxpy
 
         return by_cvxpy.value(self, loss, weights)
 
     def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
-        """(S,) a subgradient at `loss`: of a coherent measure, probabilities under which the mean loss is the measure."""
-        from adlopt.objectives import by_cvxpy
+        """(S,) a subgradient at `loss`: of a coherent measure, probabilities under which the mean
+        loss is the measure.
+        """
+        from adlopt.objectives import numeric_fallback as by_cvxpy
 
         return by_cvxpy.stress(self, loss, weights)
 
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
-        """Whether the measure is known to be at least the mean under `stress` for all losses; slack only for rounding."""
+        """Whether the measure is known to be at least the mean under `stress` for all losses; slack
+        only for rounding.
+        """
         return False
 
     def penalty(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
-        """A c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <= ceiling: the conjugate. May be infinite."""
+        """A c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <= ceiling: the
+        conjugate. May be infinite.
+        """
         if self.admits(stress, weights):
             return 0.0
-        from adlopt.objectives import by_cvxpy
+        from adlopt.objectives import numeric_fallback as by_cvxpy
 
         return by_cvxpy.penalty(self, stress, weights, ceiling)
 
     def scaled(self, unit: float) -> Objective:
-        """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous one is its own."""
+        """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous
+        one is its own.
+        """
         return self if self.coherent else Scaled(self, unit)
 
     def evaluate(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
@@ -105,16 +121,20 @@ class Scaled(Objective):
     unit: float
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
-        from adlopt.objectives import by_cvxpy
+        from adlopt.objectives import numeric_fallback as by_cvxpy
 
-        if by_cvxpy.homogeneous(self.measure, weights):  # its auxiliary variables then keep the scale of the losses
+        if by_cvxpy.homogeneous(
+            self.measure, weights
+        ):  # its auxiliary variables then keep the scale of the losses
             return self.measure.expression(loss, weights)
         return self.measure.expression(self.unit * loss, weights) / self.unit
 
 
 @dataclass(frozen=True)
 class Combination(Objective):
-    """A weighted sum of objectives with nonnegative factors, as `ExpectedLoss() + 0.5 * CVaR(0.99)` makes it."""
+    """A weighted sum of objectives with nonnegative factors, as `ExpectedLoss() + 0.5 * CVaR(0.99)`
+    makes it.
+    """
 
     parts: tuple[tuple[float, Objective], ...]
 
@@ -125,9 +145,13 @@ class Combination(Objective):
     def __post_init__(self) -> None:
         for factor, term in self.parts:
             if not np.isfinite(factor) or factor < 0:
-                raise InputError(f"objective: the factor {factor} of {term} must be finite and >= 0, or the sum is not convex")
+                raise InputError(
+                    f"objective: the factor {factor} of {term} must be finite and >= 0, or the sum is not convex"
+                )
         if not self.terms:
-            raise InputError("objective: at least one factor must be > 0, or there is nothing to minimise")
+            raise InputError(
+                "objective: at least one factor must be > 0, or there is nothing to minimise"
+            )
 
     @property
     def coherent(self) -> bool:  # type: ignore[override]
@@ -148,7 +172,11 @@ class Combination(Objective):
     @property
     def cone(self) -> str:  # type: ignore[override]
         needed = {term.cone for _, term in self.terms}
-        return next(cone for cone in ("exponential", "second-order", "linear") if cone in needed or cone == "linear")
+        return next(
+            cone
+            for cone in ("exponential", "second-order", "linear")
+            if cone in needed or cone == "linear"
+        )
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         return sum(factor * term.expression(loss, weights) for factor, term in self.terms)
@@ -166,13 +194,17 @@ class Combination(Objective):
         return Combination(tuple((factor, term.scaled(unit)) for factor, term in self.terms))
 
     def __str__(self) -> str:
-        return " + ".join(str(term) if factor == 1 else f"{factor:g} * {term}" for factor, term in self.terms)
+        return " + ".join(
+            str(term) if factor == 1 else f"{factor:g} * {term}" for factor, term in self.terms
+        )
 
 
 def admissible(objective: Objective, stress: FloatArray, weights: FloatArray) -> FloatArray:
-    """Of a solver's `stress`, what rounding cannot have meant taken out; then as near to it as the measure admits.
+    """Of a solver's `stress`, what rounding cannot have meant taken out; then as near to it as the
+    measure admits.
 
-    What a coherent measure admits is convex and as a rule holds `weights`: bisection between them finds its edge.
+    What a coherent measure admits is convex and as a rule holds `weights`: bisection between them
+    finds its edge.
     """
     stress = np.maximum(stress, 0.0)
     if not objective.cash_additive:
@@ -209,12 +241,20 @@ def level(what: str, given: Any, low: float, high: float) -> float:
 
 
 def distribution(stress: FloatArray, weights: FloatArray) -> bool:
-    """Whether `stress` is a probability vector that gives nothing to scenarios of probability zero."""
-    return bool((stress >= 0).all() and not stress[weights == 0].any() and abs(stress.sum() - 1) <= ROUNDING)
+    """Whether `stress` is a probability vector that gives nothing to scenarios of probability
+    zero.
+    """
+    return bool(
+        (stress >= 0).all() and not stress[weights == 0].any() and abs(stress.sum() - 1) <= ROUNDING
+    )
 
 
-def least(objective: cp.Expression, *constraints: cp.Constraint, over: list[cp.Variable]) -> cp.Expression:
-    """The minimum over auxiliary variables as an expression, which DCP knows to be convex in all others."""
+def least(
+    objective: cp.Expression, *constraints: cp.Constraint, over: list[cp.Variable]
+) -> cp.Expression:
+    """The minimum over auxiliary variables as an expression, which DCP knows to be convex in all
+    others.
+    """
     import cvxpy as cp
     from cvxpy.transforms.partial_optimize import partial_optimize
 

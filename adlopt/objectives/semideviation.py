@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
 
@@ -31,7 +31,9 @@ class Semideviation(Objective):
     def __post_init__(self) -> None:
         c = tables.number("Semideviation: c", self.c)
         if c < 0:
-            raise InputError(f"Semideviation: c is {c:g}; below 0 the measure would not be convex: take c in [0, 1]")
+            raise InputError(
+                f"Semideviation: c is {c:g}; below 0 the measure would not be convex: take c in [0, 1]"
+            )
         if c > 1:
             raise InputError(
                 f"Semideviation: c is {c:g}; above 1 the measure would not be monotone (more loss could count as better): "
@@ -47,11 +49,14 @@ class Semideviation(Objective):
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         import cvxpy as cp
 
-        # Monotone, though not term by term: a loss variable that is only bounded below still ends on its bound.
+        # Monotone, though not term by term: a loss variable that is only bounded below still ends
+        # on its bound.
         # The mean is a variable: written out, it would fill a (scenarios x scenarios) matrix.
         mean = cp.Variable()
         over = cp.pos(loss - mean)
-        spread = weights @ over if self.order == 1 else cp.norm(cp.multiply(np.sqrt(weights), over), 2)
+        spread = (
+            weights @ over if self.order == 1 else cp.norm(cp.multiply(np.sqrt(weights), over), 2)
+        )
         return least(mean + self.c * spread, mean == weights @ loss, over=[mean])
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
@@ -79,7 +84,8 @@ class Semideviation(Objective):
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
-        # w = p (1 + c (slope - E slope)) for some slope >= 0 whose dual norm is at most one. The smallest that fits is
+        # w = p (1 + c (slope - E slope)) for some slope >= 0 whose dual norm is at most one. The
+        # smallest that fits is
         # the one that touches zero.
         likely = weights > 0
         tilt = stress[likely] / weights[likely] - 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.cvar import CVaR
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution
@@ -36,15 +36,22 @@ class Spectral(Objective):
             raise InputError("Spectral: give a list of levels, at least one, and a weight for each")
         shares = probabilities("Spectral", weights, len(levels))
         measures = [CVaR(level) for level in levels]
-        kept = tuple((float(share), measure) for share, measure in zip(shares, measures, strict=True) if share > 0)
+        kept = tuple(
+            (float(share), measure)
+            for share, measure in zip(shares, measures, strict=True)
+            if share > 0
+        )
         object.__setattr__(self, "mixture", kept)
 
     @classmethod
     def from_spectrum(cls, spectrum: Callable[[float], float], points: int = 50) -> Spectral:
-        """The measure that weights the u-quantile of the loss by spectrum(u): >= 0, nondecreasing, integral one over [0, 1].
+        """The measure that weights the u-quantile of the loss by spectrum(u): >= 0, nondecreasing,
+        integral one over [0, 1].
 
-        The spectrum is replaced by its means over `points` cells, finer towards u = 1: a step function is a mixture of
-        CVaRs at its steps. The steps of a spectrum that is one already belong into Spectral(levels, weights).
+        The spectrum is replaced by its means over `points` cells, finer towards u = 1: a step
+        function is a mixture of
+        CVaRs at its steps. The steps of a spectrum that is one already belong into Spectral(levels,
+        weights).
         """
         from scipy.integrate import IntegrationWarning, quad
 
@@ -52,11 +59,15 @@ class Spectral(Objective):
             raise InputError(f"Spectral: points is {points!r}; a whole number >= 1 is needed")
         edge = 1.0 - (1.0 - np.arange(points + 1) / points) ** 2
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", IntegrationWarning)  # the total tells whether it matters
+            warnings.simplefilter(
+                "ignore", IntegrationWarning
+            )  # the total tells whether it matters
             cells = [quad(spectrum, low, high)[0] for low, high in pairwise(edge)]
         mass = np.array(cells, dtype=float)
         if not abs(mass.sum() - 1) <= SPECTRUM_TOLERANCE:
-            raise InputError(f"Spectral: the spectrum integrates to {mass.sum():.8g} over [0, 1]; it must be one: divide by it")
+            raise InputError(
+                f"Spectral: the spectrum integrates to {mass.sum():.8g} over [0, 1]; it must be one: divide by it"
+            )
         height = mass / np.diff(edge)
         step = np.diff(height, prepend=0.0)
         falls = np.flatnonzero(step < -SPECTRUM_TOLERANCE * max(1.0, abs(height[0])))
@@ -85,14 +96,22 @@ class Spectral(Objective):
     def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
-        # Of all sets of scenarios of a given probability, those that w / p ranks first hold the most of w. None may
-        # hold more than the mixture of min(P / (1 - level), 1), which is concave in P: only such sets can break it.
+        # Of all sets of scenarios of a given probability, those that w / p ranks first hold the
+        # most of w. None may
+        # hold more than the mixture of min(P / (1 - level), 1), which is concave in P: only such
+        # sets can break it.
         likely = weights > 0
         w, p = stress[likely], weights[likely]
         order = np.argsort(-w / p, kind="stable")
         P = np.cumsum(p[order])
-        most = sum(share * np.minimum(P / (1 - measure.level), 1.0) for share, measure in self.mixture)
+        most = sum(
+            share * np.minimum(P / (1 - measure.level), 1.0) for share, measure in self.mixture
+        )
         return bool((np.cumsum(w[order]) <= most + ROUNDING).all())
 
     def __repr__(self) -> str:
-        return "Spectral(" + " + ".join(f"{share:g} * {measure}" for share, measure in self.mixture) + ")"
+        return (
+            "Spectral("
+            + " + ".join(f"{share:g} * {measure}" for share, measure in self.mixture)
+            + ")"
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.objectives.protocol import Objective, distribution
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorstCase(Objective):
-    """Largest loss over the scenarios of positive probability, however small: the limit of CVaR as its level tends to one."""
+    """Largest loss over the scenarios of positive probability, however small: the limit of CVaR as
+    its level tends to one.
+    """
 
     coherent = cash_additive = True
     cone = "linear"

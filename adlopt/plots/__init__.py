@@ -1,7 +1,10 @@
-"""Pictures: each function takes data and, optionally, matplotlib axes `ax` to draw on; it returns the axes.
+"""Pictures: each function takes data and, optionally, matplotlib axes `ax` to draw on; it returns
+the axes.
 
-They need matplotlib (`pip install "adlopt[plots]"`), which is loaded when the first picture is drawn. Money and contracts
-are in the units of the book. Colours are those of Okabe and Ito; hatching, markers and line styles tell the same in grey.
+They need matplotlib (`pip install "adlopt[plots]"`), which is loaded when the first picture is
+drawn. Money and contracts
+are in the units of the book. Colours are those of Okabe and Ito; hatching, markers and line styles
+tell the same in grey.
 """
 
 from adlopt.plots.filling import volatility_filling, water_filling

@@ -1,4 +1,6 @@
-"""What all pictures share: axes, styles that survive colour blindness and grey print, names and numbers."""
+"""What all pictures share: axes, styles that survive colour blindness and grey print, names and
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
-from adlopt.certificate import feasible_array
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import AdlError, InputError
-from adlopt.problem import Problem
-from adlopt.solution import Solution
+from adlopt.model.problem import Problem
+from adlopt.proof.certificate import feasible_array
+from adlopt.solving.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLACK, BLUE, SKY, VERMILLION = "#000000", "#0072B2", "#56B4E9", "#D55E00"
-COLOURS = (BLUE, VERMILLION, "#009E73", "#CC79A7", BLACK, "#E69F00", SKY)  # Okabe and Ito (2008), yellow left out: too pale
+COLOURS = (
+    BLUE,
+    VERMILLION,
+    "#009E73",
+    "#CC79A7",
+    BLACK,
+    "#E69F00",
+    SKY,
+)  # Okabe and Ito (2008), yellow left out: too pale
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = "osD^vPX*<>dph"
 FEW = 12  # accounts that are told apart by name; more are drawn as one shape
@@ -33,7 +43,9 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise AdlError('pictures need matplotlib, which is not installed: pip install "adlopt[plots]"') from error
+        raise AdlError(
+            'pictures need matplotlib, which is not installed: pip install "adlopt[plots]"'
+        ) from error
 
 
 def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
@@ -41,7 +53,9 @@ def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
     return dressed(ax) if ax is not None else pair_of_axes(None, size, 1)[0]
 
 
-def pair_of_axes(given: Sequence[Axes] | None, size: tuple[float, float], count: int = 2) -> list[Axes]:
+def pair_of_axes(
+    given: Sequence[Axes] | None, size: tuple[float, float], count: int = 2
+) -> list[Axes]:
     """The user's axes, or `count` of them side by side in a new figure."""
     if given is not None:
         if len(given) != count:
@@ -64,20 +78,30 @@ def dressed(ax: Axes) -> Axes:
 def styles(count: int) -> list[dict[str, Any]]:
     """Line styles, all different in colour and, in grey, in dashes and markers."""
     return [
-        {"color": COLOURS[at % len(COLOURS)], "linestyle": LINES[at % len(LINES)], "marker": MARKERS[at % len(MARKERS)]}
+        {
+            "color": COLOURS[at % len(COLOURS)],
+            "linestyle": LINES[at % len(LINES)],
+            "marker": MARKERS[at % len(MARKERS)],
+        }
         for at in range(count)
     ]
 
 
-def steps(ax: Axes, values: FloatArray, edges: FloatArray, baseline: Any = 0.0, **style: Any) -> None:
-    """A filled step shape, whose limits the caller sets: `ax.stairs` works them out corner by corner, which takes seconds."""
+def steps(
+    ax: Axes, values: FloatArray, edges: FloatArray, baseline: Any = 0.0, **style: Any
+) -> None:
+    """A filled step shape, whose limits the caller sets: `ax.stairs` works them out corner by
+    corner, which takes seconds.
+    """
     from matplotlib.patches import StepPatch
 
     ax.add_artist(StepPatch(values, edges, baseline=baseline, **style))
 
 
 def name(given: object, most: int = NAME) -> str:
-    """A user's name as matplotlib text: short, on one line, and with no meaning as mathematics or as a hidden label."""
+    """A user's name as matplotlib text: short, on one line, and with no meaning as mathematics or
+    as a hidden label.
+    """
     text = " ".join(str(given).split())
     text = text if len(text) <= most else text[: most - 5] + "…" + text[-4:]
     return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
@@ -85,11 +109,15 @@ def name(given: object, most: int = NAME) -> str:
 
 def legend_above(ax: Axes, columns: int = 3) -> None:
     """A legend between the axes and the figure's edge, where it hides nothing."""
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2
+    )
 
 
 def legend_beside(ax: Axes, title: str | None = None) -> None:
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title=title, alignment="left")
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title=title, alignment="left"
+    )
 
 
 def compact(value: float) -> str:
@@ -120,7 +148,9 @@ def reductions(problem: Problem, given: Solution | pd.DataFrame | None) -> Float
         return None
     table = given.allocation if isinstance(given, Solution) else given
     if not isinstance(table, pd.DataFrame):
-        raise InputError(f"allocation: a Solution or a table with account, asset and reduction is needed, not {given!r}")
+        raise InputError(
+            f"allocation: a Solution or a table with account, asset and reduction is needed, not {given!r}"
+        )
     return feasible_array(problem, table)
 
 
@@ -129,10 +159,14 @@ def one_asset(problem: Problem, asset: str | None) -> int:
     reduced = problem.book.assets[problem.reduced_assets]
     if asset is None:
         if len(reduced) > 1:
-            raise InputError(f"asset: {len(reduced)} are reduced ({', '.join(map(str, reduced))}); say which one to draw")
+            raise InputError(
+                f"asset: {len(reduced)} are reduced ({', '.join(map(str, reduced))}); say which one to draw"
+            )
         return int(problem.reduced_assets[0])
     if asset not in reduced:
-        raise InputError(f"asset: {asset!r} is not reduced; the problem reduces {', '.join(map(str, reduced))}")
+        raise InputError(
+            f"asset: {asset!r} is not reduced; the problem reduces {', '.join(map(str, reduced))}"
+        )
     return int(problem.book.assets.get_loc(asset))
 
 
@@ -145,7 +179,8 @@ def columns_of(table: str, frame: pd.DataFrame, names: Sequence[Any]) -> Mapping
 
 
 def merged(width: FloatArray, *heights: FloatArray) -> tuple[FloatArray, ...]:
-    """Neighbouring steps put together until about `STEPS` are left: widths added, heights averaged, areas kept.
+    """Neighbouring steps put together until about `STEPS` are left: widths added, heights averaged,
+    areas kept.
 
     A step wider than its share of the whole stays as it is, as do all if they are few.
     """

@@ -1,4 +1,6 @@
-"""Water-filling drawn as such: bars as wide as equity, so that areas are money, and the level they are drained to."""
+"""Water-filling drawn as such: bars as wide as equity, so that areas are money, and the level they
+are drained to.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +10,33 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.problem import Problem
 from adlopt.plots import _canvas as canvas
-from adlopt.problem import Problem
-from adlopt.solution import Solution
+from adlopt.solving.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def water_filling(
-    problem: Problem, solution: Solution | pd.DataFrame, asset: str | None = None, *, ax: Axes | None = None
+    problem: Problem,
+    solution: Solution | pd.DataFrame,
+    asset: str | None = None,
+    *,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Leverage of each eligible position in one asset, before and after, over equity: areas are notional.
+    """Leverage of each eligible position in one asset, before and after, over equity: areas are
+    notional.
 
-    Heights are |size| x mark over the pool's equity before settlement, bars from the highest to the lowest. `solution` may
-    be any rule's allocation table; the water level is drawn where water-filling made it. `asset` may be left out if only
-    one is reduced. Of thousands of accounts, bars that would not fit into the frame are counted under the axis.
+    Heights are |size| x mark over the pool's equity before settlement, bars from the highest to the
+    lowest. `solution` may
+    be any rule's allocation table; the water level is drawn where water-filling made it. `asset`
+    may be left out if only
+    one is reduced. Of thousands of accounts, bars that would not fit into the frame are counted
+    under the axis.
     """
     k = canvas.one_asset(problem, asset)
     taken = canvas.reductions(problem, solution)
@@ -46,7 +56,9 @@ def water_filling(
     ax = canvas.axes(ax)
     _draw(ax, equity, before, after, level, book.names.take(book.pool_account[pools]))
     _label(
-        ax, f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first", "Leverage (notional / equity)"
+        ax,
+        f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first",
+        "Leverage (notional / equity)",
     )
     return ax
 
@@ -60,14 +72,18 @@ def volatility_filling(
     names: npt.ArrayLike | pd.Index | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Portfolio volatility over equity of each account (n,), before and after: water-filling under elliptical prices.
+    """Portfolio volatility over equity of each account (n,), before and after: water-filling under
+    elliptical prices.
 
-    Areas are money per standard deviation. `level` is drawn if given; few accounts carry their `names`.
+    Areas are money per standard deviation. `level` is drawn if given; few accounts carry their
+    `names`.
     """
     width = _numbers("equity", equity)
     heights = [_numbers(what, given) for what, given in (("before", before), ("after", after))]
     if any(height.shape != width.shape for height in heights) or width.ndim != 1 or width.size == 0:
-        raise InputError("volatility_filling: equity, before and after need one number per account each")
+        raise InputError(
+            "volatility_filling: equity, before and after need one number per account each"
+        )
     if not (width > 0).all():
         raise InputError("volatility_filling: equity must be > 0; bankrupt accounts take no part")
     if names is None:
@@ -90,18 +106,39 @@ def _label(ax: Axes, x: str, y: str) -> None:
     canvas.legend_above(ax)
 
 
-def _draw(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, level: float | None, names: pd.Index) -> None:
+def _draw(
+    ax: Axes,
+    width: FloatArray,
+    before: FloatArray,
+    after: FloatArray,
+    level: float | None,
+    names: pd.Index,
+) -> None:
     order = np.argsort(-before, kind="stable")
     width, before, after = width[order], before[order], after[order]
     widths, befores, afters = canvas.merged(width, before, after)
     edges = np.concatenate([[0.0], np.cumsum(widths)])
     canvas.steps(ax, afters, edges, facecolor=canvas.SKY, linewidth=0, label="remaining")
     canvas.steps(
-        ax, befores, edges, afters, facecolor="white", edgecolor=canvas.VERMILLION, hatch="////", linewidth=0, label="taken"
+        ax,
+        befores,
+        edges,
+        afters,
+        facecolor="white",
+        edgecolor=canvas.VERMILLION,
+        hatch="////",
+        linewidth=0,
+        label="taken",
     )
     canvas.steps(ax, befores, edges, fill=False, edgecolor=canvas.BLACK, linewidth=0.8)
     if level is not None:
-        ax.axhline(level, color=canvas.BLACK, linestyle="--", linewidth=1.5, label=f"water level {level:.4g}")
+        ax.axhline(
+            level,
+            color=canvas.BLACK,
+            linestyle="--",
+            linewidth=1.5,
+            label=f"water level {level:.4g}",
+        )
     if before.size <= canvas.FEW:
         ax.vlines(edges, 0.0, np.append(before, 0.0), color=canvas.BLACK, linewidth=0.8)
         ax.set_xlim(0.0, edges[-1])
@@ -112,9 +149,13 @@ def _draw(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, le
 
 
 def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Index) -> None:
-    """Each account's name on its bar, upright if it has to be, and not at all where the bar is too thin."""
+    """Each account's name on its bar, upright if it has to be, and not at all where the bar is too
+    thin.
+    """
     points = ax.figure.dpi / 72
-    room = np.diff(edges) / edges[-1] * ax.get_window_extent().width / points  # in points; layout makes it a little less
+    room = (
+        np.diff(edges) / edges[-1] * ax.get_window_extent().width / points
+    )  # in points; layout makes it a little less
     for at, given in enumerate(names):
         text = canvas.name(given, 16)
         upright = 6.5 * len(text) + 4 > room[at]
@@ -126,8 +167,12 @@ def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Inde
             )  # fmt: skip
 
 
-def _frame(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, level: float | None) -> str:
-    """Show where something happens: few high bars and a long row of untouched ones may lie outside; says how many."""
+def _frame(
+    ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, level: float | None
+) -> str:
+    """Show where something happens: few high bars and a long row of untouched ones may lie outside;
+    says how many.
+    """
     edges = np.concatenate([[0.0], np.cumsum(width)])
     touched = np.flatnonzero(after < before)
     right = edges[-1] if touched.size == 0 else min(edges[-1], 3 * edges[touched[-1] + 1])
@@ -137,6 +182,8 @@ def _frame(ax: Axes, width: FloatArray, before: FloatArray, after: FloatArray, l
     ax.set_xlim(0.0, right)
     ax.set_ylim(0.0, top or 1.0)
     beyond, above = int((edges[:-1] >= right).sum()), int((before > top).sum())
-    notes = [f"{above:,} bars end above the frame, the highest at {before[0]:,.4g}"] if above else []
+    notes = (
+        [f"{above:,} bars end above the frame, the highest at {before[0]:,.4g}"] if above else []
+    )
     notes += [f"{beyond:,} further accounts, untouched, stand to the right"] if beyond else []
     return "\n".join(notes)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import factor_leverage as method
+from adlopt.model.problem import Problem, gross_leverage
 from adlopt.plots import _canvas as canvas
 from adlopt.prices import OneFactor, PriceModel
-from adlopt.problem import Problem, gross_leverage
-from adlopt.solve import solve
+from adlopt.solving.dispatch import solve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,12 +32,17 @@ def factor_leverage(
     beside: PriceModel | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> tuple[Axes, Axes]:
-    """Factor leverage of each account against the size of the reduction (left), and gross leverage beside it (right).
+    """Factor leverage of each account against the size of the reduction (left), and gross leverage
+    beside it (right).
 
-    At each size the factor-leverage rule reduces anew (paper, section 4). Factor leverage is the share of equity lost when
-    the factor moves by one unit against the reduced side. `contracts` are sizes of the reduction, unsigned, from zero to
-    all that is eligible if left out; the dotted line is the reduction that the problem asks for. Many accounts are drawn as
-    quantiles. With another price model `beside` it, the right picture shows the same factor leverage where reductions are
+    At each size the factor-leverage rule reduces anew (paper, section 4). Factor leverage is the
+    share of equity lost when
+    the factor moves by one unit against the reduced side. `contracts` are sizes of the reduction,
+    unsigned, from zero to
+    all that is eligible if left out; the dotted line is the reduction that the problem asks for.
+    Many accounts are drawn as
+    quantiles. With another price model `beside` it, the right picture shows the same factor
+    leverage where reductions are
     optimal under that model. Raises NotApplicable where the rule does not apply.
     """
     reason = method.obstacle(problem)
@@ -49,7 +54,10 @@ def factor_leverage(
     factor, gross, level = _sweep(problem, sizes / required)
     other, ylabel = gross, "Gross leverage"
     if beside is not None:
-        other, ylabel = _optima(problem, beside, sizes / required), f"Factor leverage, {type(beside).__name__} optimum"
+        other, ylabel = (
+            _optima(problem, beside, sizes / required),
+            f"Factor leverage, {type(beside).__name__} optimum",
+        )
     left, right = canvas.pair_of_axes(axes, (9.0, 3.8))
     pools = np.unique(problem.pool)
     book = problem.book
@@ -81,12 +89,16 @@ def _sizes(contracts: Iterable[float] | None, available: float) -> FloatArray:
         return np.linspace(0.0, available, POINTS + 1)
     sizes = np.sort(np.asarray(list(contracts), dtype=float))
     if sizes.size < 2 or not np.isfinite(sizes).all() or sizes[0] < 0:
-        raise InputError("factor_leverage: contracts are at least two sizes of the reduction, >= 0; the side is the problem's")
+        raise InputError(
+            "factor_leverage: contracts are at least two sizes of the reduction, >= 0; the side is the problem's"
+        )
     return sizes
 
 
 def _sweep(problem: Problem, multiples: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Factor leverage and gross leverage (points, pools to be reduced), and the water level (points,)."""
+    """Factor leverage and gross leverage (points, pools to be reduced), and the water level
+    (points,).
+    """
     pools = np.unique(problem.pool)
     factor, gross, level = [], [], []
     for multiple in multiples:
@@ -94,38 +106,58 @@ def _sweep(problem: Problem, multiples: FloatArray) -> tuple[FloatArray, FloatAr
         taken = None if result is None else result.allocation
         factor.append(_factor_leverage(problem, taken))
         gross.append(gross_leverage(problem, taken)[pools])
-        level.append(factor[-1].max() if result is None or result.water_level is None else result.water_level[0])
+        level.append(
+            factor[-1].max()
+            if result is None or result.water_level is None
+            else result.water_level[0]
+        )
     return np.array(factor), np.array(gross), np.array(level)
 
 
 def _optima(problem: Problem, prices: PriceModel, multiples: FloatArray) -> FloatArray:
-    """Factor leverage (points, pools to be reduced) where reductions are optimal under another price model."""
+    """Factor leverage (points, pools to be reduced) where reductions are optimal under another
+    price model.
+    """
     other = replace(problem, prices=prices)
     rows = []
     for multiple in multiples:
-        best = solve(other.varied(multiple=float(multiple))).allocation["reduction"].to_numpy() if multiple > 0 else None
+        best = (
+            solve(other.varied(multiple=float(multiple))).allocation["reduction"].to_numpy()
+            if multiple > 0
+            else None
+        )
         rows.append(_factor_leverage(problem, best))
     return np.array(rows)
 
 
 def _factor_leverage(problem: Problem, taken: FloatArray | None) -> FloatArray:
-    """(pools to be reduced,) share of equity lost when the factor moves by one unit against the reduced side."""
+    """(pools to be reduced,) share of equity lost when the factor moves by one unit against the
+    reduced side.
+    """
     assert isinstance(problem.prices, OneFactor)
     v = problem.prices.vector(problem.book.assets)
     k = int(problem.reduced_assets[0])
-    adverse = np.sign(problem.target[k] * v[k])  # a short loses when its factor exposure, negative, meets a rise
-    return np.asarray((adverse * (problem.sizes(taken) @ v) / problem.book.equity)[np.unique(problem.pool)])
+    adverse = np.sign(
+        problem.target[k] * v[k]
+    )  # a short loses when its factor exposure, negative, meets a rise
+    return np.asarray(
+        (adverse * (problem.sizes(taken) @ v) / problem.book.equity)[np.unique(problem.pool)]
+    )
 
 
 def _lines(ax: Axes, sizes: FloatArray, lines: FloatArray, names: Sequence[str]) -> None:
     every = max(sizes.size // 8, 1)
     for at, (label, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
-        shift = at * every // len(names)  # markers of lines that run together stand beside each other
+        shift = (
+            at * every // len(names)
+        )  # markers of lines that run together stand beside each other
         ax.plot(sizes, lines[:, at], label=label, markevery=(shift, every), markersize=5, **style)
 
 
 def _quantiles(ax: Axes, sizes: FloatArray, lines: FloatArray) -> None:
-    """Of many accounts, what shares of them stay below; the highest few may lie outside the frame."""
+    """Of many accounts, what shares of them stay below; the highest few may lie outside the
+    frame.
+    """
     levels = np.quantile(lines, QUANTILES, axis=1)
     _lines(ax, sizes, levels.T, [f"{100 * share:g} % of accounts below" for share in QUANTILES])
     room = 0.08 * float(np.ptp(levels)) or 1.0
@@ -135,14 +167,26 @@ def _quantiles(ax: Axes, sizes: FloatArray, lines: FloatArray) -> None:
 def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Shadow price of each reduced asset along a sweep: the table that `adl.frontier` returns.
 
-    Money that one more contract of required reduction saves, against the reduction in contracts if one asset is reduced,
+    Money that one more contract of required reduction saves, against the reduction in contracts if
+    one asset is reduced,
     else its multiple; or against the insurance fund or the risk level that was swept.
     """
     swept = next((name for name in ("multiple", "insurance_fund", "level") if name in sweep), None)
-    assets = [str(column).removeprefix(PREFIX) for column in sweep.columns if str(column).startswith(PREFIX)]
+    assets = [
+        str(column).removeprefix(PREFIX)
+        for column in sweep.columns
+        if str(column).startswith(PREFIX)
+    ]
     if swept is None or not assets:
-        raise InputError("shadow_prices: give the table of adl.frontier(problem, reduction=[...]), with a price model")
-    x, label = swept, {"insurance_fund": "Insurance fund", "level": "Level of the CVaR"}.get(swept, "Multiple of the reduction")
+        raise InputError(
+            "shadow_prices: give the table of adl.frontier(problem, reduction=[...]), with a price model"
+        )
+    x, label = (
+        swept,
+        {"insurance_fund": "Insurance fund", "level": "Level of the CVaR"}.get(
+            swept, "Multiple of the reduction"
+        ),
+    )
     if swept == "multiple" and len(assets) == 1:
         x, label = f"reduction {assets[0]}", f"Reduction ({canvas.name(assets[0])} contracts)"
     given = canvas.columns_of("shadow_prices", sweep, [x, *(PREFIX + asset for asset in assets)])
@@ -152,11 +196,15 @@ def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for (asset, price), style in zip(prices.items(), canvas.styles(len(assets)), strict=True):
         ax.plot(np.abs(given[x])[order], price, label=canvas.name(asset), markersize=5, **style)
     largest = [float(np.abs(price).max()) for price in prices.values()]
-    if max(largest) > 100 * min(largest) > 0:  # contracts of different worth: one line would lie on the axis
+    if (
+        max(largest) > 100 * min(largest) > 0
+    ):  # contracts of different worth: one line would lie on the axis
         linear = min(largest) / 100
         low, high = (round(np.log10(end)) for end in (10 * linear, max(largest)))
         ax.set_yscale("asinh", linear_width=linear)
-        ax.set_yticks([0.0, *(10.0**power for power in range(low, high + 1, max(1, (high - low) // 6)))])
+        ax.set_yticks(
+            [0.0, *(10.0**power for power in range(low, high + 1, max(1, (high - low) // 6)))]
+        )
         ax.set_yticks([], minor=True)
     else:
         ax.set_ylim(bottom=1.1 * min(0.0, *(float(price.min()) for price in prices.values())))

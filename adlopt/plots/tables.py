@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.plots import _canvas as canvas
 
 if TYPE_CHECKING:
@@ -24,16 +24,20 @@ def risk_against_concentration(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Risk that each policy leaves (column `risk`) against how many or how few accounts carry it (column `concentration`).
+    """Risk that each policy leaves (column `risk`) against how many or how few accounts carry it
+    (column `concentration`).
 
-    `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such table with its columns
+    `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such
+    table with its columns
     named. Risk is drawn logarithmically where policies lie decades apart.
     """
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
     ax = canvas.axes(ax)
     from matplotlib.ticker import MaxNLocator
 
-    for at, (policy, style) in enumerate(zip(comparison.index, canvas.styles(len(comparison)), strict=True)):
+    for at, (policy, style) in enumerate(
+        zip(comparison.index, canvas.styles(len(comparison)), strict=True)
+    ):
         ax.plot(
             given[concentration][at], given[risk][at], color=style["color"], marker=style["marker"], linestyle="none",
             markersize=8, fillstyle="full" if at % 2 == 0 else "none", markeredgewidth=1.5, label=canvas.name(policy),
@@ -54,15 +58,20 @@ def risk_against_concentration(
 
 
 def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Heat map of `adl.explore`: how much worse each optimum (row) is than the best of its column, in per cent.
+    """Heat map of `adl.explore`: how much worse each optimum (row) is than the best of its column,
+    in per cent.
 
-    The best of a column is marked 0 %. The scale ends at twice the best: what is beyond has the last colour. Where the best
+    The best of a column is marked 0 %. The scale ends at twice the best: what is beyond has the
+    last colour. Where the best
     is zero, any loss is infinitely worse.
     """
     columns = list(exploration.columns)
     values = np.column_stack(list(canvas.columns_of("exploration", exploration, columns).values()))
     excess = relative_excess(values)
-    size = (3.4 + 0.7 * min(max(len(columns), 4), WRITTEN), 2.0 + 0.5 * min(max(len(exploration), 4), WRITTEN))
+    size = (
+        3.4 + 0.7 * min(max(len(columns), 4), WRITTEN),
+        2.0 + 0.5 * min(max(len(exploration), 4), WRITTEN),
+    )
     ax = canvas.axes(ax, size)
     ax.grid(visible=False)
     top = float(min(max(excess[np.isfinite(excess)].max(), 0.01), 1.0))
@@ -85,9 +94,15 @@ def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Ax
                 fontsize=9,
             )
         ax.set_xticks(
-            range(len(columns)), [canvas.name(label, 40) for label in columns], rotation=40, ha="right", rotation_mode="anchor"
+            range(len(columns)),
+            [canvas.name(label, 40) for label in columns],
+            rotation=40,
+            ha="right",
+            rotation_mode="anchor",
         )
-        ax.set_yticks(range(len(exploration)), [canvas.name(label, 40) for label in exploration.index])
+        ax.set_yticks(
+            range(len(exploration)), [canvas.name(label, 40) for label in exploration.index]
+        )
     return ax
 
 
@@ -100,15 +115,25 @@ def relative_excess(values: FloatArray) -> FloatArray:
 
 
 def optimal_band(
-    ranges: pd.DataFrame, least: str = "least", most: str = "most", chosen: str = "chosen", *, ax: Axes | None = None
+    ranges: pd.DataFrame,
+    least: str = "least",
+    most: str = "most",
+    chosen: str = "chosen",
+    *,
+    ax: Axes | None = None,
 ) -> Axes:
-    """What each account may lose in some optimum, from `least` to `most`, and what is `chosen`: all are equally good.
+    """What each account may lose in some optimum, from `least` to `most`, and what is `chosen`: all
+    are equally good.
 
-    `ranges` has a row per position, named by a column `account` or else by its index, and reductions in contracts, of either
-    sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most that they may lose; the
+    `ranges` has a row per position, named by a column `account` or else by its index, and
+    reductions in contracts, of either
+    sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most
+    that they may lose; the
     axis of many unequal ones is logarithmic.
     """
-    given = canvas.columns_of("ranges", ranges, [least, most, *([chosen] if chosen in ranges else [])])
+    given = canvas.columns_of(
+        "ranges", ranges, [least, most, *([chosen] if chosen in ranges else [])]
+    )
     ends = np.abs(np.column_stack([given[least], given[most]]))
     low, high = ends.min(axis=1), ends.max(axis=1)
     mark = np.abs(given.get(chosen, high))
@@ -122,13 +147,19 @@ def optimal_band(
         ax, high, edges, low, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
         linewidth=0.8 if few else 0.0, label="optimal",
     )  # fmt: skip
-    dots: dict[str, Any] = {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
+    dots: dict[str, Any] = (
+        {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
+    )
     if chosen in given:
-        ax.plot(np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots)
+        ax.plot(
+            np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots
+        )
     ax.set_xlim(edges[0], edges[-1])
     top = max(float(high.max()), float(mark.max()))
     open_to = high[high > 0]
-    if not few and open_to.size and top > 30 * np.median(open_to):  # few large accounts would leave the others on the axis
+    if (
+        not few and open_to.size and top > 30 * np.median(open_to)
+    ):  # few large accounts would leave the others on the axis
         ax.set_yscale("log")
         ax.set_ylim(canvas.decades(float(np.quantile(open_to, 0.05)), top))
     else:
@@ -154,5 +185,9 @@ def _percent(excess: float) -> str:
 
 
 def _spoken(column: Hashable) -> str:
-    text = str(column[-1] if isinstance(column, tuple) else column).replace("_", " ").replace("$", r"\$")
+    text = (
+        str(column[-1] if isinstance(column, tuple) else column)
+        .replace("_", " ")
+        .replace("$", r"\$")
+    )
     return text[:1].upper() + text[1:]

@@ -1,11 +1,12 @@
 """ADL rules: those of venues, those of the literature, the optimum, and whatever the user brings.
 
-A policy is anything with `allocate(problem)`, or a function of the problem, that gives the allocation table (or the
+A policy is anything with `allocate(problem)`, or a function of the problem, that gives the
+allocation table (or the
 reductions as an array in the row order of `problem.positions`). Nothing needs to be registered.
 """
 
 from adlopt.policies import features
-from adlopt.policies.level import FactorLeverage, MinimaxLeverage, MinMaxBurden
+from adlopt.policies.levelling import FactorLeverage, MinimaxLeverage, MinMaxBurden
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.proportional import Proportional, ProRata, RiskAware
 from adlopt.policies.protocol import Policy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import BoolArray, FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.errors import InputError
+from adlopt.model.problem import Problem, gross_leverage
 from adlopt.prices.one_factor import OneFactor
-from adlopt.problem import Problem, gross_leverage
 
 
 def contracts(problem: Problem) -> FloatArray:
@@ -53,14 +53,18 @@ def pool_profit(problem: Problem, rule: str) -> FloatArray:
     concerned = np.zeros(book.equity.size, dtype=bool)
     concerned[problem.pool] = True
     rows = concerned[book.pool] & (book.size != 0)
-    gain = np.where(rows, book.size * (book.marks[book.asset] - _entry_prices(problem, rule, rows)), 0.0)
+    gain = np.where(
+        rows, book.size * (book.marks[book.asset] - _entry_prices(problem, rule, rows)), 0.0
+    )
     return np.bincount(book.pool, gain, minlength=book.equity.size)[problem.pool].astype(float)
 
 
 def factor(problem: Problem) -> FloatArray:
-    """(d,) by asset, money per contract and standard deviation of the factor that moves prices most.
+    """(d,) by asset, money per contract and standard deviation of the factor that moves prices
+    most.
 
-    The direction of a OneFactor model; of another model the leading principal component of its scenarios; without a price
+    The direction of a OneFactor model; of another model the leading principal component of its
+    scenarios; without a price
     model the marks: all prices move by the same share.
     """
     book = problem.book
@@ -90,5 +94,7 @@ def _entry_prices(problem: Problem, rule: str, needed: BoolArray) -> FloatArray:
         )
     if np.isnan(entry[needed]).any():
         wanted = f"is missing, and {rule} ranks by profit; give the price at which the position was opened"
-        tables.refuse("positions", problem.book.to_frame(), needed & np.isnan(entry), "entry_price", wanted)
+        tables.refuse(
+            "positions", problem.book.to_frame(), needed & np.isnan(entry), "entry_price", wanted
+        )
     return entry

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
-from adlopt.problem import Problem
-from adlopt.solve import METHODS, resolve, run
+from adlopt.solving.dispatch import METHODS, resolve, run
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Optimal(Policy):
     method : of `adl.solve`.
     objective : minimised instead of the problem's own.
 
-    Raises NotApplicable where no method solves the problem, as without a price model under cross margin.
+    Raises NotApplicable where no method solves the problem, as without a price model under cross
+    margin.
     """
 
     method: str = "auto"
@@ -29,7 +30,9 @@ class Optimal(Policy):
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise InputError(f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}")
+            raise InputError(
+                f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}"
+            )
 
     def reductions(self, problem: Problem) -> FloatArray:
         posed = problem if self.objective is None else problem.varied(objective=self.objective)

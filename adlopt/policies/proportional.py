@@ -1,7 +1,10 @@
-"""Proportional rules: min(what may be taken, tau x weight), with one tau per asset that meets the requirement.
+"""Proportional rules: min(what may be taken, tau x weight), with one tau per asset that meets the
+requirement.
 
-Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182. They seize dollars of profit; here the weights share
-out contracts. Where all positions of weight > 0 are exhausted, the rest of the requirement goes by contracts.
+Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182. They seize dollars of
+profit; here the weights share
+out contracts. Where all positions of weight > 0 are exhausted, the rest of the requirement goes by
+contracts.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.model.problem import Problem
 from adlopt.policies import features
 from adlopt.policies.protocol import Policy, name_of
-from adlopt.problem import Problem
 
 By = Literal["contracts", "pnl", "equity", "levered", "squared"]
 
@@ -47,7 +50,9 @@ class Proportional(Policy):
 
 
 def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
-    """Reductions (e,) proportional to weights (e,) within the boxes; then, if need be, to contracts."""
+    """Reductions (e,) proportional to weights (e,) within the boxes; then, if need be, to
+    contracts.
+    """
     capacity, size = np.abs(problem.capacity), features.contracts(problem)
     taken = np.zeros(capacity.size)
     for k in problem.reduced_assets:
@@ -64,22 +69,29 @@ def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
     return np.asarray(np.sign(problem.capacity) * taken)
 
 
-def _fill(taken: FloatArray, rows: IntArray, weight: FloatArray, capacity: FloatArray, total: float) -> None:
-    from adlopt.methods.level import drain  # compiled loops: loads numba
+def _fill(
+    taken: FloatArray, rows: IntArray, weight: FloatArray, capacity: FloatArray, total: float
+) -> None:
+    from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
     if total <= 0.0 or rows.size == 0:
         return
     width = weight[rows] / weight[rows].max()
     # Water-filling of empty vessels: minus the level is tau. No sort.
-    taken[rows] = drain(np.zeros(rows.size), np.maximum(width, np.finfo(float).tiny), capacity[rows], total)[0]
+    taken[rows] = drain(
+        np.zeros(rows.size), np.maximum(width, np.finfo(float).tiny), capacity[rows], total
+    )[0]
 
 
 @dataclass(frozen=True)
 class ProRata(Proportional):
-    """Pro rata by contracts (size), profit (its positive part), equity, leverage x size, or size squared.
+    """Pro rata by contracts (size), profit (its positive part), equity, leverage x size, or size
+    squared.
 
-    "contracts" is what venues mean by socialised loss in kind; "pnl" needs entry prices; "equity" is pro rata by wealth;
-    "squared" is the closed form of "vector mirror descent" as benchmarked there. Leverage is gross, of the pool.
+    "contracts" is what venues mean by socialised loss in kind; "pnl" needs entry prices; "equity"
+    is pro rata by wealth;
+    "squared" is the closed form of "vector mirror descent" as benchmarked there. Leverage is gross,
+    of the pool.
     Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182.
     """
 
@@ -87,14 +99,20 @@ class ProRata(Proportional):
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
-            raise InputError(f"ProRata: by is {self.by!r}; use one of {', '.join(map(repr, get_args(By)))}")
+            raise InputError(
+                f"ProRata: by is {self.by!r}; use one of {', '.join(map(repr, get_args(By)))}"
+            )
 
     @property
     def theory(self) -> Mapping[str, str]:  # type: ignore[override]
         if self.by == "contracts":
             return CONTRACTS_THEORY
         free = {"distribution-free": "the price model never enters"}
-        return free if self.by == "pnl" else {"wash-trade resistant": "entry prices never enter", **free}
+        return (
+            free
+            if self.by == "pnl"
+            else {"wash-trade resistant": "entry prices never enter", **free}
+        )
 
     def weight(self, problem: Problem) -> FloatArray:
         size = features.contracts(problem)
@@ -116,7 +134,8 @@ class RiskAware(Proportional):
 
     Parameters
     ----------
-    g : nonnegative function of an array of leverages; the identity if left out. The papers also use powers and (l - l0)^+.
+    g : nonnegative function of an array of leverages; the identity if left out. The papers also use
+        powers and (l - l0)^+.
     name : what tables call it.
 
     Source: Chitra and others, arXiv 2602.15182 (RAP).
@@ -132,14 +151,20 @@ class RiskAware(Proportional):
     def weight(self, problem: Problem) -> FloatArray:
         leverage = features.leverage(problem)
         try:
-            g = leverage if self.g is None else np.broadcast_to(np.asarray(self.g(leverage), dtype=float), leverage.shape)
+            g = (
+                leverage
+                if self.g is None
+                else np.broadcast_to(np.asarray(self.g(leverage), dtype=float), leverage.shape)
+            )
         except (TypeError, ValueError) as error:
             raise InputError(f"{self}: g must give a number per leverage ({error})") from error
         bad = np.flatnonzero(~(np.isfinite(g) & (g >= 0)))
         if bad.size:
             at = int(bad[0])
             where = tables.row_name(problem.positions, at)
-            raise InputError(f"{self}: g({leverage[at]:g}) is {g[at]}, at {where}; it must be finite and >= 0")
+            raise InputError(
+                f"{self}: g({leverage[at]:g}) is {g[at]}, at {where}; it must be finite and >= 0"
+            )
         return np.asarray(leverage * g * features.contracts(problem))
 
     def __str__(self) -> str:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.problem import Problem, as_table, match_positions
+from adlopt.model.problem import Problem, as_table, match_positions
 
 ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
 
@@ -21,31 +21,43 @@ AnyPolicy = Any
 
 
 class Policy(ABC):
-    """A rule from book and reduction to an allocation. Subclasses give `reductions`; users may as well bring a function."""
+    """A rule from book and reduction to an allocation. Subclasses give `reductions`; users may as
+    well bring a function.
+    """
 
     theory: ClassVar[Mapping[str, str]] = {}
     """Axioms of `adl.audit` that the rule keeps by proof, with the reason."""
 
     @abstractmethod
     def reductions(self, problem: Problem) -> FloatArray:
-        """(e,) contracts taken from each eligible position, signed like it, in the row order of `problem.positions`."""
+        """(e,) contracts taken from each eligible position, signed like it, in the row order of
+        `problem.positions`.
+        """
 
     def allocate(self, problem: Problem) -> pd.DataFrame:
-        """The allocation table: a row per eligible position, with `reduction`, `remaining`, `fraction` and leverages."""
+        """The allocation table: a row per eligible position, with `reduction`, `remaining`,
+        `fraction` and leverages.
+        """
         return as_table(problem, self.reductions(problem))
 
 
 def reductions(policy: AnyPolicy, problem: Problem) -> FloatArray:
-    """(e,) what a policy of any kind takes from each eligible position, signed; it may violate boxes or sums.
+    """(e,) what a policy of any kind takes from each eligible position, signed; it may violate
+    boxes or sums.
 
-    Raises InputError for a policy that cannot be called, or answers with something else than numbers per eligible position.
+    Raises InputError for a policy that cannot be called, or answers with something else than
+    numbers per eligible position.
     """
     if isinstance(policy, Policy):
         return policy.reductions(problem)
-    rule: Callable[[Problem], Any] | None = getattr(policy, "allocate", None) or (policy if callable(policy) else None)
+    rule: Callable[[Problem], Any] | None = getattr(policy, "allocate", None) or (
+        policy if callable(policy) else None
+    )
     if rule is None or isinstance(policy, type):
         hint = f"; make one: {policy.__name__}()" if isinstance(policy, type) else ""
-        raise InputError(f"policy {policy!r} has no method allocate(problem) and is no function of the problem{hint}")
+        raise InputError(
+            f"policy {policy!r} has no method allocate(problem) and is no function of the problem{hint}"
+        )
     return _read(name_of(policy), rule(problem), problem)
 
 
@@ -82,7 +94,9 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
 
 
 def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
-    """How far reductions (e,) miss the required sums, and overstep the boxes: relative to the requirement, largest first."""
+    """How far reductions (e,) miss the required sums, and overstep the boxes: relative to the
+    requirement, largest first.
+    """
     required = np.abs(problem.target)
     total = np.bincount(problem.asset, taken, minlength=required.size)
     assets = problem.reduced_assets

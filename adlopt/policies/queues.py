@@ -1,6 +1,8 @@
-"""Queues: rank the positions of each asset, close them in full down the queue, the last one in part.
+"""Queues: rank the positions of each asset, close them in full down the queue, the last one in
+part.
 
-Ties keep the order of the book, which is that in which the positions table first names each account. That is where
+Ties keep the order of the book, which is that in which the positions table first names each
+account. That is where
 anonymity ends: `adl.audit` shows it with two accounts that differ in nothing but their row.
 """
 
@@ -13,12 +15,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.problem import Problem
 from adlopt.policies import features
 from adlopt.policies.protocol import Policy, name_of
-from adlopt.problem import Problem
 
 
 class Ranked(Policy):
@@ -38,7 +40,9 @@ class Ranked(Policy):
 
 
 def close_down(problem: Problem, score: FloatArray) -> FloatArray:
-    """Reductions (e,) that go down the queue of each asset, highest score first; of equal scores, the earlier row."""
+    """Reductions (e,) that go down the queue of each asset, highest score first; of equal scores,
+    the earlier row.
+    """
     taken = np.zeros(problem.position.size)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
@@ -63,7 +67,8 @@ class Queue(Ranked):
 
     Parameters
     ----------
-    score : function from the problem to a score per row of `problem.positions`, higher goes first; `adl.policies.features` has
+    score : function from the problem to a score per row of `problem.positions`, higher goes first;
+        `adl.policies.features` has
         the usual ingredients. Infinite scores are fine, NaN is not.
     name : what tables call it.
     """
@@ -83,7 +88,9 @@ class Queue(Ranked):
             )
         if np.isnan(score).any():
             at = int(np.flatnonzero(np.isnan(score))[0])
-            raise InputError(f"{self}: the score of {tables.row_name(problem.positions, at)} is NaN; give a number, or -inf")
+            raise InputError(
+                f"{self}: the score of {tables.row_name(problem.positions, at)} is NaN; give a number, or -inf"
+            )
         return score
 
     def __str__(self) -> str:
@@ -94,11 +101,15 @@ class Queue(Ranked):
 class BitMEX(Ranked):
     """BitMEX: profit share times effective leverage; a loss share divided by it.
 
-    PnL% = (mark value - entry value) / |entry value|, effective leverage = |mark value| / (mark value - bankruptcy value);
-    longs and shorts are ranked apart, positions closed in full down the queue at the bankruptcy price of the liquidated
-    order (give it as the problem's `settlement`). Mark value - bankruptcy value is what the position can lose before it is
+    PnL% = (mark value - entry value) / |entry value|, effective leverage = |mark value| / (mark
+    value - bankruptcy value);
+    longs and shorts are ranked apart, positions closed in full down the queue at the bankruptcy
+    price of the liquidated
+    order (give it as the problem's `settlement`). Mark value - bankruptcy value is what the
+    position can lose before it is
     bankrupt: the equity of its pool, all of it under cross margin.
-    Source: support.bitmex.com, article 18589621443357, "What is Auto-Deleveraging". Delta Exchange publishes the same rule.
+    Source: support.bitmex.com, article 18589621443357, "What is Auto-Deleveraging". Delta Exchange
+    publishes the same rule.
     """
 
     def scores(self, problem: Problem) -> FloatArray:
@@ -114,16 +125,20 @@ class BitMEX(Ranked):
 
 @dataclass(frozen=True)
 class Binance(Ranked):
-    """Binance USD-M: LeveragePnL = max(0, profit) / max(1, wallet) x maintenance margin / (wallet + profit). Second-hand.
+    """Binance USD-M: LeveragePnL = max(0, profit) / max(1, wallet) x maintenance margin / (wallet +
+    profit). Second-hand.
 
-    Profit and wallet are those of the pool, wallet = equity - profit, so that the divisor is the pool's equity. The exact
+    Profit and wallet are those of the pool, wallet = equity - profit, so that the divisor is the
+    pool's equity. The exact
     scope under cross margin is not published. Losers tie at zero.
 
     Parameters
     ----------
-    maintenance : maintenance margin rate on notional, one for all assets (which does not change the ranking), or by asset.
+    maintenance : maintenance margin rate on notional, one for all assets (which does not change the
+        ranking), or by asset.
 
-    Source: binance.com FAQ 360033525471 for the rule; the formula as quoted at dev.binance.vision/t/17801.
+    Source: binance.com FAQ 360033525471 for the rule; the formula as quoted at
+    dev.binance.vision/t/17801.
     """
 
     maintenance: float | Mapping[str, float] = 0.005
@@ -133,7 +148,9 @@ class Binance(Ranked):
         rates = dict(given) if isinstance(given, Mapping) else {"all": given}
         for name, rate in rates.items():
             if not tables.number(f"Binance: maintenance, {name}", rate) > 0:
-                raise InputError(f"Binance: maintenance, {name}, is {rate}; it is a share of notional, > 0")
+                raise InputError(
+                    f"Binance: maintenance, {name}, is {rate}; it is a share of notional, > 0"
+                )
 
     def scores(self, problem: Problem) -> FloatArray:
         book = problem.book
@@ -142,7 +159,11 @@ class Binance(Ranked):
             rate = tables.by_asset("Binance: maintenance", self.maintenance, book.assets)
         else:
             rate = np.full(len(book.assets), self.maintenance)
-        margin = np.bincount(book.pool, np.abs(book.size) * (book.marks * rate)[book.asset], minlength=book.equity.size)
+        margin = np.bincount(
+            book.pool,
+            np.abs(book.size) * (book.marks * rate)[book.asset],
+            minlength=book.equity.size,
+        )
         equity = features.equity(problem)
         ratio = margin[problem.pool] / equity  # eligible pools are solvent
         return np.asarray(np.maximum(profit, 0.0) / np.maximum(1.0, equity - profit) * ratio)
@@ -153,10 +174,13 @@ class Binance(Ranked):
 
 @dataclass(frozen=True)
 class Hyperliquid(Ranked):
-    """Hyperliquid: (mark / entry) x (notional / account value) among positions in profit; entry / mark for shorts.
+    """Hyperliquid: (mark / entry) x (notional / account value) among positions in profit; entry /
+    mark for shorts.
 
-    Nobody is exempt, market makers included; reductions execute at the previous mark price (the problem's `settlement`).
-    Where those in profit do not suffice, the others follow by the same score: the published rule does not say.
+    Nobody is exempt, market makers included; reductions execute at the previous mark price (the
+    problem's `settlement`).
+    Where those in profit do not suffice, the others follow by the same score: the published rule
+    does not say.
     Source: hyperliquid.gitbook.io/hyperliquid-docs, "Auto-deleveraging".
     """
 
@@ -173,7 +197,8 @@ class Hyperliquid(Ranked):
 
 @dataclass(frozen=True)
 class DydxV4(Ranked):
-    """dYdX v4: no score; from a random start through the opposite subaccounts in their order, each used in full.
+    """dYdX v4: no score; from a random start through the opposite subaccounts in their order, each
+    used in full.
 
     The chain draws the start from the block; here it is drawn from `seed`, for each asset anew.
     Source: dydxprotocol/v4-chain, protocol/x/clob/keeper/deleveraging.go.
@@ -184,7 +209,10 @@ class DydxV4(Ranked):
     def __post_init__(self) -> None:
         tables.whole("DydxV4: seed", self.seed, 0)
 
-    theory: ClassVar[Mapping[str, str]] = {**Ranked.theory, "wash-trade resistant": "entry prices never enter"}
+    theory: ClassVar[Mapping[str, str]] = {
+        **Ranked.theory,
+        "wash-trade resistant": "entry prices never enter",
+    }
 
     def scores(self, problem: Problem) -> FloatArray:
         score = np.zeros(problem.position.size)

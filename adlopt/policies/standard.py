@@ -1,4 +1,6 @@
-"""The rules that a table shows when none are asked for, and the names that the command line knows them by."""
+"""The rules that a table shows when none are asked for, and the names that the command line knows
+them by.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from adlopt.policies.level import FactorLeverage, MinimaxLeverage, MinMaxBurden
+from adlopt.model.problem import Problem
+from adlopt.policies.levelling import FactorLeverage, MinimaxLeverage, MinMaxBurden
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.proportional import ProRata, RiskAware
 from adlopt.policies.protocol import Policy
 from adlopt.policies.queues import Binance, BitMEX, DydxV4, Hyperliquid
-from adlopt.problem import Problem
 
 BY_NAME: dict[str, Callable[..., Policy]] = {
     "bitmex": BitMEX,
@@ -29,12 +31,22 @@ BY_NAME: dict[str, Callable[..., Policy]] = {
 
 
 def standard(problem: Problem) -> list[Any]:
-    """Every rule of this room with its defaults that the problem has the data for: entry prices, a price model."""
+    """Every rule of this room with its defaults that the problem has the data for: entry prices, a
+    price model.
+    """
     entry = problem.book.entry_price
     rules: list[Policy] = []
     if entry is not None and not np.isnan(entry).any():
         rules += [BitMEX(), Binance(), Hyperliquid(), ProRata("pnl")]
-    rules += [DydxV4(), ProRata(), ProRata("equity"), ProRata("levered"), ProRata("squared"), RiskAware(), MinMaxBurden()]
+    rules += [
+        DydxV4(),
+        ProRata(),
+        ProRata("equity"),
+        ProRata("levered"),
+        ProRata("squared"),
+        RiskAware(),
+        MinMaxBurden(),
+    ]
     rules.append(MinimaxLeverage())
     if problem.prices is not None:
         rules.append(FactorLeverage())

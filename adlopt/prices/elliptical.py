@@ -1,7 +1,10 @@
-"""Elliptical prices: the loss of a pool depends on its volatility and its equity alone, in closed form.
+"""Elliptical prices: the loss of a pool depends on its volatility and its equity alone, in closed
+form.
 
-P - p = root X with X spherical. A pool with remaining sizes y has volatility c = |root' y| and, with z = E / c, expected
-shortfall c E[(X_1 - z)^+]. Its derivatives are -P(X_1 > z) by equity and E[X_1; X_1 > z] by volatility.
+P - p = root X with X spherical. A pool with remaining sizes y has volatility c = |root' y| and,
+with z = E / c, expected
+shortfall c E[(X_1 - z)^+]. Its derivatives are -P(X_1 > z) by equity and E[X_1; X_1 > z] by
+volatility.
 """
 
 from __future__ import annotations
@@ -17,14 +20,16 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.covariance import correlation, covariance_matrix
 from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
 from adlopt.prices.shocks import normal_excess, student_constant, student_excess
 
-RANK = 16 * np.finfo(float).eps  # times the number of assets: smaller eigenvalues of a correlation matrix are zero
+RANK = (
+    16 * np.finfo(float).eps
+)  # times the number of assets: smaller eigenvalues of a correlation matrix are zero
 CHUNK = 2**22  # numbers held at once
 
 
@@ -44,7 +49,9 @@ class Elliptical(ABC):
 
     @abstractmethod
     def moments(self, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """E[(X - z)^+], P(X > z) and E[X; X > z] of one coordinate X, for any real or infinite z."""
+        """E[(X - z)^+], P(X > z) and E[X; X > z] of one coordinate X, for any real or infinite
+        z.
+        """
 
     @property
     @abstractmethod
@@ -80,15 +87,28 @@ class Elliptical(ABC):
         return Radial(_root(self.covariance_of(assets)), self.degrees_of_freedom)
 
     def volatility(self, assets: pd.Index, sizes: sp.csr_array) -> FloatArray:
-        """(n,) volatility c of pools with signed `sizes` (n, d), in money: `prices.volatility(book.assets, problem.sizes(x))`.
+        """(n,) volatility c of pools with signed `sizes` (n, d), in money:
+        `prices.volatility(book.assets, problem.sizes(x))`.
 
-        Under Student-t prices it is the scale: the standard deviation is sqrt(df / (df - 2)) times as large.
+        Under Student-t prices it is the scale: the standard deviation is sqrt(df / (df - 2)) times
+        as large.
         """
         root = _root(self.covariance_of(assets))
-        return np.concatenate([np.linalg.norm(sizes[rows] @ root, axis=1) for rows in _chunks(sizes.shape[0], root)])
+        return np.concatenate(
+            [np.linalg.norm(sizes[rows] @ root, axis=1) for rows in _chunks(sizes.shape[0], root)]
+        )
 
-    def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:
-        """Expected shortfall c E[(X - E/c)^+]: exact, gradients included; at the kink E = c = 0 one of the subgradients."""
+    def pool_loss(
+        self,
+        assets: pd.Index,
+        equity: FloatArray,
+        sizes: sp.csr_array,
+        pool: IntArray,
+        asset: IntArray,
+    ) -> PoolLoss:
+        """Expected shortfall c E[(X - E/c)^+]: exact, gradients included; at the kink E = c = 0 one
+        of the subgradients.
+        """
         root = _root(self.covariance_of(assets))
         order = np.argsort(pool, kind="stable")  # the pairs asked for, by pool
         value, tail, by_size = np.empty(equity.size), np.empty(equity.size), np.empty(pool.size)
@@ -100,7 +120,8 @@ class Elliptical(ABC):
             with np.errstate(over="ignore"):
                 z = np.divide(E, c, out=certain, where=held)
             excess, tail[rows], moment = self.moments(z)
-            # Without volatility the shortfall is certain: nothing, or what settlement has left below zero.
+            # Without volatility the shortfall is certain: nothing, or what settlement has left
+            # below zero.
             value[rows] = np.where(held, c * np.where(held, excess, 0.0), np.maximum(-E, 0.0))
             slope = np.divide(moment, c, out=np.zeros_like(c), where=held)
             pairs = order[slice(*np.searchsorted(pool, (rows.start, rows.stop), sorter=order))]
@@ -115,12 +136,15 @@ class Elliptical(ABC):
         from scipy.special import ndtri
         from scipy.stats import qmc
 
-        # Principal axes of returns: the first, best spread coordinates go to the length and to the largest risks.
+        # Principal axes of returns: the first, best spread coordinates go to the length and to the
+        # largest risks.
         eigenvalue, axis = np.linalg.eigh(self.covariance_of(assets) / np.outer(marks, marks))
         root = (axis * np.sqrt(np.maximum(eigenvalue, 0.0)))[:, ::-1]
         d = len(assets) + 1
         if d > qmc.Sobol.MAXDIM:
-            raise InputError(f"{type(self).__name__}: {d - 1} assets; Sobol points exist up to {qmc.Sobol.MAXDIM - 1}")
+            raise InputError(
+                f"{type(self).__name__}: {d - 1} assets; Sobol points exist up to {qmc.Sobol.MAXDIM - 1}"
+            )
         sobol = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(self.seed))
         # Points are multiples of 2^-30, zero included, whose quantile is infinite.
         uniform = sobol.random_base2(int(np.ceil(np.log2(self.points)))) + 2.0**-31
@@ -139,9 +163,11 @@ class Gaussian(Elliptical):
 
     Parameters
     ----------
-    covariance : (d, d) DataFrame by asset, or array: of price moves over the horizon, money^2 per contract^2.
+    covariance : (d, d) DataFrame by asset, or array: of price moves over the horizon, money^2 per
+        contract^2.
     assets : names of an array's rows; left out, they are the book's assets in its order.
-    points, seed : scrambled Sobol points, a power of two (rounded up to one), where scenarios are needed.
+    points, seed : scrambled Sobol points, a power of two (rounded up to one), where scenarios are
+        needed.
     """
 
     covariance: pd.DataFrame | npt.ArrayLike
@@ -162,7 +188,11 @@ class Gaussian(Elliptical):
     def moments(self, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         from scipy.special import ndtr
 
-        return normal_excess(z), ndtr(-z), np.exp(-0.5 * np.minimum(np.abs(z), 1e9) ** 2) / np.sqrt(2 * np.pi)
+        return (
+            normal_excess(z),
+            ndtr(-z),
+            np.exp(-0.5 * np.minimum(np.abs(z), 1e9) ** 2) / np.sqrt(2 * np.pi),
+        )
 
     def _stretch(self, uniform: FloatArray) -> FloatArray:
         return np.ones_like(uniform)
@@ -174,7 +204,8 @@ class StudentT(Elliptical):
 
     Parameters
     ----------
-    scale : (d, d) DataFrame by asset, or array: scale matrix of price moves over the horizon, money^2 per contract^2. The
+    scale : (d, d) DataFrame by asset, or array: scale matrix of price moves over the horizon,
+        money^2 per contract^2. The
         covariance, where there is one, is df / (df - 2) times as large.
     df : degrees of freedom, > 1: at 1 and below the expected loss is infinite.
     assets, points, seed : as for `Gaussian`.
@@ -190,7 +221,9 @@ class StudentT(Elliptical):
 
     def __post_init__(self) -> None:
         if not tables.number("StudentT, df", self.df) > 1:
-            raise InputError(f"StudentT: df is {self.df}; it must be > 1, or the expected loss is infinite")
+            raise InputError(
+                f"StudentT: df is {self.df}; it must be > 1, or the expected loss is infinite"
+            )
         super().__post_init__()
 
     @property
@@ -206,7 +239,9 @@ class StudentT(Elliptical):
 
         nu = float(self.df)
         ratio = np.minimum(np.abs(z), 1e150) / np.sqrt(nu)
-        moment = student_constant(nu) * nu / (nu - 1) * np.exp(-0.5 * (nu - 1) * np.log1p(ratio * ratio))
+        moment = (
+            student_constant(nu) * nu / (nu - 1) * np.exp(-0.5 * (nu - 1) * np.log1p(ratio * ratio))
+        )
         return student_excess(z, nu), stdtr(nu, -z), moment
 
     def _stretch(self, uniform: FloatArray) -> FloatArray:
@@ -218,8 +253,10 @@ class StudentT(Elliptical):
 def _root(matrix: FloatArray) -> FloatArray:
     """(d, r) root with root root' = matrix and r its rank.
 
-    y' matrix y would lose half the digits of a hedged pool's volatility; |root' y| keeps them. Directions that rounding
-    alone gave a variance are left out, by correlations, since units of assets differ by many orders.
+    y' matrix y would lose half the digits of a hedged pool's volatility; |root' y| keeps them.
+    Directions that rounding
+    alone gave a variance are left out, by correlations, since units of assets differ by many
+    orders.
     """
     eigenvalue, axis = np.linalg.eigh(correlation(matrix))
     kept = eigenvalue > RANK * len(matrix) * max(float(eigenvalue[-1]), 0.0)

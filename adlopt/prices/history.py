@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet
 
@@ -20,12 +20,17 @@ class History:
 
     Parameters
     ----------
-    prices : DataFrame of past prices, rows in the order of time, a column per asset; it may hold further assets.
-    horizon : length of a window, in rows (a whole number), or as a time span such as "10D" if the index holds times: then
+    prices : DataFrame of past prices, rows in the order of time, a column per asset; it may hold
+        further assets.
+    horizon : length of a window, in rows (a whole number), or as a time span such as "10D" if the
+        index holds times: then
         there must be a row exactly that much later.
-    overlapping : windows start at every row; without, they follow each other, the last one ending at the last row.
-    half_life : age at which a window counts half, in rows or as a time span; equal weights if left out.
-    drift : False takes the mean return out, of the kind named by `returns`: "simple" makes the mean price move zero, "log"
+    overlapping : windows start at every row; without, they follow each other, the last one ending
+        at the last row.
+    half_life : age at which a window counts half, in rows or as a time span; equal weights if left
+        out.
+    drift : False takes the mean return out, of the kind named by `returns`: "simple" makes the mean
+        price move zero, "log"
         the mean log return. With drift both kinds give the same scenarios.
     """
 
@@ -53,7 +58,9 @@ class History:
         elif not drift:
             growth *= np.exp(-self.weights @ np.log(growth))
         if (growth < 0).any():
-            raise InputError("History: without its drift a simple return falls below -1; use returns='log'")
+            raise InputError(
+                "History: without its drift a simple return falls below -1; use returns='log'"
+            )
         self.returns: FloatArray = growth - 1.0  # (S, assets), simple
         self._last = values[-1]
         self._horizon = horizon
@@ -66,7 +73,9 @@ class History:
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         where = self.assets.get_indexer(assets)
         if (where < 0).any():
-            raise InputError(f"History: no prices for asset {assets[where < 0][0]!r}; it has {tables.known(self.assets)}")
+            raise InputError(
+                f"History: no prices for asset {assets[where < 0][0]!r}; it has {tables.known(self.assets)}"
+            )
         return ScenarioSet(self.returns[:, where] * marks, self.weights)
 
     def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
@@ -81,11 +90,17 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
     """(T, assets) prices > 0, from a table in the order of time."""
     table = "History prices"
     if not isinstance(prices, pd.DataFrame) or prices.empty:
-        raise InputError("History: prices must be a DataFrame with a row per time and a column per asset")
+        raise InputError(
+            "History: prices must be a DataFrame with a row per time and a column per asset"
+        )
     if not prices.columns.is_unique:
-        raise InputError(f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} stands there twice; keep one")
+        raise InputError(
+            f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} stands there twice; keep one"
+        )
     if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
-        raise InputError(f"{table}: rows must be in the order of time, each time once; sort_index() and drop duplicates")
+        raise InputError(
+            f"{table}: rows must be in the order of time, each time once; sort_index() and drop duplicates"
+        )
     columns = []
     for name in prices.columns:
         tables.refuse(
@@ -98,7 +113,9 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
     return np.column_stack(columns)
 
 
-def _windows(times: pd.Index[Any], horizon: Horizon, overlapping: bool) -> tuple[IntArray, IntArray]:
+def _windows(
+    times: pd.Index[Any], horizon: Horizon, overlapping: bool
+) -> tuple[IntArray, IntArray]:
     """First and last row of each window, in the order of time."""
     rows = np.arange(len(times))
     if isinstance(horizon, int | np.integer) and not isinstance(horizon, bool):
@@ -128,7 +145,9 @@ def _windows(times: pd.Index[Any], horizon: Horizon, overlapping: bool) -> tuple
     return start[kept[::-1]], end[kept[::-1]]
 
 
-def _weights(times: pd.Index[Any], end: IntArray, half_life: float | str | pd.Timedelta | None) -> FloatArray:
+def _weights(
+    times: pd.Index[Any], end: IntArray, half_life: float | str | pd.Timedelta | None
+) -> FloatArray:
     if half_life is None:
         return np.full(end.size, 1.0 / end.size)
     if not isinstance(half_life, int | float | np.number):
@@ -144,13 +163,19 @@ def _weights(times: pd.Index[Any], end: IntArray, half_life: float | str | pd.Ti
 
 def _span(what: str, given: Any, times: pd.Index[Any]) -> pd.Timedelta:
     if not isinstance(times, pd.DatetimeIndex):
-        raise InputError(f"History: {what} {given!r} is a time span, but the index of prices holds no times; count it in rows")
+        raise InputError(
+            f"History: {what} {given!r} is a time span, but the index of prices holds no times; count it in rows"
+        )
     try:
-        span = pd.NaT if isinstance(given, int | float | np.number) else pd.Timedelta(given)  # a bare number has no unit
+        span = (
+            pd.NaT if isinstance(given, int | float | np.number) else pd.Timedelta(given)
+        )  # a bare number has no unit
     except (TypeError, ValueError):
         span = pd.NaT
     if span is pd.NaT:
-        raise InputError(f"History: {what} is {given!r}; give a whole number of rows, or a time span such as '10D'")
+        raise InputError(
+            f"History: {what} is {given!r}; give a whole number of rows, or a time span such as '10D'"
+        )
     if not span > pd.Timedelta(0):
         raise InputError(f"History: {what} is {given!r}; it is a time span > 0")
     return span

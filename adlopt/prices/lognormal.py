@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet
 
@@ -25,12 +25,15 @@ class LogNormal:
     Parameters
     ----------
     volatility : annualised, by asset.
-    correlation : (d, d) DataFrame by asset, array in the order of `volatility`, or one number for all pairs.
+    correlation : (d, d) DataFrame by asset, array in the order of `volatility`, or one number for
+        all pairs.
     horizon : years.
     points : scrambled Sobol points, a power of two (rounded up to one).
     seed : of the scrambling.
-    tolerance : most relative standard error of the objective: `solve` then draws points, from `points` on, until fresh
-        scramblings at its answer show no more, and reports it in the solution. `standard_error` tells it for any allocation.
+    tolerance : most relative standard error of the objective: `solve` then draws points, from
+        `points` on, until fresh
+        scramblings at its answer show no more, and reports it in the solution. `standard_error`
+        tells it for any allocation.
     """
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
@@ -45,12 +48,19 @@ class LogNormal:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
         tables.whole("LogNormal: points", self.points, 1)
         tables.whole("LogNormal: seed", self.seed, 0)
-        if self.tolerance is not None and not tables.number("LogNormal, tolerance", self.tolerance) > 0:
-            raise InputError(f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed")
+        if (
+            self.tolerance is not None
+            and not tables.number("LogNormal, tolerance", self.tolerance) > 0
+        ):
+            raise InputError(
+                f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed"
+            )
         names = self._names()
         volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)
         if not volatility.size:
-            raise InputError("LogNormal: volatility names no asset; give a number for every asset of the book")
+            raise InputError(
+                "LogNormal: volatility names no asset; give a number for every asset of the book"
+            )
         if (volatility < 0).any():
             raise InputError(f"LogNormal: volatility of {names[volatility < 0][0]!r} is negative")
         correlation_matrix("LogNormal", self.correlation, names)
@@ -62,7 +72,8 @@ class LogNormal:
         d = len(assets)
         if d > qmc.Sobol.MAXDIM:
             raise InputError(f"LogNormal: {d} assets; Sobol points exist up to {qmc.Sobol.MAXDIM}")
-        # Principal axes rather than Cholesky: the first, best spread Sobol coordinates go to the largest risks.
+        # Principal axes rather than Cholesky: the first, best spread Sobol coordinates go to the
+        # largest risks.
         eigenvalue, axis = np.linalg.eigh(correlation * np.outer(volatility, volatility))
         root = axis * np.sqrt(np.maximum(eigenvalue, 0.0))
         uniform = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(self.seed)).random_base2(
@@ -78,9 +89,13 @@ class LogNormal:
         names = self._names() if tables.named(self.volatility) else assets
         where = names.get_indexer(assets)
         if (where < 0).any():
-            raise InputError(f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {tables.known(names)}")
+            raise InputError(
+                f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {tables.known(names)}"
+            )
         volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)[where]
-        return volatility, correlation_matrix("LogNormal", self.correlation, names)[np.ix_(where, where)]
+        return volatility, correlation_matrix("LogNormal", self.correlation, names)[
+            np.ix_(where, where)
+        ]
 
     def replicate(self, number: int) -> Self:
         """The model with an independent scrambling of its points."""
@@ -91,8 +106,12 @@ class LogNormal:
         return tables.names_of(self.volatility)
 
 
-def correlation_matrix(what: str, given: pd.DataFrame | npt.ArrayLike, names: pd.Index[Any]) -> FloatArray:
-    """(d, d) correlations of `names`, checked: symmetric, ones on the diagonal, positive semidefinite."""
+def correlation_matrix(
+    what: str, given: pd.DataFrame | npt.ArrayLike, names: pd.Index[Any]
+) -> FloatArray:
+    """(d, d) correlations of `names`, checked: symmetric, ones on the diagonal, positive
+    semidefinite.
+    """
     d = len(names)
     if isinstance(given, pd.DataFrame):
         for name in names:
@@ -108,10 +127,14 @@ def correlation_matrix(what: str, given: pd.DataFrame | npt.ArrayLike, names: pd
             raise InputError(f"{what}: correlation is {matrix}; it must lie in [-1, 1]")
         matrix = np.where(np.eye(d, dtype=bool), 1.0, matrix)
     if matrix.shape != (d, d):
-        raise InputError(f"{what}: the correlation matrix must be {d} x {d} ({tables.known(names)}); got shape {matrix.shape}")
+        raise InputError(
+            f"{what}: the correlation matrix must be {d} x {d} ({tables.known(names)}); got shape {matrix.shape}"
+        )
     if not np.isfinite(matrix).all():
         raise InputError(f"{what}: the correlation matrix has entries that are not finite numbers")
-    if not np.allclose(matrix, matrix.T, atol=1e-12) or not np.allclose(np.diag(matrix), 1.0, atol=1e-12):
+    if not np.allclose(matrix, matrix.T, atol=1e-12) or not np.allclose(
+        np.diag(matrix), 1.0, atol=1e-12
+    ):
         raise InputError(f"{what}: a correlation matrix is symmetric with ones on its diagonal")
     lowest = float(np.linalg.eigvalsh(matrix)[0])
     if lowest < -PSD_TOLERANCE:

@@ -1,7 +1,10 @@
-"""Lognormal prices without sampling: pools with one or two assets, by Black's formula and a one-dimensional integral.
+"""Lognormal prices without sampling: pools with one or two assets, by Black's formula and a
+one-dimensional integral.
 
-Given one asset's price the other's is lognormal again, so that the inner expectation is Black's formula with a strike that
-depends on the first price. The integrand is analytic: trapezoids on the normal density converge faster than any power.
+Given one asset's price the other's is lognormal again, so that the inner expectation is Black's
+formula with a strike that
+depends on the first price. The integrand is analytic: trapezoids on the normal density converge
+faster than any power.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.prices.lognormal import LogNormal
 from adlopt.prices.protocol import PoolLoss
@@ -29,24 +32,46 @@ CLOSEST = 0.9999  # correlation beyond which the inner density is too narrow for
 
 @dataclass(frozen=True, eq=False)
 class ExactLogNormal(LogNormal):
-    """`LogNormal` with exact instead of sampled expected losses, for books whose pools hold at most two assets each.
+    """`LogNormal` with exact instead of sampled expected losses, for books whose pools hold at most
+    two assets each.
 
-    `marks` are the book's, by asset; `ExactLogNormal.of(prices, marks)` makes one of a LogNormal. Values and certificates of
-    the expected loss are then those of the distribution itself; methods that need scenarios still draw `points` of them, so
+    `marks` are the book's, by asset; `ExactLogNormal.of(prices, marks)` makes one of a LogNormal.
+    Values and certificates of
+    the expected loss are then those of the distribution itself; methods that need scenarios still
+    draw `points` of them, so
     that the gap of a solution shows what sampling costs.
     """
 
     marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike = field(kw_only=True)
 
     @classmethod
-    def of(cls, prices: LogNormal, marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike) -> ExactLogNormal:
+    def of(
+        cls, prices: LogNormal, marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
+    ) -> ExactLogNormal:
         """The same distribution, and the same draws where scenarios are needed."""
         if not isinstance(prices, LogNormal):
-            raise InputError(f"ExactLogNormal.of: {prices!r} is no LogNormal(...), whose distribution it integrates")
-        return cls(prices.volatility, prices.correlation, prices.horizon, prices.points, prices.seed, marks=marks)
+            raise InputError(
+                f"ExactLogNormal.of: {prices!r} is no LogNormal(...), whose distribution it integrates"
+            )
+        return cls(
+            prices.volatility,
+            prices.correlation,
+            prices.horizon,
+            prices.points,
+            prices.seed,
+            marks=marks,
+        )
 
-    def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:
-        """E[(-V)^+] by pool, to about 1e-13 of its notional, with the gradient at pairs (pool, asset).
+    def pool_loss(
+        self,
+        assets: pd.Index,
+        equity: FloatArray,
+        sizes: sp.csr_array,
+        pool: IntArray,
+        asset: IntArray,
+    ) -> PoolLoss:
+        """E[(-V)^+] by pool, to about 1e-13 of its notional, with the gradient at pairs (pool,
+        asset).
 
         NotApplicable for a pool with more than two assets that move, or with two that move as one.
         """
@@ -58,17 +83,22 @@ class ExactLogNormal(LogNormal):
         covariance = correlation * np.outer(deviation, deviation)
         held = _two_assets(assets, equity, sizes, marks, deviation, correlation)
         value, ruin = _integrate(held, np.zeros(len(assets)), marks, deviation, correlation)
-        # E[P_k; loss] = mark_k P(loss) with every log price shifted by its covariance with that of k.
+        # E[P_k; loss] = mark_k P(loss) with every log price shifted by its covariance with that of
+        # k.
         by_size = np.zeros(pool.size)
         for k in np.unique(asset):
             rows = np.flatnonzero(asset == k)
-            _, shifted = _integrate(held.of(pool[rows]), covariance[k], marks, deviation, correlation)
+            _, shifted = _integrate(
+                held.of(pool[rows]), covariance[k], marks, deviation, correlation
+            )
             by_size[rows] = -marks[k] * (shifted - ruin[pool[rows]])
         return PoolLoss(value=value, by_equity=-ruin, by_size=by_size)
 
 
 class Holdings(NamedTuple):
-    """Up to two assets of each pool: the one with the larger risk inside the integral, the other outside."""
+    """Up to two assets of each pool: the one with the larger risk inside the integral, the other
+    outside.
+    """
 
     equity: FloatArray  # (n,)
     inner: IntArray  # (n,) into assets
@@ -77,11 +107,22 @@ class Holdings(NamedTuple):
     outer_size: FloatArray  # (n,) zero where only one does
 
     def of(self, pool: IntArray) -> Holdings:
-        return Holdings(self.equity[pool], self.inner[pool], self.outer[pool], self.inner_size[pool], self.outer_size[pool])
+        return Holdings(
+            self.equity[pool],
+            self.inner[pool],
+            self.outer[pool],
+            self.inner_size[pool],
+            self.outer_size[pool],
+        )
 
 
 def _two_assets(
-    assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, marks: FloatArray, deviation: FloatArray, correlation: FloatArray
+    assets: pd.Index,
+    equity: FloatArray,
+    sizes: sp.csr_array,
+    marks: FloatArray,
+    deviation: FloatArray,
+    correlation: FloatArray,
 ) -> Holdings:
     entries = sizes.tocoo()
     row, column, size = entries.row, entries.col, entries.data
@@ -98,18 +139,27 @@ def _two_assets(
     parts: list[IntArray | FloatArray] = []
     for place in (0, 1):
         which, amount = np.zeros(equity.size, dtype=np.int64), np.zeros(equity.size)
-        which[row[rank == place]], amount[row[rank == place]] = column[rank == place], size[rank == place]
+        which[row[rank == place]], amount[row[rank == place]] = (
+            column[rank == place],
+            size[rank == place],
+        )
         parts += [which, amount]
     inner, inner_size, outer, outer_size = parts
     alike = np.flatnonzero((outer_size != 0) & (np.abs(correlation[inner, outer]) > CLOSEST))
     if alike.size:
         pair = assets[inner[alike[0]]], assets[outer[alike[0]]]
-        raise NotApplicable(f"ExactLogNormal: {pair[0]!r} and {pair[1]!r} are correlated beyond {CLOSEST}: they move as one")
+        raise NotApplicable(
+            f"ExactLogNormal: {pair[0]!r} and {pair[1]!r} are correlated beyond {CLOSEST}: they move as one"
+        )
     return Holdings(equity, inner, outer, inner_size, outer_size)  # type: ignore[arg-type]
 
 
 def _integrate(
-    held: Holdings, shift: FloatArray, marks: FloatArray, deviation: FloatArray, correlation: FloatArray
+    held: Holdings,
+    shift: FloatArray,
+    marks: FloatArray,
+    deviation: FloatArray,
+    correlation: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """E[(-V)^+] and P(V < 0) by pool, with log prices shifted by `shift` (d,)."""
     value = np.maximum(-held.equity, 0.0)
@@ -118,12 +168,19 @@ def _integrate(
     for pair in np.unique(pairs[held.inner_size != 0]):
         same = np.flatnonzero((pairs == pair) & (held.inner_size != 0))
         rho = float(correlation[held.inner[same[0]], held.outer[same[0]]]) if pair >= 0 else 0.0
-        # Two assets: the risk inside is the larger one, so that its density is at least this wide as seen from outside.
+        # Two assets: the risk inside is the larger one, so that its density is at least this wide
+        # as seen from outside.
         step = STEP * np.sqrt(1 - rho**2)
-        node = np.arange(-np.ceil(REACH / step), np.ceil(REACH / step) + 1) * step if pair >= 0 else np.zeros(1)
+        node = (
+            np.arange(-np.ceil(REACH / step), np.ceil(REACH / step) + 1) * step
+            if pair >= 0
+            else np.zeros(1)
+        )
         weight = np.exp(-(node**2) / 2) * step / np.sqrt(2 * np.pi) if pair >= 0 else np.ones(1)
         for rows in np.array_split(same, 1 + same.size * node.size // CHUNK):
-            value[rows], ruin[rows] = _black(held.of(rows), shift, marks, deviation, rho, node, weight)
+            value[rows], ruin[rows] = _black(
+                held.of(rows), shift, marks, deviation, rho, node, weight
+            )
     return value, ruin
 
 
@@ -136,20 +193,31 @@ def _black(
     node: FloatArray,
     weight: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Expected shortfall and probability of one: calls on the inner asset for shorts, puts for longs, node by node."""
+    """Expected shortfall and probability of one: calls on the inner asset for shorts, puts for
+    longs, node by node.
+    """
     from scipy.special import ndtr
 
     inner_mark, outer_mark = marks[held.inner], marks[held.outer]
     outside = np.where(held.outer_size != 0, deviation[held.outer], 0.0)[:, None]
     inside = deviation[held.inner][:, None]
-    outer_price = outer_mark[:, None] * np.exp(shift[held.outer][:, None] + outside * node - outside**2 / 2)
-    forward = inner_mark[:, None] * np.exp(shift[held.inner][:, None] + rho * inside * node - (rho * inside) ** 2 / 2)
+    outer_price = outer_mark[:, None] * np.exp(
+        shift[held.outer][:, None] + outside * node - outside**2 / 2
+    )
+    forward = inner_mark[:, None] * np.exp(
+        shift[held.inner][:, None] + rho * inside * node - (rho * inside) ** 2 / 2
+    )
     fixed = held.equity - held.inner_size * inner_mark
-    strike = -(fixed[:, None] + held.outer_size[:, None] * (outer_price - outer_mark[:, None])) / held.inner_size[:, None]
+    strike = (
+        -(fixed[:, None] + held.outer_size[:, None] * (outer_price - outer_mark[:, None]))
+        / held.inner_size[:, None]
+    )
     spread = inside * np.sqrt(1 - rho**2)
     side = -np.sign(held.inner_size)[:, None]
     with np.errstate(divide="ignore"):
-        moneyness = np.log(forward) - np.log(np.maximum(strike, 0.0))  # without a strike > 0 a call is certain, a put void
+        moneyness = np.log(forward) - np.log(
+            np.maximum(strike, 0.0)
+        )  # without a strike > 0 a call is certain, a put void
     low = moneyness / spread - spread / 2
     below, above = ndtr(side * low), ndtr(side * (low + spread))
     payoff = np.maximum(side * (forward * above - strike * below), 0.0)

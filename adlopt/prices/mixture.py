@@ -1,4 +1,6 @@
-"""Several price models, one of which turns out to be true: regimes, or a history with stress scenarios added."""
+"""Several price models, one of which turns out to be true: regimes, or a history with stress
+scenarios added.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +9,37 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import PriceModel, Sampled, ScenarioSet, probabilities, scenario_names
 
 
 class Mixture:
-    """Price moves drawn from each model with its probability: `Mixture([(history, 0.98), (Stress({...}), 0.02)])`.
+    """Price moves drawn from each model with its probability: `Mixture([(history, 0.98),
+    (Stress({...}), 0.02)])`.
 
-    It holds all scenarios of all models, so that its loss is known by scenarios even where its models have closed forms.
+    It holds all scenarios of all models, so that its loss is known by scenarios even where its
+    models have closed forms.
     """
 
     def __init__(self, parts: Iterable[tuple[PriceModel, float]]) -> None:
         try:
             given = [(model, float(probability)) for model, probability in parts]
         except (TypeError, ValueError):
-            raise InputError("Mixture: give pairs of a price model and its probability: [(model, 0.9), (other, 0.1)]") from None
+            raise InputError(
+                "Mixture: give pairs of a price model and its probability: [(model, 0.9), (other, 0.1)]"
+            ) from None
         if not given:
             raise InputError("Mixture: at least one price model is needed")
         for model, _ in given:
             if isinstance(model, type) or not hasattr(model, "scenarios"):
-                raise InputError(f"Mixture: {model!r} is not a price model such as LogNormal(...) or Scenarios(...)")
+                raise InputError(
+                    f"Mixture: {model!r} is not a price model such as LogNormal(...) or Scenarios(...)"
+                )
         self.models = tuple(model for model, _ in given)
-        self.probabilities = probabilities("Mixture", [probability for _, probability in given], len(given))
+        self.probabilities = probabilities(
+            "Mixture", [probability for _, probability in given], len(given)
+        )
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         sets = [model.scenarios(assets, marks) for model in self.models]
@@ -43,9 +53,14 @@ class Mixture:
 
     def replicate(self, number: int) -> Mixture:
         """The mixture with fresh draws of the models that are sampled."""
-        fresh = [model.replicate(number) if isinstance(model, Sampled) else model for model in self.models]
+        fresh = [
+            model.replicate(number) if isinstance(model, Sampled) else model
+            for model in self.models
+        ]
         return Mixture(zip(fresh, self.probabilities, strict=True))
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{p:g} {model!r}" for p, model in zip(self.probabilities, self.models, strict=True))
+        parts = ", ".join(
+            f"{p:g} {model!r}" for p, model in zip(self.probabilities, self.models, strict=True)
+        )
         return f"Mixture({parts})"

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.covariance import covariance_matrix, leading, scale_of
 from adlopt.prices.history import History, Horizon
@@ -28,10 +28,12 @@ class OneFactor:
 
     Parameters
     ----------
-    direction : v, money per contract and unit of shock, by asset (mapping, Series, or array in the book's order).
+    direction : v, money per contract and unit of shock, by asset (mapping, Series, or array in the
+        book's order).
     shock : a frozen scipy.stats distribution or a sample of eps; standard normal if left out.
     weights : probabilities of a sample; equal if left out.
-    points : strata of a continuous shock where scenarios are needed; each is represented by its conditional mean.
+    points : strata of a continuous shock where scenarios are needed; each is represented by its
+        conditional mean.
     """
 
     def __init__(
@@ -45,14 +47,20 @@ class OneFactor:
         self.direction = direction
         tables.by_asset("OneFactor, direction", direction, tables.names_of(direction))
         if not isinstance(points, int | np.integer) or points < 3:
-            raise InputError(f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a middle")
+            raise InputError(
+                f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a middle"
+            )
         self.points = int(points)
         self._given = shock
         if weights is not None and (shock is None or hasattr(shock, "ppf")):
-            raise InputError("OneFactor: weights belong to a sample of the shock; a distribution has its own")
+            raise InputError(
+                "OneFactor: weights belong to a sample of the shock; a distribution has its own"
+            )
         self._weights = weights
         self.explained: float | None = None
-        """Share of the variance that the factor explains, where it was taken from a covariance or a history."""
+        """Share of the variance that the factor explains, where it was taken from a covariance or a
+        history.
+        """
         self.shock  # noqa: B018  (validates now, not at the first solve)
 
     @classmethod
@@ -64,22 +72,29 @@ class OneFactor:
         shock: Any = None,
         points: int = 2**14,
     ) -> OneFactor:
-        """The leading factor of a covariance, with the share of the variance it explains in `explained`.
+        """The leading factor of a covariance, with the share of the variance it explains in
+        `explained`.
 
-        What it leaves out: solve under the factor, then `certify(problem under the full model, solution.allocation)`.
+        What it leaves out: solve under the factor, then `certify(problem under the full model,
+        solution.allocation)`.
 
         Parameters
         ----------
-        covariance : (d, d) of price moves over the horizon, money squared per contract squared: a DataFrame by asset, or
+        covariance : (d, d) of price moves over the horizon, money squared per contract squared: a
+            DataFrame by asset, or
             an array in the book's order.
-        marks : compare moves per unit of money, that is as returns; left out, per contract, as the paper does.
-        shock : of unit variance, for `direction` holds standard deviations; standard normal if left out.
+        marks : compare moves per unit of money, that is as returns; left out, per contract, as the
+            paper does.
+        shock : of unit variance, for `direction` holds standard deviations; standard normal if left
+            out.
 
         Warns if the share is below `WELL_EXPLAINED`.
         """
         matrix, names = covariance_matrix("OneFactor", "covariance", covariance)
         direction, share = leading(matrix, scale_of(marks, names, len(matrix)))
-        factor = cls(direction if names is None else pd.Series(direction, index=names), shock, points=points)
+        factor = cls(
+            direction if names is None else pd.Series(direction, index=names), shock, points=points
+        )
         factor.explained = share
         if share < WELL_EXPLAINED:
             warnings.warn(
@@ -100,17 +115,27 @@ class OneFactor:
         points: int = 2**14,
         **windows: Any,
     ) -> OneFactor:
-        """The leading factor of past returns, as `from_covariance` finds it with assets compared by returns.
+        """The leading factor of past returns, as `from_covariance` finds it with assets compared by
+        returns.
 
-        `prices`, `horizon` and the options in `windows` are those of `History`. `marks` turn returns into money; the last
+        `prices`, `horizon` and the options in `windows` are those of `History`. `marks` turn
+        returns into money; the last
         prices of the history if left out.
         """
         history = History(prices, horizon, **windows)
         names = history.assets
-        scale = history.last.to_numpy() if marks is None else tables.by_asset("OneFactor: marks", marks, names)
+        scale = (
+            history.last.to_numpy()
+            if marks is None
+            else tables.by_asset("OneFactor: marks", marks, names)
+        )
         centred = (history.returns - history.weights @ history.returns) * scale
-        covariance = pd.DataFrame((centred.T * history.weights) @ centred, index=names, columns=names)
-        return cls.from_covariance(covariance, marks=pd.Series(scale, index=names), shock=shock, points=points)
+        covariance = pd.DataFrame(
+            (centred.T * history.weights) @ centred, index=names, columns=names
+        )
+        return cls.from_covariance(
+            covariance, marks=pd.Series(scale, index=names), shock=shock, points=points
+        )
 
     @cached_property
     def shock(self) -> Shock:
@@ -129,16 +154,27 @@ class OneFactor:
         shock, weights = self.shock.strata(self.points)
         return ScenarioSet(np.outer(shock, self.vector(assets)), weights)
 
-    def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:
+    def pool_loss(
+        self,
+        assets: pd.Index,
+        equity: FloatArray,
+        sizes: sp.csr_array,
+        pool: IntArray,
+        asset: IntArray,
+    ) -> PoolLoss:
         """E[(-E - b eps)^+] with exposure b = v . size: exact, from the shock's partial moments."""
         v = self.vector(assets)
         exposure = sizes @ v
         # Loss sets in where -b eps > E: below the threshold -E/b for b > 0, above it for b < 0.
         with np.errstate(over="ignore"):
-            threshold = np.divide(-equity, exposure, out=np.full(equity.shape, np.inf), where=exposure != 0)
+            threshold = np.divide(
+                -equity, exposure, out=np.full(equity.shape, np.inf), where=exposure != 0
+            )
         falling = exposure > 0
         probability = np.zeros(equity.size)
-        moment = np.zeros(equity.size)  # E[(threshold - eps)^+] if falling, E[(eps - threshold)^+] if rising
+        moment = np.zeros(
+            equity.size
+        )  # E[(threshold - eps)^+] if falling, E[(eps - threshold)^+] if rising
         probability[falling], moment[falling] = self.shock.below(threshold[falling])
         rising = exposure < 0
         probability[rising], moment[rising] = self.shock.above(threshold[rising])
@@ -146,14 +182,17 @@ class OneFactor:
         # d/db E[(-E - b eps)^+] = -E[eps; loss], and E[eps; eps < t] = t F(t) - E[(t - eps)^+].
         at = np.where((probability > 0) & np.isfinite(threshold), threshold, 0.0)
         tail = at * probability + np.where(falling, -moment, moment)
-        # Without exposure the shortfall is certain: nothing, or what settlement has left below zero.
+        # Without exposure the shortfall is certain: nothing, or what settlement has left below
+        # zero.
         certain = (exposure == 0) & (equity < 0)
         probability[certain] = 1.0
         mean[certain] = -equity[certain]
         return PoolLoss(value=mean, by_equity=-probability, by_size=-tail[pool] * v[asset])
 
     def radial(self, assets: pd.Index) -> Radial | None:
-        """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at zero; None elsewhere."""
+        """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at
+        zero; None elsewhere.
+        """
         law = self.shock.student
         return None if law is None else Radial(self.vector(assets)[:, None] * law[0], law[1])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._tables import FloatArray, IntArray
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 
 SUM_TOLERANCE = 1e-8
@@ -26,13 +26,16 @@ class PoolLoss(NamedTuple):
 
     value: FloatArray  # (n,) money
     by_equity: FloatArray  # (n,) minus the probability of bankruptcy
-    by_size: FloatArray  # (entries,) money per contract of remaining size, at the (pool, asset) pairs asked for
+    # (entries,) money per contract of remaining size, at the (pool, asset) pairs asked for
+    by_size: FloatArray
 
 
 class Radial(NamedTuple):
-    """A closed form in which a pool's loss depends on equity E and volatility c = |root' y| alone: c E[(X - E / c)^+].
+    """A closed form in which a pool's loss depends on equity E and volatility c = |root' y| alone:
+    c E[(X - E / c)^+].
 
-    X is Student-t with `df` degrees of freedom, standard normal if they are infinite; y are the pool's sizes.
+    X is Student-t with `df` degrees of freedom, standard normal if they are infinite; y are the
+    pool's sizes.
     """
 
     root: FloatArray  # (d, r), money per contract
@@ -43,7 +46,9 @@ class PriceModel(Protocol):
     """A distribution of horizon prices. One method is enough to plug in your own."""
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
-        """Weighted moves of `assets` from their marks; InputError if the model lacks one of them."""
+        """Weighted moves of `assets` from their marks; InputError if the model lacks one of
+        them.
+        """
         ...
 
 
@@ -51,17 +56,30 @@ class PriceModel(Protocol):
 class ClosedForm(Protocol):
     """A price model that also knows every pool's expected shortfall without sampling."""
 
-    def pool_loss(self, assets: pd.Index, equity: FloatArray, sizes: sp.csr_array, pool: IntArray, asset: IntArray) -> PoolLoss:
-        """Expected shortfall of pools with `equity` (n,) and signed `sizes` (n, d), gradient at pairs (pool, asset)."""
+    def pool_loss(
+        self,
+        assets: pd.Index,
+        equity: FloatArray,
+        sizes: sp.csr_array,
+        pool: IntArray,
+        asset: IntArray,
+    ) -> PoolLoss:
+        """Expected shortfall of pools with `equity` (n,) and signed `sizes` (n, d), gradient at
+        pairs (pool, asset).
+        """
         ...
 
 
 @runtime_checkable
 class Smooth(ClosedForm, Protocol):
-    """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it either."""
+    """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it
+    either.
+    """
 
     def radial(self, assets: pd.Index) -> Radial | None:
-        """The model as volatility and a scalar law; None if this instance of it has no such form."""
+        """The model as volatility and a scalar law; None if this instance of it has no such
+        form.
+        """
         ...
 
 
@@ -75,7 +93,9 @@ class Sampled(Protocol):
 
 
 def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd.Index:
-    """(S,) what to call a model's scenarios: its own names if it has a method `names`, else numbers."""
+    """(S,) what to call a model's scenarios: its own names if it has a method `names`, else
+    numbers.
+    """
     if hasattr(model, "names"):
         return pd.Index(model.names(assets, marks))
     return pd.RangeIndex(model.scenarios(assets, marks).weights.size)
@@ -90,11 +110,17 @@ def probabilities(what: str, weights: object, count: int) -> FloatArray:
     except (TypeError, ValueError):
         raise InputError(f"{what}: weights must be numbers") from None
     if given.shape != (count,):
-        raise InputError(f"{what}: {count} weights are needed, one per scenario; got shape {given.shape}")
+        raise InputError(
+            f"{what}: {count} weights are needed, one per scenario; got shape {given.shape}"
+        )
     bad = np.flatnonzero(~np.isfinite(given) | (given < 0))
     if bad.size:
-        raise InputError(f"{what}: weight {bad[0]} is {given[bad[0]]}; weights are probabilities, >= 0")
+        raise InputError(
+            f"{what}: weight {bad[0]} is {given[bad[0]]}; weights are probabilities, >= 0"
+        )
     total = float(given.sum())
     if abs(total - 1.0) > SUM_TOLERANCE:
-        raise InputError(f"{what}: weights sum to {total:.12g}, not to one; divide them by their sum")
+        raise InputError(
+            f"{what}: weights sum to {total:.12g}, not to one; divide them by their sum"
+        )
     return given / total

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet, probabilities
 
@@ -37,9 +37,13 @@ class Scenarios:
         if (prices is None) == (returns is None):
             raise InputError("Scenarios: give either prices or returns")
         self._what = "prices" if returns is None else "returns"
-        self.values, self.assets = _table(self._what, prices if returns is None else returns, assets)
+        self.values, self.assets = _table(
+            self._what, prices if returns is None else returns, assets
+        )
         if returns is not None and (self.values < -1).any():
-            raise InputError("Scenarios: a simple return below -1 means a negative price; are these percent? divide by 100")
+            raise InputError(
+                "Scenarios: a simple return below -1 means a negative price; are these percent? divide by 100"
+            )
         self.weights = probabilities("Scenarios", weights, len(self.values))
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
@@ -56,7 +60,9 @@ class Scenarios:
                 f"Scenarios: {values.shape[1]} columns for the book's {len(assets)} assets ({tables.known(assets)}); "
                 "name the columns with assets=[...] or give a DataFrame"
             )
-        return ScenarioSet(values - marks if self._what == "prices" else values * marks, self.weights)
+        return ScenarioSet(
+            values - marks if self._what == "prices" else values * marks, self.weights
+        )
 
     def __repr__(self) -> str:
         names = "assets in the book's order" if self.assets is None else tables.known(self.assets)
@@ -69,19 +75,27 @@ def _table(
     names = None if assets is None else tables.name_list("Scenarios", assets)
     if isinstance(given, pd.DataFrame) and not given.empty:
         names = given.columns if names is None else names
-        values = np.column_stack([tables.numbers(f"Scenarios {what}", given, name) for name in given.columns])
+        values = np.column_stack(
+            [tables.numbers(f"Scenarios {what}", given, name) for name in given.columns]
+        )
     else:
         try:
             values = np.array(given, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(f"Scenarios: {what} must be a table of numbers") from None
     if values.ndim != 2 or values.size == 0:
-        raise InputError(f"Scenarios: {what} must have a row per scenario and a column per asset; got shape {values.shape}")
+        raise InputError(
+            f"Scenarios: {what} must have a row per scenario and a column per asset; got shape {values.shape}"
+        )
     if names is not None and (len(names) != values.shape[1] or not names.is_unique):
-        raise InputError(f"Scenarios: {values.shape[1]} columns need as many different asset names; got {list(names)}")
+        raise InputError(
+            f"Scenarios: {values.shape[1]} columns need as many different asset names; got {list(names)}"
+        )
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
         name = int(column) if names is None else names[column]
-        raise InputError(f"Scenarios {what}, row {row}, column {name!r}: {values[row, column]} is not a finite number")
+        raise InputError(
+            f"Scenarios {what}, row {row}, column {name!r}: {values[row, column]} is not a finite number"
+        )
     return values, names

@@ -1,4 +1,6 @@
-"""Distributions of a scalar shock, with the tail probabilities and partial moments that closed forms need."""
+"""Distributions of a scalar shock, with the tail probabilities and partial moments that closed
+forms need.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from adlopt._tables import FloatArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import probabilities
 
 NEARLY_NORMAL = 100.0  # degrees of freedom
-STRATA_RANGE = 8.5  # strata are equally wide on a normal scale between these quantiles; beyond lies 2e-17
+STRATA_RANGE = (
+    8.5  # strata are equally wide on a normal scale between these quantiles; beyond lies 2e-17
+)
 
 
 class Shock(Protocol):
@@ -72,7 +76,9 @@ class FrozenShock:
         self._median = float(distribution.median())
         self._spread = float(distribution.ppf(0.75) - distribution.ppf(0.25))
         if not np.isfinite(self._mean):
-            raise InputError("OneFactor: the shock has no finite mean, so the expected loss is infinite under any allocation")
+            raise InputError(
+                "OneFactor: the shock has no finite mean, so the expected loss is infinite under any allocation"
+            )
 
     def below(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
         return self.distribution.cdf(t), self._excess(t, upper=False)
@@ -81,13 +87,18 @@ class FrozenShock:
         return self.distribution.sf(t), self._excess(t, upper=True)
 
     def _excess(self, t: FloatArray, *, upper: bool) -> FloatArray:
-        """E[(eps - t)^+] if `upper`, else E[(t - eps)^+]: each from the tail on its side of the median."""
+        """E[(eps - t)^+] if `upper`, else E[(t - eps)^+]: each from the tail on its side of the
+        median.
+        """
         sign = 1.0 if upper else -1.0
         outward = sign * (t - self._median) >= 0
         tail = np.empty(t.shape)
         tail[outward] = self._integrate(t[outward], upper=upper)
-        # From the other side of the median the small moment is that of the other tail: E(eps - t)^+ - E(t - eps)^+ = mean - t.
-        tail[~outward] = sign * (self._mean - t[~outward]) + self._integrate(t[~outward], upper=not upper)
+        # From the other side of the median the small moment is that of the other tail: E(eps - t)^+
+        # - E(t - eps)^+ = mean - t.
+        tail[~outward] = sign * (self._mean - t[~outward]) + self._integrate(
+            t[~outward], upper=not upper
+        )
         return np.maximum(tail, 0.0)
 
     def _integrate(self, t: FloatArray, *, upper: bool) -> FloatArray:
@@ -102,10 +113,13 @@ class FrozenShock:
             # A power-law tail is smooth on the scale of its distance from the centre.
             scale = np.maximum(self._spread, np.abs(start - self._median))
             tail, sign = (self.distribution.sf, 1.0) if upper else (self.distribution.cdf, -1.0)
-            # Up to the end of the support: past it the tail is zero with a corner, which costs half the digits.
+            # Up to the end of the support: past it the tail is zero with a corner, which costs half
+            # the digits.
             end = float(self.distribution.ppf(1.0 if upper else 0.0))
             reach = np.maximum(sign * (end - start), 0.0) / scale
-            found = tanhsinh(lambda z, a, s: tail(a + sign * s * z), 0.0, reach, args=(start, scale), rtol=1e-12)
+            found = tanhsinh(
+                lambda z, a, s: tail(a + sign * s * z), 0.0, reach, args=(start, scale), rtol=1e-12
+            )
             result[finite] = found.integral * scale
         return result[back].reshape(t.shape)
 
@@ -114,12 +128,16 @@ class FrozenShock:
 
         normal = np.linspace(-STRATA_RANGE, STRATA_RANGE, points - 1)
         # isf for the upper half: ppf loses the digits of probabilities near one.
-        edge = np.where(normal <= 0, self.distribution.ppf(ndtr(normal)), self.distribution.isf(ndtr(-normal)))
+        edge = np.where(
+            normal <= 0, self.distribution.ppf(ndtr(normal)), self.distribution.isf(ndtr(-normal))
+        )
         return _strata(self, edge, self.distribution.cdf(edge), self.distribution.sf(edge))
 
     def __repr__(self) -> str:
         name = getattr(getattr(self.distribution, "dist", None), "name", None)
-        return f"{name}{getattr(self.distribution, 'args', '')}" if name else repr(self.distribution)
+        return (
+            f"{name}{getattr(self.distribution, 'args', '')}" if name else repr(self.distribution)
+        )
 
 
 class SampleShock:
@@ -131,15 +149,21 @@ class SampleShock:
         try:
             values = np.array(sample, dtype=np.float64)
         except (TypeError, ValueError):
-            raise InputError("OneFactor: the shock must be a frozen scipy.stats distribution or a sample of numbers") from None
+            raise InputError(
+                "OneFactor: the shock must be a frozen scipy.stats distribution or a sample of numbers"
+            ) from None
         if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-            raise InputError("OneFactor: a sample of the shock is a nonempty list of finite numbers")
+            raise InputError(
+                "OneFactor: a sample of the shock is a nonempty list of finite numbers"
+            )
         self.sample = values
         self.weights = probabilities("OneFactor", weights, values.size)
 
     @cached_property
     def _sorted(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Sorted values, with the probability and first moment of the sample from each value on, and zero past the last."""
+        """Sorted values, with the probability and first moment of the sample from each value on,
+        and zero past the last.
+        """
         order = np.argsort(self.sample, kind="stable")
         value, weight = self.sample[order], self.weights[order]
         upward = [np.append(np.cumsum(part[::-1])[::-1], 0.0) for part in (weight, weight * value)]
@@ -172,14 +196,19 @@ def _student(distribution: Any) -> tuple[float, float] | None:
 
 
 def normal_excess(t: FloatArray) -> FloatArray:
-    """E[(eps - t)^+] = pdf(t) - t sf(t) for a standard normal, without cancellation in the far tail."""
+    """E[(eps - t)^+] = pdf(t) - t sf(t) for a standard normal, without cancellation in the far
+    tail.
+    """
     from scipy.special import erfcx, ndtr
 
     density = np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi)
     mills = np.sqrt(np.pi / 2) * erfcx(np.maximum(t, 0.0) / np.sqrt(2))  # sf(t) / pdf(t)
-    # 1 - t mills(t) cancels as t grows: 1/t^2 is left of two numbers near one. Its asymptotic series takes over.
+    # 1 - t mills(t) cancels as t grows: 1/t^2 is left of two numbers near one. Its asymptotic
+    # series takes over.
     inverse = 1.0 / np.maximum(t, 1.0) ** 2
-    series = inverse * (1 - inverse * (3 - inverse * (15 - inverse * (105 - inverse * (945 - inverse * 10395)))))
+    series = inverse * (
+        1 - inverse * (3 - inverse * (15 - inverse * (105 - inverse * (945 - inverse * 10395))))
+    )
     with np.errstate(invalid="ignore"):
         upper = density * np.where(t > 30, series, 1.0 - np.where(np.isfinite(t), t, 0.0) * mills)
         lower = density - np.where(np.isfinite(t), t, 0.0) * ndtr(-t)
@@ -200,11 +229,15 @@ def student_constant(nu: float) -> float:
 
 
 def student_excess(t: FloatArray, nu: float) -> FloatArray:
-    """E[(eps - t)^+] for Student's t with nu > 1 degrees of freedom, without cancellation in the far tail.
+    """E[(eps - t)^+] for Student's t with nu > 1 degrees of freedom, without cancellation in the
+    far tail.
 
-    With w = nu / (nu + t^2), t > 0: the density times (1 / (nu - 1) + sum_k b_k w^k / (nu + 2k)) / w, where b_1 = 1 and
-    b_{k+1} / b_k = (nu + 2k - 1) / (nu + 2k): the hypergeometric series of the tail, contracted with the density's term so
-    that all its own are positive. It takes over where w < 1/2; nearer the centre E[eps; eps > t] - t P(eps > t) loses little,
+    With w = nu / (nu + t^2), t > 0: the density times (1 / (nu - 1) + sum_k b_k w^k / (nu + 2k)) /
+    w, where b_1 = 1 and
+    b_{k+1} / b_k = (nu + 2k - 1) / (nu + 2k): the hypergeometric series of the tail, contracted
+    with the density's term so
+    that all its own are positive. It takes over where w < 1/2; nearer the centre E[eps; eps > t] -
+    t P(eps > t) loses little,
     but for a nearly normal law, whose tail at t > 5 is integrated instead.
     """
     from scipy.special import roots_laguerre, stdtr
@@ -222,7 +255,8 @@ def student_excess(t: FloatArray, nu: float) -> FloatArray:
     excess = power * nu / (nu - 1) * student_constant(nu) - z * stdtr(nu, -z)
     excess[far] = student_constant(nu) * power[far] * total
     if nu > NEARLY_NORMAL:
-        # E(eps - t)^+ = density(t) int u(s)^2 / 2 exp(-s) ds, where the density at t + u(s) is exp(-s) times that at t.
+        # E(eps - t)^+ = density(t) int u(s)^2 / 2 exp(-s) ds, where the density at t + u(s) is
+        # exp(-s) times that at t.
         near = (w >= 0.5) & (z > 5)
         u, total = z[near], np.zeros(z[near].shape)
         for node, weight in zip(*roots_laguerre(40), strict=True):
@@ -233,7 +267,9 @@ def student_excess(t: FloatArray, nu: float) -> FloatArray:
     return np.asarray(np.where(np.isposinf(t), 0.0, excess + np.where(t < 0, -t, 0.0)))
 
 
-def _strata(shock: Shock, edge: FloatArray, cdf: FloatArray, sf: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _strata(
+    shock: Shock, edge: FloatArray, cdf: FloatArray, sf: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Conditional mean and probability of each interval between edges, tails included.
 
     Conditional means, not midpoints: a loss that is linear on a stratum is then integrated exactly.
@@ -242,7 +278,8 @@ def _strata(shock: Shock, edge: FloatArray, cdf: FloatArray, sf: FloatArray) -> 
     zero = np.zeros(1)
     mean = float(shock.above(zero)[1][0] - shock.below(zero)[1][0])
     lower, upper = edge[:middle], edge[middle:]
-    # E[eps; eps < t] = t F(t) - E[(t - eps)^+] below the middle stratum, E[eps; eps > t] = t S(t) + E[(eps - t)^+] above it.
+    # E[eps; eps < t] = t F(t) - E[(t - eps)^+] below the middle stratum, E[eps; eps > t] = t S(t) +
+    # E[(eps - t)^+] above it.
     first_below = lower * cdf[:middle] - shock.below(lower)[1]
     first_above = upper * sf[middle:] + shock.above(upper)[1]
     mass = _differences(cdf[:middle], sf[middle:], 1.0)
@@ -254,5 +291,9 @@ def _strata(shock: Shock, edge: FloatArray, cdf: FloatArray, sf: FloatArray) -> 
 
 
 def _differences(below: FloatArray, above: FloatArray, whole: float) -> FloatArray:
-    """Increments of a measure over the strata, from its values below the lower edges and above the upper ones."""
-    return np.concatenate([np.diff(below, prepend=0.0), [whole - below[-1] - above[0]], -np.diff(above, append=0.0)])
+    """Increments of a measure over the strata, from its values below the lower edges and above the
+    upper ones.
+    """
+    return np.concatenate(
+        [np.diff(below, prepend=0.0), [whole - below[-1] - above[0]], -np.diff(above, append=0.0)]
+    )

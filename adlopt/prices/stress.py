@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt import _tables as tables
-from adlopt._tables import FloatArray
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet, probabilities
 
@@ -19,9 +19,11 @@ class Stress:
 
     Parameters
     ----------
-    returns : by scenario, simple returns to the horizon by asset: {"crash": {"BTC": -0.30, "ETH": -0.40}}.
+    returns : by scenario, simple returns to the horizon by asset: {"crash": {"BTC": -0.30, "ETH":
+        -0.40}}.
     weights : probabilities of the scenarios, given that one of them happens; equal if left out.
-    others : return of assets that a scenario does not name; left out, it must name all of the book's.
+    others : return of assets that a scenario does not name; left out, it must name all of the
+        book's.
     """
 
     def __init__(
@@ -32,18 +34,26 @@ class Stress:
         others: float | None = None,
     ) -> None:
         if not isinstance(returns, Mapping) or not returns:
-            raise InputError("Stress: give returns by scenario and asset, such as {'crash': {'BTC': -0.3}}")
+            raise InputError(
+                "Stress: give returns by scenario and asset, such as {'crash': {'BTC': -0.3}}"
+            )
         self.returns = {name: _returns(name, moves) for name, moves in returns.items()}
         if isinstance(weights, Mapping):
             odd = next(iter(set(weights) ^ set(returns)), None)
             if odd is not None:
-                raise InputError(f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; give it both")
-            weights = [tables.number(f"Stress, weight of {name!r}", weights[name]) for name in returns]
+                raise InputError(
+                    f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; give it both"
+                )
+            weights = [
+                tables.number(f"Stress, weight of {name!r}", weights[name]) for name in returns
+            ]
         self.weights = probabilities("Stress", weights, len(returns))
         self.others = None if others is None else _return("Stress: others", others)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
-        table = np.full((len(self.returns), len(assets)), np.nan if self.others is None else self.others)
+        table = np.full(
+            (len(self.returns), len(assets)), np.nan if self.others is None else self.others
+        )
         for row, (name, moves) in enumerate(self.returns.items()):
             missing = [asset for asset in assets if asset not in moves]
             if missing and self.others is None:
@@ -64,12 +74,19 @@ class Stress:
 
 def _returns(name: str, moves: Mapping[str, float]) -> dict[str, float]:
     if not isinstance(moves, Mapping | pd.Series):
-        raise InputError(f"Stress, scenario {name!r}: {moves!r} is not a mapping of returns by asset")
-    return {asset: _return(f"Stress, scenario {name!r}, asset {asset!r}", value) for asset, value in moves.items()}
+        raise InputError(
+            f"Stress, scenario {name!r}: {moves!r} is not a mapping of returns by asset"
+        )
+    return {
+        asset: _return(f"Stress, scenario {name!r}, asset {asset!r}", value)
+        for asset, value in moves.items()
+    }
 
 
 def _return(what: str, given: float) -> float:
     value = tables.number(what, given)
     if value < -1:
-        raise InputError(f"{what}: a simple return of {value:g} means a negative price; is it percent? divide by 100")
+        raise InputError(
+            f"{what}: a simple return of {value:g} means a negative price; is it percent? divide by 100"
+        )
     return value

@@ -1,4 +1,6 @@
-"""What a report says: the problem in words and numbers, who is reduced, the proof, other rules, how to do it again."""
+"""What a report says: the problem in words and numbers, who is reduced, the proof, other rules, how
+to do it again.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,41 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from adlopt._figures import allocation_columns, figure, figures
-from adlopt.compare import Comparison
+from adlopt._internal.number_format import allocation_columns, figure, figures
 from adlopt.errors import InputError
-from adlopt.evaluation import closed_form, objective_value
+from adlopt.model.losses import closed_form, objective_value
+from adlopt.model.problem import Problem
 from adlopt.plots._canvas import require_matplotlib
-from adlopt.problem import Problem
 from adlopt.report import pictures
-from adlopt.report.document import Block, Code, Document, Download, Facts, Paragraph, Section, Table, to_html, to_markdown
-from adlopt.solution import Solution
+from adlopt.report.document import (
+    Block,
+    Code,
+    Document,
+    Download,
+    Facts,
+    Paragraph,
+    Section,
+    Table,
+    to_html,
+    to_markdown,
+)
+from adlopt.solving.solution import Solution
+from adlopt.studies.comparison import Comparison
 
 WRITERS = {".html": to_html, ".md": to_markdown}
 ROWS = 40  # of an allocation that are printed
 CARRIED = 20_000  # rows of an allocation that the page carries along as CSV
-PACKAGES = ("adlopt", "numpy", "scipy", "pandas", "cvxpy", "clarabel", "highspy", "numba", "matplotlib")
+PACKAGES = (
+    "adlopt",
+    "numpy",
+    "scipy",
+    "pandas",
+    "cvxpy",
+    "clarabel",
+    "highspy",
+    "numba",
+    "matplotlib",
+)
 
 COMPARED = {
     ("risk", "objective"): "objective",
@@ -54,7 +77,9 @@ def write(
     *,
     command: str = "",
 ) -> None:
-    """Write `build(...)` to `path`: .html, one page that needs nothing else, or .md, without pictures."""
+    """Write `build(...)` to `path`: .html, one page that needs nothing else, or .md, without
+    pictures.
+    """
     path = Path(path)
     check_writable(path)
     suffix = path.suffix.lower()
@@ -131,12 +156,18 @@ def _problem(problem: Problem) -> list[Block]:
         "positions": f"{book.size.size:,}, of which {problem.position.size:,} may be reduced",
         "equity": f"{figure(float(book.equity[book.solvent].sum()))} of the solvent pools",
         "objective": str(problem.objective),
-        "price model": "none: water-filling needs none" if problem.prices is None else _short(repr(problem.prices)),
+        "price model": "none: water-filling needs none"
+        if problem.prices is None
+        else _short(repr(problem.prices)),
     }
     if problem.insurance_fund > 0:
-        facts["insurance fund"] = f"{figure(problem.insurance_fund)}: the objective sees what exceeds it"
+        facts["insurance fund"] = (
+            f"{figure(problem.insurance_fund)}: the objective sees what exceeds it"
+        )
     if problem.caps is not None:
-        facts["caps"] = f"{len(problem.caps):,} positions may lose no more than a given number of contracts"
+        facts["caps"] = (
+            f"{len(problem.caps):,} positions may lose no more than a given number of contracts"
+        )
     return [
         Paragraph(
             f"The exchange must take {_required(problem)} of solvent accounts, {settles}. Whose positions? The choice should "
@@ -158,18 +189,29 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
         facts["objective before"] = figure(objective_value(problem, None))
         facts["objective after"] = figure(solution.value)
     for asset, level in _by_asset(solution.water_level).items():
-        facts[f"water level {asset}".strip()] = f"{figure(level)}: what stands above it is drained to it"
+        facts[f"water level {asset}".strip()] = (
+            f"{figure(level)}: what stands above it is drained to it"
+        )
     if solution.shadow_prices is not None:
         for asset, price in solution.shadow_prices.items():
-            facts[f"shadow price {asset}"] = f"{figure(price)} of the objective saved by one more contract"
+            facts[f"shadow price {asset}"] = (
+                f"{figure(price)} of the objective saved by one more contract"
+            )
     shown = reduced.head(ROWS)
     more = len(reduced) - len(shown)
     note = f"and {more:,} more reduced positions" if more else ""
-    blocks: list[Block] = [Facts(facts), Table("Allocation, largest share first", allocation_columns(shown), left=3, note=note)]
+    blocks: list[Block] = [
+        Facts(facts),
+        Table("Allocation, largest share first", allocation_columns(shown), left=3, note=note),
+    ]
     if len(solution.allocation) <= CARRIED:
         rows = len(solution.allocation)
         text = solution.allocation.to_csv(index=False)
-        blocks.append(Download("allocation.csv", text, f"allocation.csv: all {rows:,} positions, floats in full"))
+        blocks.append(
+            Download(
+                "allocation.csv", text, f"allocation.csv: all {rows:,} positions, floats in full"
+            )
+        )
     broke = problem.book.bankrupt
     if len(broke):
         first = broke.head(ROWS)
@@ -180,21 +222,35 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
             "notional": figures(first["notional"]),
         }
         more = len(broke) - len(first)
-        blocks.append(Table("Bankrupt, and so not reduced", pools, left=2, note=f"and {more:,} more" if more else ""))
+        blocks.append(
+            Table(
+                "Bankrupt, and so not reduced",
+                pools,
+                left=2,
+                note=f"and {more:,} more" if more else "",
+            )
+        )
     return blocks
 
 
 def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
     if level is None:
         return {}
-    return {"": level} if isinstance(level, float) else {str(asset): float(value) for asset, value in level.items()}
+    return (
+        {"": level}
+        if isinstance(level, float)
+        else {str(asset): float(value) for asset, value in level.items()}
+    )
 
 
 # ---------------------------------------------------------------------- the proof
 
 
 def _proof(problem: Problem, solution: Solution) -> list[Block]:
-    facts = {"method": solution.method, "status": f"{solution.status} (relative tolerance {solution.tolerance:g})"}
+    facts = {
+        "method": solution.method,
+        "status": f"{solution.status} (relative tolerance {solution.tolerance:g})",
+    }
     if solution.value is None or solution.lower_bound is None or solution.gap is None:
         facts["status"] = solution.status
         reading = (
@@ -212,7 +268,11 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
         facts["note"] = solution.note
     least, value = figure(solution.lower_bound, 12), figure(solution.value, 12)
     exact = closed_form(problem) is not None
-    under = "this price model" if exact else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
+    under = (
+        "this price model"
+        if exact
+        else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
+    )
     above = figure(solution.value - solution.lower_bound, 3)
     reading = (
         f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has "
@@ -220,9 +280,7 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
         "sort per asset; it trusts no solver."
     )
     if solution.status != "optimal":
-        reading += (
-            " The gap exceeds the tolerance: the allocation is feasible and its value right, but it is not proven optimal."
-        )
+        reading += " The gap exceeds the tolerance: the allocation is feasible and its value right, but it is not proven optimal."
     return [Facts(facts), Paragraph(reading)]
 
 
@@ -230,16 +288,27 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
 
 
 def _comparison(comparison: Comparison) -> list[Block]:
-    cvar = {column: column[1] for column in comparison.columns if column[0] == "risk" and str(column[1]).startswith("CVaR")}
-    known = comparison.columns[comparison.notna().any()]  # without a price model there is no risk to compare
+    cvar = {
+        column: column[1]
+        for column in comparison.columns
+        if column[0] == "risk" and str(column[1]).startswith("CVaR")
+    }
+    known = comparison.columns[
+        comparison.notna().any()
+    ]  # without a price model there is no risk to compare
     wanted = {column: label for column, label in (COMPARED | cvar).items() if column in known}
     columns = {"rule": [str(name) for name in comparison.index]}
-    columns |= {label: figures(comparison[column].astype(float).round(9), 4) for column, label in wanted.items()}
+    columns |= {
+        label: figures(comparison[column].astype(float).round(9), 4)
+        for column, label in wanted.items()
+    }
     infeasible = comparison.index.difference(pictures.feasible(comparison).index, sort=False)
     note = "Money in the currency of the book. "
     if len(infeasible):
         note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."
-    flat = comparison.set_axis([" ".join(map(str, column)) for column in comparison.columns], axis=1)
+    flat = comparison.set_axis(
+        [" ".join(map(str, column)) for column in comparison.columns], axis=1
+    )
     return [
         Paragraph(
             "What other rules would leave the exchange at risk for the same requirement, on the same prices, and whom they hit."
@@ -258,7 +327,9 @@ def _again(problem: Problem, command: str) -> list[Block]:
     seed = getattr(problem.prices, "seed", None)
     if seed is not None:
         facts["seed"] = str(seed)
-    facts["versions"] = ", ".join([f"Python {platform.python_version()}", *filter(None, map(_version, PACKAGES))])
+    facts["versions"] = ", ".join(
+        [f"Python {platform.python_version()}", *filter(None, map(_version, PACKAGES))]
+    )
     facts["platform"] = platform.platform(terse=True)
     return [*blocks, Facts(facts)]
 

@@ -1,4 +1,6 @@
-"""A small document, and its two forms. Every text is escaped here and nowhere else: what users supply stays text."""
+"""A small document, and its two forms. Every text is escaped here and nowhere else: what users
+supply stays text.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +119,9 @@ pre { background: #f4f4f4; padding: .7rem; white-space: pre-wrap; overflow-wrap:
 def to_html(document: Document) -> str:
     """One page that needs nothing else: no scripts, no requests."""
     body = "\n".join(
-        f"<section>\n<h2>{escape(section.title)}</h2>\n" + "\n".join(map(_html, section.blocks)) + "\n</section>"
+        f"<section>\n<h2>{escape(section.title)}</h2>\n"
+        + "\n".join(map(_html, section.blocks))
+        + "\n</section>"
         for section in document.sections
     )
     return _PAGE.format(title=escape(document.title), style=_STYLE, body=body)
@@ -129,7 +133,8 @@ def _html(block: Block) -> str:
             return f"<p>{escape(text)}</p>"
         case Facts(rows):
             lines = "\n".join(
-                f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows.items()
+                f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
+                for name, text in rows.items()
             )
             return f'<table class="facts"><tbody>\n{lines}\n</tbody></table>'
         case Table():
@@ -138,7 +143,9 @@ def _html(block: Block) -> str:
             source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
             return f'<figure><img src="{source}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
         case Download(name, text, label):
-            target = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+            target = (
+                f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+            )
             return f'<p class="note"><a download="{escape(name)}" href="{target}">{escape(label)}</a></p>'
         case Code(text):
             return f"<pre><code>{escape(text)}</code></pre>"
@@ -146,9 +153,16 @@ def _html(block: Block) -> str:
 
 def _html_table(table: Table) -> str:
     side = ['class="l"' if at < table.left else "" for at in range(len(table.columns))]
-    head = "".join(f'<th scope="col" {kind}>{escape(name)}</th>' for name, kind in zip(table.columns, side, strict=True))
+    head = "".join(
+        f'<th scope="col" {kind}>{escape(name)}</th>'
+        for name, kind in zip(table.columns, side, strict=True)
+    )
     rows = "\n".join(
-        "<tr>" + "".join(f"<td {kind}>{_breakable(cell)}</td>" for cell, kind in zip(row, side, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(
+            f"<td {kind}>{_breakable(cell)}</td>" for cell, kind in zip(row, side, strict=True)
+        )
+        + "</tr>"
         for row in zip(*table.columns.values(), strict=True)
     )
     note = f'\n<p class="note">{escape(table.note)}</p>' if table.note else ""
@@ -159,7 +173,9 @@ def _html_table(table: Table) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Escaped, with places where a long name without spaces, such as an address, may go on in the next line."""
+    """Escaped, with places where a long name without spaces, such as an address, may go on in the
+    next line.
+    """
     return "<wbr>".join(map(escape, re.findall(r"\S{1,24}\s*|\s+", text)))
 
 
@@ -192,11 +208,16 @@ def _markdown(block: Block) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    lines = [list(table.columns), [":--" if at < table.left else "--:" for at in range(len(table.columns))]]
+    lines = [
+        list(table.columns),
+        [":--" if at < table.left else "--:" for at in range(len(table.columns))],
+    ]
     lines[0] = [_plain(name) for name in lines[0]]
     lines += [[_plain(cell) for cell in row] for row in zip(*table.columns.values(), strict=True)]
     grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{_plain(table.caption)}**\n\n{grid}" + (f"\n\n{_plain(table.note)}" if table.note else "")
+    return f"**{_plain(table.caption)}**\n\n{grid}" + (
+        f"\n\n{_plain(table.note)}" if table.note else ""
+    )
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,6 @@
-"""The pictures of a report: those that say something about the problem at hand, and can be drawn in seconds."""
+"""The pictures of a report: those that say something about the problem at hand, and can be drawn in
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from adlopt import plots
-from adlopt.compare import Comparison
-from adlopt.frontier import frontier
 from adlopt.methods import factor_leverage, water_filling
+from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss
-from adlopt.problem import Problem
 from adlopt.report.document import Picture
-from adlopt.solution import Solution
+from adlopt.solving.solution import Solution
+from adlopt.studies.comparison import Comparison
+from adlopt.studies.sweep import frontier
 
 DPI = 120
 ASSETS = 3  # reduced assets that get a picture of their own
@@ -39,7 +41,11 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
             )
         )
     small = problem.book.size.size <= SWEPT
-    if small and factor_leverage.obstacle(problem) is None and water_filling.obstacle(problem) is not None:
+    if (
+        small
+        and factor_leverage.obstacle(problem) is None
+        and water_filling.obstacle(problem) is not None
+    ):
         pictures.append(
             picture(
                 "Factor leverage and gross leverage as the reduction grows. Accounts of high gross leverage may be hedged.",
@@ -62,7 +68,9 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
         if comparison is None:
             named["this answer"] = solution
         else:
-            named |= {rule: comparison.allocations[rule] for rule in feasible(comparison).index[:CURVES]}
+            named |= {
+                rule: comparison.allocations[rule] for rule in feasible(comparison).index[:CURVES]
+            }
         pictures.append(
             picture(
                 "How likely the exchange is to lose at least so much.",
@@ -70,7 +78,11 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
             )
         )
         if not isinstance(problem.objective, ExpectedLoss):
-            mean = " It is the mean loss under the stressed probabilities." if problem.objective.coherent else ""
+            mean = (
+                " It is the mean loss under the stressed probabilities."
+                if problem.objective.coherent
+                else ""
+            )
             pictures.append(
                 picture(
                     f"The scenarios that the objective looks at.{mean}",
@@ -93,9 +105,18 @@ def feasible(comparison: Comparison) -> pd.DataFrame:
 
 
 def _multiples(problem: Problem) -> list[float]:
-    """Multiples of the reduction, up to all that is eligible of some asset or four times what is required."""
+    """Multiples of the reduction, up to all that is eligible of some asset or four times what is
+    required.
+    """
     eligible = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
-    most = min(4.0, float((eligible / np.maximum(np.abs(problem.target), np.finfo(float).tiny))[problem.reduced_assets].min()))
+    most = min(
+        4.0,
+        float(
+            (eligible / np.maximum(np.abs(problem.target), np.finfo(float).tiny))[
+                problem.reduced_assets
+            ].min()
+        ),
+    )
     return [*np.linspace(0.1, max(most, 1.0), 20)]
 
 
@@ -108,12 +129,16 @@ def picture(caption: str, draw_on: Callable[..., object], panels: int = 1) -> Pi
     from matplotlib.figure import Figure
     from PIL import Image
 
-    figure = Figure(figsize=(9.0, 3.6) if panels == 2 else (7.5, 4.0), dpi=DPI, layout="constrained")
+    figure = Figure(
+        figsize=(9.0, 3.6) if panels == 2 else (7.5, 4.0), dpi=DPI, layout="constrained"
+    )
     axes = figure.subplots(1, panels, squeeze=False)[0]
     draw_on(axes=list(axes)) if panels > 1 else draw_on(ax=axes[0])
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in scripts that the font lacks
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing from font"
+        )  # names in scripts that the font lacks
         canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     out = BytesIO()

@@ -1,4 +1,6 @@
-"""From positions read one by one to a book: marks, hedge-mode pairs, accounts that cannot be known, equity."""
+"""From positions read one by one to a book: marks, hedge-mode pairs, accounts that cannot be known,
+equity.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables
-from adlopt.book import Book
+from adlopt._internal import validation as _tables
 from adlopt.errors import InputError
+from adlopt.model.book import Book
 from adlopt.sources._records import Entry, Fields, Unusable
 
 SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
@@ -24,7 +26,8 @@ Money: TypeAlias = float | Mapping[str, Any]
 class Loaded:
     """A book, and the rows that were not taken.
 
-    `rejected` has a row each: `record` (its place in what was loaded), `account`, `symbol`, `side`, `size` as they stood
+    `rejected` has a row each: `record` (its place in what was loaded), `account`, `symbol`, `side`,
+    `size` as they stood
     there, and the `reason`. If no row could be taken the book is empty.
     """
 
@@ -62,7 +65,9 @@ class Holding:
     equity: float | None = None  # of an isolated position
     equity_at: float | None = None  # price at which that is its equity, if not its mark
     currency: str | None = None
-    paired: bool | None = None  # whether the venue keeps longs and shorts of one symbol apart; None where unknown
+    paired: bool | None = (
+        None  # whether the venue keeps longs and shorts of one symbol apart; None where unknown
+    )
 
     @property
     def account(self) -> str:
@@ -71,7 +76,9 @@ class Holding:
 
 @dataclass
 class Gathered:
-    """Positions that could be read, the rows that could not, and the accounts whose risk is not known for it."""
+    """Positions that could be read, the rows that could not, and the accounts whose risk is not
+    known for it.
+    """
 
     holdings: list[Holding] = field(default_factory=list)
     rejected: list[tuple[Row, str]] = field(default_factory=list)
@@ -80,10 +87,19 @@ class Gathered:
     def reject(self, row: Row, reason: str, *, harmless: bool) -> None:
         self.rejected.append((row, reason))
         if not harmless:
-            self.aside.setdefault(row.account, f"another position of this account is not known (record {row.record}: {reason})")
+            self.aside.setdefault(
+                row.account,
+                f"another position of this account is not known (record {row.record}: {reason})",
+            )
 
 
-def gather(entries: Iterable[Entry], parse: Callable[[Fields, Row], Holding], symbol: str, side: str, size: str) -> Gathered:
+def gather(
+    entries: Iterable[Entry],
+    parse: Callable[[Fields, Row], Holding],
+    symbol: str,
+    side: str,
+    size: str,
+) -> Gathered:
     """Read every record; `symbol`, `side` and `size` are the keys that identify one."""
     found = Gathered()
     for at, account, record in entries:
@@ -98,7 +114,9 @@ def gather(entries: Iterable[Entry], parse: Callable[[Fields, Row], Holding], sy
                 raise Unusable("empty size", harmless=True)
             found.holdings.append(holding)
         except Unusable as error:
-            found.reject(row, str(error), harmless=error.harmless or (fields is not None and fields.isolated))
+            found.reject(
+                row, str(error), harmless=error.harmless or (fields is not None and fields.isolated)
+            )
     return found
 
 
@@ -113,7 +131,8 @@ def assemble(
 ) -> Loaded:
     """The book of what was read, by the rules that `adlopt.sources` states.
 
-    Money is the cross accounts', by name, or one number for the only account; `equity` includes unrealised profit, `wallet`
+    Money is the cross accounts', by name, or one number for the only account; `equity` includes
+    unrealised profit, `wallet`
     does not. `unknown` is the reason where there is none.
     """
     holdings = _in_one_currency(found, currency)
@@ -133,7 +152,9 @@ def assemble(
 
 
 def settlement(found: Gathered, wanted: str | Iterable[str] | None) -> set[str]:
-    """Settlement currencies of the book: those asked for, else the one that most positions settle in."""
+    """Settlement currencies of the book: those asked for, else the one that most positions settle
+    in.
+    """
     if wanted is not None:
         return {wanted} if isinstance(wanted, str) else set(wanted)
     currencies = Counter(h.currency for h in found.holdings if h.currency is not None)
@@ -146,16 +167,18 @@ def _in_one_currency(found: Gathered, wanted: str | Iterable[str] | None) -> lis
         if h.currency is None or h.currency in kept:
             left.append(h)
         else:
-            reason = (
-                f"settles in {h.currency}, not in {' or '.join(sorted(kept))}; load it by itself with currency={h.currency!r}"
-            )
+            reason = f"settles in {h.currency}, not in {' or '.join(sorted(kept))}; load it by itself with currency={h.currency!r}"
             found.reject(h.row, reason, harmless=True)
     return left
 
 
-def _marked(found: Gathered, holdings: list[Holding], marks: Marks | None) -> tuple[list[Holding], dict[str, float]]:
+def _marked(
+    found: Gathered, holdings: list[Holding], marks: Marks | None
+) -> tuple[list[Holding], dict[str, float]]:
     """Holdings with a mark of their own or a common one, and the common marks."""
-    given = {} if marks is None else {str(name): _price(name, value) for name, value in marks.items()}
+    given = (
+        {} if marks is None else {str(name): _price(name, value) for name, value in marks.items()}
+    )
     seen: dict[str, list[float]] = defaultdict(list)
     for h in holdings:
         if h.mark is not None:
@@ -175,7 +198,11 @@ def _marked(found: Gathered, holdings: list[Holding], marks: Marks | None) -> tu
         if h.asset in mark:
             left.append(h if h.mark is not None else replace(h, mark=mark[h.asset]))
         else:
-            found.reject(h.row, f"no mark price of {h.asset!r} is known; give it with marks=", harmless=h.isolated)
+            found.reject(
+                h.row,
+                f"no mark price of {h.asset!r} is known; give it with marks=",
+                harmless=h.isolated,
+            )
     return left, mark
 
 
@@ -186,7 +213,8 @@ def _price(name: object, value: object) -> float:
     return price
 
 
-# ---------------------------------------------------------------------- one position per account, asset and margin mode
+# ---------------------------------------------------------------------- one position per account,
+# asset and margin mode
 
 
 class Group(NamedTuple):
@@ -208,7 +236,11 @@ def _netted(found: Gathered, holdings: list[Holding]) -> list[Group]:
         if len(legs) == 1:
             groups.append(Group(legs))
             continue
-        pair = len(legs) == 2 and legs[0].size * legs[1].size < 0 and all(leg.paired is not False for leg in legs)
+        pair = (
+            len(legs) == 2
+            and legs[0].size * legs[1].size < 0
+            and all(leg.paired is not False for leg in legs)
+        )
         if pair and not isolated:
             groups.append(Group(legs))
             continue
@@ -254,8 +286,13 @@ def _equities(
     wallet: Money | None,
     unknown: str,
 ) -> dict[str, float]:
-    """Equity at the common marks of every cross account for which it is known; the others are set aside."""
-    at_own_marks, without_profit = money("equity", equity, accounts), money("wallet", wallet, accounts)
+    """Equity at the common marks of every cross account for which it is known; the others are set
+    aside.
+    """
+    at_own_marks, without_profit = (
+        money("equity", equity, accounts),
+        money("wallet", wallet, accounts),
+    )
     both = at_own_marks.keys() & without_profit.keys()
     if both:
         raise InputError(f"account {min(both)!r} has both equity and wallet; give one")
@@ -270,12 +307,20 @@ def _equities(
         elif account in without_profit:
             profits = [_profit(leg, mark) for leg in legs[account]]
             if None in profits:
-                found.aside.setdefault(account, "a position has no entry price; equity from a wallet needs all")
+                found.aside.setdefault(
+                    account, "a position has no entry price; equity from a wallet needs all"
+                )
             else:
-                known[account] = without_profit[account] + sum(profit for profit in profits if profit is not None)
+                known[account] = without_profit[account] + sum(
+                    profit for profit in profits if profit is not None
+                )
         else:
             found.aside.setdefault(account, unknown)
-    idle = {account: value for account, value in at_own_marks.items() if account not in known and account not in found.aside}
+    idle = {
+        account: value
+        for account, value in at_own_marks.items()
+        if account not in known and account not in found.aside
+    }
     return known | idle
 
 
@@ -284,9 +329,14 @@ def money(what: str, given: Money | None, accounts: list[str]) -> dict[str, floa
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        return {str(name): _tables.number(f"{what}, account {name!r}", value) for name, value in given.items()}
+        return {
+            str(name): _tables.number(f"{what}, account {name!r}", value)
+            for name, value in given.items()
+        }
     if len(accounts) > 1:
-        raise InputError(f"{what}: one number for {len(accounts)} cross accounts; give a mapping by account")
+        raise InputError(
+            f"{what}: one number for {len(accounts)} cross accounts; give a mapping by account"
+        )
     value = _tables.number(what, given)
     return {name: value for name in accounts}
 
@@ -308,9 +358,11 @@ def _profit(leg: Holding, mark: Mapping[str, float]) -> float | None:
 
 
 def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, float]) -> Book:
-    """Cross accounts and isolated positions as pools, in the order in which they were read; accounts that hold nothing last.
+    """Cross accounts and isolated positions as pools, in the order in which they were read;
+    accounts that hold nothing last.
 
-    All that `Book.from_frame` would check holds by now, and of few records its tables would cost most of the time.
+    All that `Book.from_frame` would check holds by now, and of few records its tables would cost
+    most of the time.
     """
     names: dict[str, int] = {}
     assets: dict[str, int] = {}
@@ -350,6 +402,8 @@ def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, f
 
 def _rejected(found: Gathered) -> pd.DataFrame:
     rows = sorted(found.rejected, key=lambda entry: entry[0].record)
-    frame = pd.DataFrame([(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object)
+    frame = pd.DataFrame(
+        [(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object
+    )
     frame["record"] = frame["record"].astype(np.int64)
     return frame

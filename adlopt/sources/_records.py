@@ -1,4 +1,6 @@
-"""Records from Python objects and files, and their fields: a value is read as what it must be, or the record is unusable."""
+"""Records from Python objects and files, and their fields: a value is read as what it must be, or
+the record is unusable.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from adlopt import _tables
+from adlopt._internal import validation as _tables
 from adlopt.errors import InputError
 
 LARGEST = 1e60  # products of a few such numbers are still floats
 
 
 class Unusable(Exception):
-    """A record cannot be taken. A harmless one leaves the risk of its account's other positions known all the same."""
+    """A record cannot be taken. A harmless one leaves the risk of its account's other positions
+    known all the same.
+    """
 
     def __init__(self, reason: str, *, harmless: bool = False) -> None:
         super().__init__(reason)
@@ -28,7 +32,9 @@ class Unusable(Exception):
 
 
 class Entry(NamedTuple):
-    """One record: where it stood (counted from 0, or the line of a file), whose it is, and itself, whatever that may be."""
+    """One record: where it stood (counted from 0, or the line of a file), whose it is, and itself,
+    whatever that may be.
+    """
 
     at: int
     account: str
@@ -41,12 +47,15 @@ class Entry(NamedTuple):
 class Fields:
     """A record's values, read one by one; Unusable says what is wrong with which.
 
-    `isolated` is set once the margin mode is known: a bad isolated position leaves the rest of its account untouched.
+    `isolated` is set once the margin mode is known: a bad isolated position leaves the rest of its
+    account untouched.
     """
 
     def __init__(self, record: object) -> None:
         if not isinstance(record, Mapping):
-            raise Unusable(f"is no record: a mapping of names to values is needed, not {shown(record)}")
+            raise Unusable(
+                f"is no record: a mapping of names to values is needed, not {shown(record)}"
+            )
         self.record: Mapping[str, Any] = record
         self.isolated = False
 
@@ -57,7 +66,9 @@ class Fields:
     def number(self, key: str) -> float:
         value = self.record.get(key)
         if missing(value):
-            raise Unusable(f"'{key}' is {'empty' if key in self.record else 'missing'}; a number is needed")
+            raise Unusable(
+                f"'{key}' is {'empty' if key in self.record else 'missing'}; a number is needed"
+            )
         return number(f"'{key}'", value)
 
     def optional(self, key: str) -> float | None:
@@ -75,7 +86,9 @@ class Fields:
         return self.price(key) if self.optional(key) else None
 
     def refuse_empty(self, key: str) -> None:
-        """Unusable, and harmless, for a size of zero: before anything else, since venues leave the rest of such rows open."""
+        """Unusable, and harmless, for a size of zero: before anything else, since venues leave the
+        rest of such rows open.
+        """
         try:
             size = self.optional(key)
         except Unusable:
@@ -88,7 +101,9 @@ class Fields:
         size = self.number(key)
         sign: float = self.one_of(side, sides)
         if size < 0 < sign:
-            raise Unusable(f"'{key}' is {size:g}, and '{side}' says {self.record[side]}: which holds cannot be told")
+            raise Unusable(
+                f"'{key}' is {size:g}, and '{side}' says {self.record[side]}: which holds cannot be told"
+            )
         return sign * abs(size)
 
     def text(self, key: str) -> str:
@@ -110,13 +125,20 @@ class Fields:
 def missing(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    return (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float) and math.isnan(value))
+    )
 
 
 def number(what: str, value: object) -> float:
     """A finite number from a number or the text of one; Unusable else."""
     # Python alone reads "1_000", and True as 1: no venue means that.
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | str | Decimal | np.number):
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | str | Decimal | np.number
+    ):
         raise Unusable(f"{what} is {shown(value)}, not a number")
     try:
         if isinstance(value, str) and ("_" in value or not value.isascii()):
@@ -146,7 +168,8 @@ def shown(value: object) -> str:
 
 
 def read(source: object) -> object:
-    """What a file holds, by its name's ending: .json, .jsonl or .ndjson, .csv, .parquet; anything but a path as it is.
+    """What a file holds, by its name's ending: .json, .jsonl or .ndjson, .csv, .parquet; anything
+    but a path as it is.
 
     Numbers of a CSV file stay text: nothing is guessed.
     """
@@ -158,12 +181,24 @@ def read(source: object) -> object:
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
         return _rows(_tables.read_parquet(path))
-    readers: dict[str, Callable[[str], object]] = {".json": _json, ".jsonl": _lines, ".ndjson": _lines, ".csv": _csv}
+    readers: dict[str, Callable[[str], object]] = {
+        ".json": _json,
+        ".jsonl": _lines,
+        ".ndjson": _lines,
+        ".csv": _csv,
+    }
     if suffix not in readers:
-        raise InputError(f"cannot read {shown(str(source))}: its name must end in {', '.join(readers)} or .parquet")
+        raise InputError(
+            f"cannot read {shown(str(source))}: its name must end in {', '.join(readers)} or .parquet"
+        )
     try:
         return readers[suffix](path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, csv.Error) as error:  # of json and of decoding: ValueErrors
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        csv.Error,
+    ) as error:  # of json and of decoding: ValueErrors
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
 
 
@@ -180,7 +215,9 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+        raise ValueError(
+            f"the name {next(name for name in names if names.count(name) > 1)!r} stands twice in one object"
+        )
     return found
 
 
@@ -211,7 +248,8 @@ def _csv(text: str) -> object:
 def entries(source: object, account: str, keys: Collection[str]) -> Iterator[Entry]:
     """Every record of a source: one record, a list of records, or a mapping of accounts to either.
 
-    A mapping that has one of the `keys` is a record. A record's own entry `account` names its account, else `account` does.
+    A mapping that has one of the `keys` is a record. A record's own entry `account` names its
+    account, else `account` does.
     """
     at = 0
     for name, records in _by_account(source, account, keys):
@@ -220,7 +258,9 @@ def entries(source: object, account: str, keys: Collection[str]) -> Iterator[Ent
             at += 1
 
 
-def _by_account(source: object, account: str, keys: Collection[str]) -> Iterator[tuple[str, list[object]]]:
+def _by_account(
+    source: object, account: str, keys: Collection[str]
+) -> Iterator[tuple[str, list[object]]]:
     if isinstance(source, Mapping) and not any(key in source for key in keys):
         for name, held in source.items():
             yield str(name), list(held) if isinstance(held, list | tuple) else [held]
@@ -229,7 +269,9 @@ def _by_account(source: object, account: str, keys: Collection[str]) -> Iterator
     elif isinstance(source, Mapping):
         yield account, [source]
     else:
-        raise InputError(f"a record, a list of records or a file's name is needed, not {shown(source)}")
+        raise InputError(
+            f"a record, a list of records or a file's name is needed, not {shown(source)}"
+        )
 
 
 def _account(record: object, name: str) -> str:

@@ -1,13 +1,24 @@
-"""Binance USD-M futures: positions as `positionRisk` gives them (version 3, and 2), with the account's wallet beside."""
+"""Binance USD-M futures: positions as `positionRisk` gives them (version 3, and 2), with the
+account's wallet beside.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from adlopt import _tables as tables
+from adlopt._internal import validation as tables
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather, settlement
+from adlopt.sources._assemble import (
+    Holding,
+    Loaded,
+    Marks,
+    Money,
+    Row,
+    assemble,
+    gather,
+    settlement,
+)
 from adlopt.sources._records import Fields, Unusable, entries, read
 
 KEYS = ("symbol", "positionSide", "positionAmt", "markPrice", "entryPrice")
@@ -26,21 +37,28 @@ def load(
     currency: str | Iterable[str] | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json, .jsonl, .csv) of these.
+    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json,
+    .jsonl, .csv) of these.
 
-    `positionAmt` is signed. A position is isolated if its isolatedMargin or isolatedWallet is not zero (version 2 says so in
+    `positionAmt` is signed. A position is isolated if its isolatedMargin or isolatedWallet is not
+    zero (version 2 says so in
     marginType); its equity is isolatedMargin, else isolatedWallet + unRealizedProfit.
 
     Parameters
     ----------
-    wallet : the cross wallet, without unrealised profit: a number, numbers by account, or the account endpoint's answer
-        (`assets`, or the balance list), read for the settlement currency's crossWalletBalance; by account if there are several.
+    wallet : the cross wallet, without unrealised profit: a number, numbers by account, or the
+        account endpoint's answer
+        (`assets`, or the balance list), read for the settlement currency's crossWalletBalance; by
+        account if there are several.
     equity : of cross accounts, with unrealised profit, instead of `wallet`.
     account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book (`marginAsset`), or several that count as one; by default what most settle in.
+    currency : settlement currency of the book (`marginAsset`), or several that count as one; by
+        default what most settle in.
     marks : price by symbol; else the records' markPrice.
     """
-    found = gather(entries(read(positions), account, KEYS), _holding, "symbol", "positionSide", "positionAmt")
+    found = gather(
+        entries(read(positions), account, KEYS), _holding, "symbol", "positionSide", "positionAmt"
+    )
     settled = settlement(found, currency)
     return assemble(
         found, equity=equity, wallet=_wallets(read(wallet), account, settled), marks=marks, currency=settled,
@@ -76,7 +94,9 @@ def _isolated(record: Fields) -> bool:
     if record.has("marginType"):
         return bool(record.one_of("marginType", MODES))
     if not record.has("isolatedMargin") and not record.has("isolatedWallet"):
-        raise Unusable("'isolatedMargin' and 'isolatedWallet' are missing; they tell the margin mode")
+        raise Unusable(
+            "'isolatedMargin' and 'isolatedWallet' are missing; they tell the margin mode"
+        )
     return bool(record.optional("isolatedMargin")) or bool(record.optional("isolatedWallet"))
 
 
@@ -96,7 +116,9 @@ def _currency(record: Fields, symbol: str) -> str:
         return asset
     parts = QUOTE.fullmatch(symbol)
     if parts is None:
-        raise Unusable(f"'marginAsset' is missing, and {symbol!r} does not tell the settlement currency")
+        raise Unusable(
+            f"'marginAsset' is missing, and {symbol!r} does not tell the settlement currency"
+        )
     return parts[1]
 
 
@@ -107,9 +129,13 @@ def _wallets(given: object, account: str, currencies: Collection[str]) -> Money 
     if isinstance(given, list | tuple) or (isinstance(given, Mapping) and "assets" in given):
         return {account: _balance("wallet", given, currencies)}
     if not isinstance(given, Mapping):
-        raise InputError("wallet: a number, numbers by account, or the account endpoint's answer is needed")
+        raise InputError(
+            "wallet: a number, numbers by account, or the account endpoint's answer is needed"
+        )
     return {
-        str(name): _balance(f"wallet, account {name!r}", held, currencies) if isinstance(held, Mapping | list) else held
+        str(name): _balance(f"wallet, account {name!r}", held, currencies)
+        if isinstance(held, Mapping | list)
+        else held
         for name, held in given.items()
     }
 
@@ -117,8 +143,15 @@ def _wallets(given: object, account: str, currencies: Collection[str]) -> Money 
 def _balance(what: str, given: object, currencies: Collection[str]) -> float:
     """Sum of crossWalletBalance over the settlement currencies."""
     assets = given.get("assets") if isinstance(given, Mapping) else given
-    rows = [row for row in assets if isinstance(row, Mapping)] if isinstance(assets, list | tuple) else []
+    rows = (
+        [row for row in assets if isinstance(row, Mapping)]
+        if isinstance(assets, list | tuple)
+        else []
+    )
     held = [row for row in rows if row.get("asset") in set(currencies)]
     if not held and currencies:
         raise InputError(f"{what}: there is no entry for {' or '.join(currencies)}")
-    return sum(tables.number(f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance")) for row in held)
+    return sum(
+        tables.number(f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance"))
+        for row in held
+    )

@@ -1,21 +1,28 @@
-"""Bybit: positions as `/v5/position/list` gives them (unsigned sizes and a side, numbers as strings, some of them empty)."""
+"""Bybit: positions as `/v5/position/list` gives them (unsigned sizes and a side, numbers as
+strings, some of them empty).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
-from adlopt import _tables as tables
-from adlopt.book import Margin
+from adlopt._internal import validation as tables
 from adlopt.errors import InputError
+from adlopt.model.book import Margin
 from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather
 from adlopt.sources._records import Fields, Unusable, entries, read
 
 KEYS = ("symbol", "side", "size", "positionIdx", "avgPrice", "markPrice")
 SIDES = {"buy": 1.0, "sell": -1.0}
-INVERSE = re.compile(r"[A-Z0-9]+USD([FGHJKMNQUVXZ]\d{2})?")  # a month's letter and a year: a dated future
+INVERSE = re.compile(
+    r"[A-Z0-9]+USD([FGHJKMNQUVXZ]\d{2})?"
+)  # a month's letter and a year: a dated future
 OPTION = re.compile(r".+-\d+[A-Z]{3}\d{2}-[\d.]+-[CP](-[A-Z]+)?")
-USDT, USDC = re.compile(r".+USDT(-\d+[A-Z]{3}\d{2})?"), re.compile(r".+PERP|[A-Z0-9]+-\d+[A-Z]{3}\d{2}|.+USDC")
+USDT, USDC = (
+    re.compile(r".+USDT(-\d+[A-Z]{3}\d{2})?"),
+    re.compile(r".+PERP|[A-Z0-9]+-\d+[A-Z]{3}\d{2}|.+USDC"),
+)
 
 
 def load(
@@ -28,19 +35,24 @@ def load(
     margin: Margin | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from the endpoint's answer, a position, a list of them, a mapping of accounts to any, or a .json or .jsonl file.
+    """A book from the endpoint's answer, a position, a list of them, a mapping of accounts to any,
+    or a .json or .jsonl file.
 
-    Only linear contracts are taken: inverse ones are valued in coin. An isolated position's equity is positionBalance +
+    Only linear contracts are taken: inverse ones are valued in coin. An isolated position's equity
+    is positionBalance +
     unrealisedPnl.
 
     Parameters
     ----------
-    equity : of cross accounts, with unrealised profit: a number, numbers by account, or the answer of
+    equity : of cross accounts, with unrealised profit: a number, numbers by account, or the answer
+        of
         `/v5/account/wallet-balance` (its totalEquity), by account if there are several.
     wallet : the same without unrealised profit, instead of `equity`.
     account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book, or several that count as one; by default what most positions settle in.
-    margin : margin mode of all; needed where a unified account is in isolated mode, since tradeMode is 0 there all the same.
+    currency : settlement currency of the book, or several that count as one; by default what most
+        positions settle in.
+    margin : margin mode of all; needed where a unified account is in isolated mode, since tradeMode
+        is 0 there all the same.
     marks : price by symbol; else the records' markPrice.
     """
 
@@ -56,12 +68,16 @@ def load(
             mark=record.price("markPrice"),
             entry=record.entry_price("avgPrice"),
             profit=record.optional("unrealisedPnl"),
-            equity=record.number("positionBalance") + record.number("unrealisedPnl") if record.isolated else None,
+            equity=record.number("positionBalance") + record.number("unrealisedPnl")
+            if record.isolated
+            else None,
             currency=_currency(record, symbol),
             paired=_paired(record),
         )
 
-    found = gather(entries(_unwrapped(read(positions)), account, KEYS), holding, "symbol", "side", "size")
+    found = gather(
+        entries(_unwrapped(read(positions)), account, KEYS), holding, "symbol", "side", "size"
+    )
     return assemble(
         found, equity=_equities(read(equity), account), wallet=wallet, marks=marks, currency=currency,
         unknown="no equity is known for this cross account; give equity or wallet",
@@ -69,14 +85,18 @@ def load(
 
 
 def _unwrapped(source: object) -> object:
-    """The positions within an answer, each with the answer's category; answers by account, or several, likewise."""
+    """The positions within an answer, each with the answer's category; answers by account, or
+    several, likewise.
+    """
     if isinstance(source, Mapping):
         result = source.get("result", source)
         if isinstance(result, Mapping) and isinstance(result.get("list"), list | tuple):
             told = {"category": result["category"]} if "category" in result else {}
             return [told | dict(row) if isinstance(row, Mapping) else row for row in result["list"]]
         if "retCode" in source:
-            raise InputError(f"bybit: the answer has no list of positions: {source.get('retMsg') or 'no message'}")
+            raise InputError(
+                f"bybit: the answer has no list of positions: {source.get('retMsg') or 'no message'}"
+            )
         if not any(key in source for key in KEYS):
             return {name: _unwrapped(held) for name, held in source.items()}
     return source
@@ -105,7 +125,9 @@ def _paired(record: Fields) -> bool | None:
     if index not in (0, 1, 2):
         raise Unusable(f"'positionIdx' is {index:g}, none of 0, 1, 2")
     if index and SIDES[record.text("side").lower()] != (1 if index == 1 else -1):
-        raise Unusable(f"'positionIdx' is {index:g}, and 'side' says {record.text('side')}: which holds cannot be told")
+        raise Unusable(
+            f"'positionIdx' is {index:g}, and 'side' says {record.text('side')}: which holds cannot be told"
+        )
     return index != 0
 
 
@@ -126,7 +148,9 @@ def _equities(given: object, account: str) -> Money | None:
     if given is None or isinstance(given, int | float | str):
         return None if given is None else tables.number("equity", given)
     if not isinstance(given, Mapping):
-        raise InputError("equity: a number, numbers by account, or the answer of /v5/account/wallet-balance is needed")
+        raise InputError(
+            "equity: a number, numbers by account, or the answer of /v5/account/wallet-balance is needed"
+        )
     if "result" in given or "totalEquity" in given or "list" in given:
         return {account: _total("equity", given)}
     return {

@@ -1,20 +1,33 @@
-"""ccxt: unified positions as `fetch_positions()` returns them, and balances as `fetch_balance()` does."""
+"""ccxt: unified positions as `fetch_positions()` returns them, and balances as `fetch_balance()`
+does.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from adlopt import _tables as tables
-from adlopt.book import Margin
+from adlopt._internal import validation as tables
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather, settlement
+from adlopt.model.book import Margin
+from adlopt.sources._assemble import (
+    Holding,
+    Loaded,
+    Marks,
+    Money,
+    Row,
+    assemble,
+    gather,
+    settlement,
+)
 from adlopt.sources._records import Fields, Unusable, entries, read
 
 KEYS = ("symbol", "side", "contracts", "contractSize", "notional", "marginMode", "info")
 SIDES = {"long": 1.0, "short": -1.0, "buy": 1.0, "sell": -1.0}
 MODES = {"cross": False, "crossed": False, "isolated": True}
-SYMBOL = re.compile(r"(?P<base>[^/:]+)/(?P<quote>[^/:]+):(?P<settle>[^/:-]+)(?P<option>-\d+-[\d.]+-[CP])?(?:-\d+)?")
+SYMBOL = re.compile(
+    r"(?P<base>[^/:]+)/(?P<quote>[^/:]+):(?P<settle>[^/:-]+)(?P<option>-\d+-[\d.]+-[CP])?(?:-\d+)?"
+)
 
 
 def load(
@@ -29,25 +42,32 @@ def load(
     contract_sizes: Mapping[str, float] | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json, .jsonl) of these.
+    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json,
+    .jsonl) of these.
 
-    Size is |contracts| x contractSize with the sign of `side`; assets are ccxt's symbols, such as "BTC/USDT:USDT".
+    Size is |contracts| x contractSize with the sign of `side`; assets are ccxt's symbols, such as
+    "BTC/USDT:USDT".
     An isolated position's equity is its `collateral`, which includes unrealised profit.
 
     Parameters
     ----------
-    balances : fetch_balance's result (or a file of it), or a mapping of accounts to such; the `total` of the settlement
-        currency is the cross account's equity. Where your venue's total leaves unrealised profit out, give `wallet` instead.
-    equity, wallet : of cross accounts, with or without unrealised profit: a number, or numbers by account.
+    balances : fetch_balance's result (or a file of it), or a mapping of accounts to such; the
+        `total` of the settlement
+        currency is the cross account's equity. Where your venue's total leaves unrealised profit
+        out, give `wallet` instead.
+    equity, wallet : of cross accounts, with or without unrealised profit: a number, or numbers by
+        account.
     account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book, or several that count as one; by default what most positions settle in.
+    currency : settlement currency of the book, or several that count as one; by default what most
+        positions settle in.
     margin : margin mode of positions that do not tell theirs.
     contract_sizes : by symbol, for venues that leave contractSize out.
     marks : price by symbol; else the records' markPrice.
 
     Raises
     ------
-    InputError : no positions are there at all, marks disagree by more than 10 %, or an argument is wrong.
+    InputError : no positions are there at all, marks disagree by more than 10 %, or an argument is
+        wrong.
     """
     multipliers = _contract_sizes(contract_sizes)
 
@@ -55,7 +75,9 @@ def load(
         record.isolated = _isolated(record, margin)
         symbol = record.text("symbol")
         settle = _settle(symbol)
-        size = record.size_of_side("contracts", "side", SIDES) * _multiplier(record, multipliers.get(symbol))
+        size = record.size_of_side("contracts", "side", SIDES) * _multiplier(
+            record, multipliers.get(symbol)
+        )
         hedged = record.record.get("hedged")
         return Holding(
             row=row,
@@ -83,7 +105,10 @@ def load(
 
 
 def _contract_sizes(given: Mapping[str, float] | None) -> dict[str, float]:
-    sizes = {name: tables.number(f"contract_sizes, {name!r}", size) for name, size in (given or {}).items()}
+    sizes = {
+        name: tables.number(f"contract_sizes, {name!r}", size)
+        for name, size in (given or {}).items()
+    }
     for name, size in sizes.items():
         if size <= 0:
             raise InputError(f"contract_sizes, {name!r}: {size:g} is not > 0")
@@ -98,7 +123,9 @@ def _isolated(record: Fields, margin: Margin | None) -> bool:
     if isinstance(flag, bool):
         return flag
     if margin is None:
-        raise Unusable("'marginMode' is missing; give margin='cross' or margin='isolated' if you know it")
+        raise Unusable(
+            "'marginMode' is missing; give margin='cross' or margin='isolated' if you know it"
+        )
     return margin == "isolated"
 
 
@@ -110,9 +137,14 @@ def _settle(symbol: str) -> str:
     if parts["option"]:
         raise Unusable("an option: its value is not linear in the price")
     if parts["settle"] == parts["base"]:
-        raise Unusable(f"inverse contract: {symbol} settles in the {parts['base']} that it is on", harmless=True)
+        raise Unusable(
+            f"inverse contract: {symbol} settles in the {parts['base']} that it is on",
+            harmless=True,
+        )
     if parts["settle"] != parts["quote"]:
-        raise Unusable(f"quanto contract: {symbol} is quoted in {parts['quote']}, and settles in {parts['settle']}")
+        raise Unusable(
+            f"quanto contract: {symbol} is quoted in {parts['quote']}, and settles in {parts['settle']}"
+        )
     return parts["settle"]
 
 
@@ -130,15 +162,26 @@ def _multiplier(record: Fields, given: float | None) -> float:
 def _totals(balances: object, account: str, currencies: Collection[str]) -> dict[str, float]:
     """Total of the settlement currencies by account."""
     if not isinstance(balances, Mapping):
-        raise InputError("ccxt: balances must be what fetch_balance() returns, or a mapping of accounts to such")
+        raise InputError(
+            "ccxt: balances must be what fetch_balance() returns, or a mapping of accounts to such"
+        )
     if not currencies:  # nothing to settle
         return {}
-    given = {account: balances} if any(key in balances for key in ("total", "info", *currencies)) else balances
-    return {str(name): _total(f"balances, account {name!r}", balance, currencies) for name, balance in given.items()}
+    given = (
+        {account: balances}
+        if any(key in balances for key in ("total", "info", *currencies))
+        else balances
+    )
+    return {
+        str(name): _total(f"balances, account {name!r}", balance, currencies)
+        for name, balance in given.items()
+    }
 
 
 def _total(what: str, balance: object, currencies: Collection[str]) -> float:
-    """Sum over the currencies of `total`, which stands by currency and within each currency's entry."""
+    """Sum over the currencies of `total`, which stands by currency and within each currency's
+    entry.
+    """
     amounts = []
     for currency in currencies:
         totals = balance.get("total") if isinstance(balance, Mapping) else None

@@ -1,4 +1,6 @@
-"""Hyperliquid: states of accounts as the info endpoint's `clearinghouseState` gives them (all numbers are strings there)."""
+"""Hyperliquid: states of accounts as the info endpoint's `clearinghouseState` gives them (all
+numbers are strings there).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,26 @@ from collections.abc import Mapping
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
 from adlopt.sources._records import Entry, Fields, Unusable, entries, read
 
-KEYS = ("assetPositions", "marginSummary", "crossMarginSummary", "clearinghouseState", "withdrawable")
+KEYS = (
+    "assetPositions",
+    "marginSummary",
+    "crossMarginSummary",
+    "clearinghouseState",
+    "withdrawable",
+)
 MODES = {"cross": False, "isolated": True}
 
 
 def load(states: object, *, account: str = "account", marks: Marks | None = None) -> Loaded:
-    """A book from one state, a list of states, a mapping of accounts to states, or a file (.json, .jsonl) of these.
+    """A book from one state, a list of states, a mapping of accounts to states, or a file (.json,
+    .jsonl) of these.
 
-    Sizes are signed (`szi`); the mark is positionValue / |szi|; a cross account's equity is crossMarginSummary.accountValue,
-    an isolated position's is its value plus leverage.rawUsd (marginUsed if that is left out). A state's entry `user` or
-    `account` names its account; else a single state is `account`, and those of a list are numbered from 1.
+    Sizes are signed (`szi`); the mark is positionValue / |szi|; a cross account's equity is
+    crossMarginSummary.accountValue,
+    an isolated position's is its value plus leverage.rawUsd (marginUsed if that is left out). A
+    state's entry `user` or
+    `account` names its account; else a single state is `account`, and those of a list are numbered
+    from 1.
     """
     found, equity, seen = Gathered(), {}, set()
     at = 0
@@ -24,15 +36,23 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
         positions: list[object] = []
         try:
             if entry.account in seen:
-                raise Unusable("there is an earlier state of this account, which was taken", harmless=True)
+                raise Unusable(
+                    "there is an earlier state of this account, which was taken", harmless=True
+                )
             seen.add(entry.account)
             state = Fields(entry.record)
             positions = _positions(state)
             equity[entry.account] = _cross_equity(state)
         except Unusable as error:
-            found.reject(Row(at, entry.account, None, None, None), str(error), harmless=error.harmless)
+            found.reject(
+                Row(at, entry.account, None, None, None), str(error), harmless=error.harmless
+            )
         part = gather(
-            (Entry(at + i, entry.account, p) for i, p in enumerate(map(_inner, positions))), _holding, "coin", "", "szi"
+            (Entry(at + i, entry.account, p) for i, p in enumerate(map(_inner, positions))),
+            _holding,
+            "coin",
+            "",
+            "szi",
         )
         found.holdings += part.holdings
         found.rejected += part.rejected
@@ -60,7 +80,9 @@ def _named(states: list[Entry], account: str) -> list[Entry]:
 def _positions(state: Fields) -> list[object]:
     positions = state.record.get("assetPositions")
     if not isinstance(positions, list | tuple):
-        raise Unusable("'assetPositions' is missing; a clearinghouseState has a list of positions there")
+        raise Unusable(
+            "'assetPositions' is missing; a clearinghouseState has a list of positions there"
+        )
     return list(positions)
 
 
@@ -85,7 +107,9 @@ def _holding(position: Fields, row: Row) -> Holding:
     equity = None
     if position.isolated:
         raw = leverage.optional("rawUsd")
-        equity = position.number("marginUsed") if raw is None else (value if size > 0 else -value) + raw
+        equity = (
+            position.number("marginUsed") if raw is None else (value if size > 0 else -value) + raw
+        )
     return Holding(
         row=row,
         asset=position.text("coin"),

@@ -1,4 +1,6 @@
-"""HyperReplay: reconstructed auto-deleveraging events of Hyperliquid (its `adl_detailed_analysis` table)."""
+"""HyperReplay: reconstructed auto-deleveraging events of Hyperliquid (its `adl_detailed_analysis`
+table).
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ NEEDED = ("user", "coin", "position_size", "adl_price")
 
 
 def load(events: object, *, marks: Marks | None = None) -> Loaded:
-    """A book of the accounts that were reduced, as their first events found them; from a .csv file or a DataFrame.
+    """A book of the accounts that were reduced, as their first events found them; from a .csv file
+    or a DataFrame.
 
-    Accounts are cross-margined, with equity total_equity, else account_value_realtime + total_unrealized_pnl. The mark of a
-    coin is the adl_price of its first event unless `marks` has it. Events are no snapshot of one moment: of a position and of
-    an account the first row counts, and later ones are rejected. Filter by `time` first for a book that is consistent.
+    Accounts are cross-margined, with equity total_equity, else account_value_realtime +
+    total_unrealized_pnl. The mark of a
+    coin is the adl_price of its first event unless `marks` has it. Events are no snapshot of one
+    moment: of a position and of
+    an account the first row counts, and later ones are rejected. Filter by `time` first for a book
+    that is consistent.
 
     Raises
     ------
@@ -61,10 +67,16 @@ def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
         event = record if isinstance(record, Mapping) else {}
         user, coin = event.get("user"), event.get("coin")
         if missing(user) or not isinstance(user, str):
-            found.reject(Row(at, "", coin, None, event.get("position_size")), "'user' is missing", harmless=True)
+            found.reject(
+                Row(at, "", coin, None, event.get("position_size")),
+                "'user' is missing",
+                harmless=True,
+            )
         elif isinstance(coin, str) and (user, coin) in seen:
             row = Row(at, user, coin, None, event.get("position_size"))
-            found.reject(row, "a later event of the same position; the first one counts", harmless=True)
+            found.reject(
+                row, "a later event of the same position; the first one counts", harmless=True
+            )
         else:
             if isinstance(coin, str):
                 seen.add((user, coin))

@@ -1,10 +1,12 @@
-"""Plain tables: CSV, Parquet, JSON and JSON lines with the columns of `Book.from_frame`, row by row."""
+"""Plain tables: CSV, Parquet, JSON and JSON lines with the columns of `Book.from_frame`, row by
+row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adlopt import _tables
+from adlopt._internal import validation as _tables
 from adlopt.errors import InputError
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
 from adlopt.sources._records import Fields, Unusable, entries, missing, read
@@ -14,17 +16,22 @@ MODES = {"cross": False, "isolated": True}
 
 
 def load(positions: object, accounts: object = None, *, marks: Marks | None = None) -> Loaded:
-    """A book from a table of positions, and of accounts: files (.csv, .parquet, .json, .jsonl), DataFrames or lists of rows.
+    """A book from a table of positions, and of accounts: files (.csv, .parquet, .json, .jsonl),
+    DataFrames or lists of rows.
 
-    Columns are those of `Book.from_frame`, which refuses a table for its first bad row; here such rows are rejected.
+    Columns are those of `Book.from_frame`, which refuses a table for its first bad row; here such
+    rows are rejected.
 
     Raises
     ------
-    InputError : a column that is needed is missing, the table of accounts is wrong, or marks differ by more than 10 %.
+    InputError : a column that is needed is missing, the table of accounts is wrong, or marks differ
+        by more than 10 %.
     """
     rows = list(entries(read(positions), "", KEYS))
     for column in KEYS:
-        if rows and not any(isinstance(row.record, Mapping) and column in row.record for row in rows):
+        if rows and not any(
+            isinstance(row.record, Mapping) and column in row.record for row in rows
+        ):
             raise InputError(f"positions: column {column!r} is missing")
     equity, wallet = _accounts(read(accounts)) if accounts is not None else ({}, {})
     found = gather(rows, _holding, "asset", "margin_mode", "size")
@@ -43,26 +50,43 @@ def _holding(record: Fields, row: Row) -> Holding:
     mark, entry = record.price("mark"), record.price("entry_price")
     equity, at = record.optional("equity"), mark
     if record.has("collateral") and not record.isolated:
-        raise Unusable("'collateral' belongs to a cross position; that of a cross account goes into the accounts")
+        raise Unusable(
+            "'collateral' belongs to a cross position; that of a cross account goes into the accounts"
+        )
     if record.isolated and equity is None:
         equity, at = record.number("collateral"), entry
         if entry is None:
             raise Unusable("'entry_price' is missing; equity from collateral needs it")
     return Holding(
-        row=row, asset=asset, size=size, isolated=record.isolated, mark=mark, entry=entry, equity=equity, equity_at=at
+        row=row,
+        asset=asset,
+        size=size,
+        isolated=record.isolated,
+        mark=mark,
+        entry=entry,
+        equity=equity,
+        equity_at=at,
     )
 
 
-def _stated(found: Gathered, equity: dict[str, float], wallet: dict[str, float]) -> dict[str, float]:
-    """Equity by cross account, from the accounts and from the positions' rows, which must not contradict each other."""
+def _stated(
+    found: Gathered, equity: dict[str, float], wallet: dict[str, float]
+) -> dict[str, float]:
+    """Equity by cross account, from the accounts and from the positions' rows, which must not
+    contradict each other.
+    """
     stated = dict(equity)
     for h in found.holdings:
         if h.isolated or h.equity is None or h.account in found.aside:
             continue
         if h.account in wallet:
-            found.aside[h.account] = "the positions give the account an equity, and the accounts a collateral; keep one"
+            found.aside[h.account] = (
+                "the positions give the account an equity, and the accounts a collateral; keep one"
+            )
         elif stated.setdefault(h.account, h.equity) != h.equity:
-            found.aside[h.account] = f"the account has equity {stated[h.account]:g} and {h.equity:g}; a cross account has one"
+            found.aside[h.account] = (
+                f"the account has equity {stated[h.account]:g} and {h.equity:g}; a cross account has one"
+            )
     return {name: value for name, value in stated.items() if name not in wallet}
 
 

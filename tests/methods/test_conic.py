@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 
 import adlopt as adl
-from adlopt.evaluation import excess_losses
 from adlopt.methods.conic import repaired
+from adlopt.model.losses import excess_losses
 from tests.support import TAME, Case, Reference, random_case
 
 
@@ -29,10 +29,13 @@ def test_user_constraint(seed: int, presolve: bool) -> None:
     assert isinstance(model, cp.Problem)
     size = np.abs(model.positions["size"].to_numpy())
     needed = max(
-        abs(total) / size[(model.positions["asset"] == name).to_numpy()].sum() for name, total in case.reduction.items()
+        abs(total) / size[(model.positions["asset"] == name).to_numpy()].sum()
+        for name, total in case.reduction.items()
     )
     limit = max(0.5, (1 + needed) / 2)
-    changed = cp.Problem(model.objective, [*model.constraints, cp.abs(model.allocation) <= limit * size])
+    changed = cp.Problem(
+        model.objective, [*model.constraints, cp.abs(model.allocation) <= limit * size]
+    )
     changed.solve(solver=cp.CLARABEL)
     assert changed.status == cp.OPTIMAL
     x = np.asarray(model.allocation.value)
@@ -40,7 +43,9 @@ def test_user_constraint(seed: int, presolve: bool) -> None:
     assert changed.value >= adl.solve(problem, "conic").value * (1 - 1e-6) - 1e-9
     # The same through the front door.
     solution = adl.solve(problem, constraints=lambda allocation: cp.abs(allocation) <= limit * size)
-    assert solution.value == pytest.approx(changed.value, rel=1e-5, abs=1e-6 * Reference(case).losses(None).max())
+    assert solution.value == pytest.approx(
+        changed.value, rel=1e-5, abs=1e-6 * Reference(case).losses(None).max()
+    )
 
 
 @pytest.mark.parametrize("presolve", [True, False])
@@ -48,24 +53,38 @@ def test_user_constraint(seed: int, presolve: bool) -> None:
 def test_loss_expression(seed: int, presolve: bool) -> None:
     """At the optimum and at any other allocation within the boxes it is the exchange's loss."""
     case = random_case(
-        seed, "mixed", one_factor=False, twist=TAME[seed % len(TAME)], reduced=2, settlement=seed % 3 == 1, fund=seed % 4 == 2
+        seed,
+        "mixed",
+        one_factor=False,
+        twist=TAME[seed % len(TAME)],
+        reduced=2,
+        settlement=seed % 3 == 1,
+        fund=seed % 4 == 2,
     )
     problem = case.problem()
     model = adl.to_cvxpy(problem, presolve=presolve)
     model.solve(solver=cp.CLARABEL)
     (fraction,) = (variable for variable in model.variables() if variable.name() == "fraction")
-    for point in (np.clip(fraction.value, 0.0, 1.0), np.random.default_rng(seed).random(fraction.size)):
+    for point in (
+        np.clip(fraction.value, 0.0, 1.0),
+        np.random.default_rng(seed).random(fraction.size),
+    ):
         fraction.value = point
         x = np.asarray(model.allocation.value)
         wanted = excess_losses(problem, x)
         np.testing.assert_allclose(
-            model.loss.value, wanted, rtol=1e-8, atol=1e-9 * max(excess_losses(problem, None).max(), 1e-300)
+            model.loss.value,
+            wanted,
+            rtol=1e-8,
+            atol=1e-9 * max(excess_losses(problem, None).max(), 1e-300),
         )
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_losses_of_the_package_are_those_of_the_tables(seed: int) -> None:
-    case = random_case(seed, "mixed", one_factor=False, reduced=2, settlement=seed % 2 == 1, fund=seed % 3 == 1)
+    case = random_case(
+        seed, "mixed", one_factor=False, reduced=2, settlement=seed % 2 == 1, fund=seed % 3 == 1
+    )
     reference = Reference(case)
     np.testing.assert_allclose(excess_losses(case.problem(), None), reference.losses(None), rtol=1e-9,
                                atol=1e-12 * np.abs(reference.equity).max())  # fmt: skip
@@ -88,12 +107,21 @@ HEAVY = adl.OneFactor(
 )  # its outermost stratum is 40,000 deviations out
 
 
-@pytest.mark.parametrize("objective", [adl.ExpectedLoss(), adl.ExpectedLoss() + 0.5 * adl.CVaR(0.9), adl.Semideviation(0.5, 2)])
+@pytest.mark.parametrize(
+    "objective",
+    [adl.ExpectedLoss(), adl.ExpectedLoss() + 0.5 * adl.CVaR(0.9), adl.Semideviation(0.5, 2)],
+)
 def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
-    """Losses over ten orders of magnitude stall Clarabel in units of the typical one; the answer is still proven."""
-    table = pd.DataFrame({"account": ["a", "b"], "asset": "Y", "size": [20.0, 180.0], "equity": [35.0, 1350.0]})
+    """Losses over ten orders of magnitude stall Clarabel in units of the typical one; the answer is
+    still proven.
+    """
+    table = pd.DataFrame(
+        {"account": ["a", "b"], "asset": "Y", "size": [20.0, 180.0], "equity": [35.0, 1350.0]}
+    )
     rest = pd.DataFrame({"account": ["c"], "asset": ["X"], "size": [9.4], "equity": [290.0]})
-    book = adl.Book.from_frame(pd.concat([table, rest], ignore_index=True), marks={"X": 18.0, "Y": 20.0})
+    book = adl.Book.from_frame(
+        pd.concat([table, rest], ignore_index=True), marks={"X": 18.0, "Y": 20.0}
+    )
     problem = adl.Problem(book, {"Y": 123.0, "X": 9.4}, HEAVY, objective, insurance_fund=50.0)
     solution = adl.solve(problem, "conic")
     assert solution.status == "optimal"
@@ -101,10 +129,14 @@ def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
 
 
 @pytest.mark.parametrize(
-    "objective", [adl.Expectile(0.9), adl.Spectral([0.2, 0.9], [0.4, 0.6]), adl.Semideviation(0.5, 2)], ids=str
+    "objective",
+    [adl.Expectile(0.9), adl.Spectral([0.2, 0.9], [0.4, 0.6]), adl.Semideviation(0.5, 2)],
+    ids=str,
 )
 def test_optimal_is_not_taken_on_trust(objective: adl.Objective) -> None:
-    """Clarabel calls answers optimal that are 5 % off here: what can be proven decides which attempt is returned."""
+    """Clarabel calls answers optimal that are 5 % off here: what can be proven decides which
+    attempt is returned.
+    """
     table = pd.DataFrame(
         [("a", "X", 30.0, 900.0), ("a", "Y", -40.0, 900.0), ("b", "X", 55.0, 700.0), ("b", "Y", 80.0, 700.0),
          ("c", "X", 20.0, 30.0), ("c", "Y", 9.0, 30.0), ("d", "Y", 70.0, 300.0)],

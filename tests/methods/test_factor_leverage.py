@@ -1,4 +1,6 @@
-"""Several reduced assets under one factor: exact where the transportation problem allows it, and recognised where not."""
+"""Several reduced assets under one factor: exact where the transportation problem allows it, and
+recognised where not.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +8,34 @@ import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.evaluation import objective_value
-from adlopt.methods import auto, factor_leverage
+from adlopt.methods import choice as auto
+from adlopt.methods import factor_leverage
+from adlopt.model.losses import objective_value
 from tests import support
 
-TWISTS = tuple(twist for twist in support.TWISTS if twist != "one account")  # which has no choice left
+TWISTS = tuple(
+    twist for twist in support.TWISTS if twist != "one account"
+)  # which has no choice left
 
 
 def one_factor(seed: int) -> adl.Problem:
-    """Three reduced assets, directions and sides of either sign; in every other book the requirements suit the rule."""
+    """Three reduced assets, directions and sides of either sign; in every other book the
+    requirements suit the rule.
+    """
     twist = TWISTS[seed % len(TWISTS)]
     case = next(
         case
-        for case in (support.random_case(s, ["cross", "mixed"][s % 2], twist=twist, reduced=3) for s in range(seed, 9999, 100))
+        for case in (
+            support.random_case(s, ["cross", "mixed"][s % 2], twist=twist, reduced=3)
+            for s in range(seed, 9999, 100)
+        )
         if len(case.reduction) > 2
     )
     rng = np.random.default_rng(seed)
     names = list(case.marks)
-    direction = {k: case.marks[k] * rng.uniform(0.03, 0.12) * rng.choice([-1.0, 1.0]) for k in names}
+    direction = {
+        k: case.marks[k] * rng.uniform(0.03, 0.12) * rng.choice([-1.0, 1.0]) for k in names
+    }
     problem = adl.Problem(case.book, case.reduction, adl.OneFactor(direction), caps=case.caps)
     if seed % 2:
         reductions = at_a_level(problem, rng.uniform(0.1, 0.9))
@@ -73,7 +85,9 @@ def test_a_hundred_books() -> None:
 
 
 def test_handing_over_says_so() -> None:
-    problem = next(p for p in map(one_factor, range(0, 100, 2)) if factor_leverage.rule(p).fraction is None)
+    problem = next(
+        p for p in map(one_factor, range(0, 100, 2)) if factor_leverage.rule(p).fraction is None
+    )
     solution = adl.solve(problem)
     assert solution.method == "shadow_price"
     assert "factor_leverage does not apply" in solution.note
@@ -81,19 +95,26 @@ def test_handing_over_says_so() -> None:
 
 
 def test_exact_answers_hold_for_other_objectives() -> None:
-    """The rule is optimal shock by shock: also for CVaR, which the certificate proves on the strata."""
+    """The rule is optimal shock by shock: also for CVaR, which the certificate proves on the
+    strata.
+    """
     proven = 0
     for seed in range(1, 100, 22):
         problem = one_factor(seed)
         if factor_leverage.rule(problem).fraction is None:
             continue
         varied = adl.Problem(
-            problem.book, problem.reduction, adl.OneFactor(problem.prices.direction, points=200), adl.CVaR(0.9)
+            problem.book,
+            problem.reduction,
+            adl.OneFactor(problem.prices.direction, points=200),
+            adl.CVaR(0.9),
         )  # type: ignore[union-attr]
         if factor_leverage.obstacle(varied) is None:
             solution = adl.solve(varied)
             assert solution.method == "factor_leverage"
-            assert support.close(solution.value, adl.solve(varied, "conic").value, objective_value(varied, None))
+            assert support.close(
+                solution.value, adl.solve(varied, "conic").value, objective_value(varied, None)
+            )
             proven += 1
         if proven == 1:
             return

@@ -10,7 +10,9 @@ import adlopt as adl
 
 
 def random_problem(seed: int, objective: adl.Objective | None = None) -> adl.Problem:
-    """1 to 300 pools, 1 to 8 assets, dense or sparse, from almost nothing to everything to be reduced."""
+    """1 to 300 pools, 1 to 8 assets, dense or sparse, from almost nothing to everything to be
+    reduced.
+    """
     rng = np.random.default_rng(seed)
     pools = int(rng.integers(1, 300)) if seed % 2 else int(rng.integers(1, 12))
     assets = int(rng.integers(1, 9))
@@ -45,7 +47,9 @@ def feasible(problem: adl.Problem, solution: adl.Solution) -> None:
 
 
 TAILS = (adl.CVaR(0.9), adl.Spectral([0.0, 0.5, 0.9], [0.2, 0.3, 0.5]))
-FAR_BELOW = {1}  # an optimum of a hundred-thousandth of the loss before, where rounding stops the proof
+FAR_BELOW = {
+    1
+}  # an optimum of a hundred-thousandth of the loss before, where rounding stops the proof
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -57,14 +61,20 @@ def test_agrees_with_the_conic_solver_on_random_books(block: int) -> None:
 
 @pytest.mark.parametrize("objective", TAILS, ids=str)
 @pytest.mark.parametrize("block", range(10))
-def test_tails_agree_with_the_conic_solver_on_random_books(objective: adl.Objective, block: int) -> None:
+def test_tails_agree_with_the_conic_solver_on_random_books(
+    objective: adl.Objective, block: int
+) -> None:
     for seed in range(20 * block, 20 * block + 20):
-        assert assert_agree(random_problem(seed, objective), tolerance=1e-5).status == "optimal", seed
+        assert assert_agree(random_problem(seed, objective), tolerance=1e-5).status == "optimal", (
+            seed
+        )
 
 
 def test_a_tail_is_found_among_many_scenarios() -> None:
     """Candidates are few; the proof is over all scenarios."""
-    problem = adl.synthetic.problem(pools=40, assets=3, scenarios=400, objective=adl.CVaR(0.98), seed=3)
+    problem = adl.synthetic.problem(
+        pools=40, assets=3, scenarios=400, objective=adl.CVaR(0.98), seed=3
+    )
     assert assert_agree(problem, tolerance=1e-5).status == "optimal"
 
 
@@ -90,7 +100,10 @@ def test_mixtures_of_cvars_agree_with_the_conic_solver(seed: int) -> None:
 @pytest.mark.parametrize("objective", [adl.ExpectedLoss(), *TAILS], ids=str)
 def test_one_scenario_and_nearly_everything_reduced(objective: adl.Objective) -> None:
     for reduce, scenarios in ((0.5, 1), (0.99999, 30), (1.0, 30)):
-        assert_agree(adl.synthetic.problem(30, 3, scenarios=scenarios, reduce=reduce, objective=objective), tolerance=1e-5)
+        assert_agree(
+            adl.synthetic.problem(30, 3, scenarios=scenarios, reduce=reduce, objective=objective),
+            tolerance=1e-5,
+        )
 
 
 def test_mixed_margin_caps_and_settlement_prices() -> None:
@@ -100,7 +113,10 @@ def test_mixed_margin_caps_and_settlement_prices() -> None:
     book = adl.Book.from_frame(frame)
     short = frame[frame["size"] < 0]
     caps = short.assign(cap=short["size"].abs() * 0.6)[["account", "asset", "cap", "margin_mode"]]
-    settlement = {name: mark * factor for name, mark, factor in zip(book.assets, book.marks, (1.01, 0.99, 1.0), strict=True)}
+    settlement = {
+        name: mark * factor
+        for name, mark, factor in zip(book.assets, book.marks, (1.01, 0.99, 1.0), strict=True)
+    }
     problem = adl.Problem(book, base.reduction, base.prices, caps=caps, settlement=settlement)
     assert assert_agree(problem).status == "optimal"
 
@@ -109,7 +125,9 @@ def equal_leverage(scenarios: np.ndarray, weights: np.ndarray | None = None) -> 
     rng = np.random.default_rng(0)
     equity = np.exp(rng.normal(9, 2, 40))
     rows = [(i, name, -5 * equity[i] / 2, equity[i], 1.0) for i in range(40) for name in ("A", "B")]
-    book = adl.Book.from_frame(pd.DataFrame(rows, columns=["account", "asset", "size", "equity", "mark"]))
+    book = adl.Book.from_frame(
+        pd.DataFrame(rows, columns=["account", "asset", "size", "equity", "mark"])
+    )
     reduction = {name: 0.3 * book.size[book.asset == k].sum() for k, name in enumerate(book.assets)}
     return adl.Problem(book, reduction, adl.Scenarios(returns=scenarios, weights=weights))
 
@@ -144,9 +162,15 @@ def test_equities_over_twelve_orders_of_magnitude() -> None:
 def test_a_fund_and_other_measures_are_refused_by_name() -> None:
     base = adl.synthetic.problem(pools=5, scenarios=5)
     with pytest.raises(adl.NotApplicable, match="insurance fund"):
-        adl.solve(adl.Problem(base.book, base.reduction, base.prices, insurance_fund=1.0), method="shadow_price")
+        adl.solve(
+            adl.Problem(base.book, base.reduction, base.prices, insurance_fund=1.0),
+            method="shadow_price",
+        )
     with pytest.raises(adl.NotApplicable, match="not a mixture"):
-        adl.solve(adl.Problem(base.book, base.reduction, base.prices, adl.WorstCase()), method="shadow_price")
+        adl.solve(
+            adl.Problem(base.book, base.reduction, base.prices, adl.WorstCase()),
+            method="shadow_price",
+        )
 
 
 def test_auto_uses_it_for_large_books_and_says_so() -> None:
@@ -156,7 +180,9 @@ def test_auto_uses_it_for_large_books_and_says_so() -> None:
 
 
 def test_a_path_that_is_lost_ends() -> None:
-    """Numbers beyond floats on the way: what was found before is returned, and said to be unproven."""
+    """Numbers beyond floats on the way: what was found before is returned, and said to be
+    unproven.
+    """
     table = pd.DataFrame(
         [("u0", "A0", -8.861962425035845, "isolated", 66.57948421934876), ("u0", "A1", 0.0, "cross", 3684.9817938903166),
          ("u0", "A2", 123.18093983094545, "cross", 3684.9817938903166), ("u1", "A1", 2.76078015026661, "cross", 283.131155292),
@@ -165,8 +191,12 @@ def test_a_path_that_is_lost_ends() -> None:
          ("u4", "A1", 3.626469734755425, "cross", 251.8655562243693)],
         columns=["account", "asset", "size", "margin_mode", "equity"],
     )  # fmt: skip
-    book = adl.Book.from_frame(table, marks={"A0": 115.49649009218373, "A1": 105.51208965084034, "A2": 5.297585176979819})
-    prices = adl.OneFactor({"A0": 14.295124225262335, "A1": 13.7766559326373, "A2": 1.0446739368543694}, points=16)
+    book = adl.Book.from_frame(
+        table, marks={"A0": 115.49649009218373, "A1": 105.51208965084034, "A2": 5.297585176979819}
+    )
+    prices = adl.OneFactor(
+        {"A0": 14.295124225262335, "A1": 13.7766559326373, "A2": 1.0446739368543694}, points=16
+    )
     reduction = {"A0": 11.801226871196903, "A2": -125.19360780723493, "A1": 2.5921953436960634}
     problem = adl.Problem(book, reduction, prices, adl.CVaR(0.97))
     found, best = adl.solve(problem, "shadow_price"), adl.solve(problem, "conic")

@@ -20,13 +20,21 @@ def test_one_level_per_asset(seed: int) -> None:
         alone = adl.solve(adl.Problem(case.book, {name: amount}, caps=case.caps))
         rows = together.allocation.query("asset == @name").reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, alone.allocation.reset_index(drop=True))
-        level = together.water_level if isinstance(together.water_level, float) else together.water_level[name]
+        level = (
+            together.water_level
+            if isinstance(together.water_level, float)
+            else together.water_level[name]
+        )
         assert alone.water_level == level
 
 
 def test_by_hand() -> None:
-    """Leverages 10, 5, 2 and equity 10 at price 2: to take 7.5 contracts = 15 of money leaves 8.5, 5, 2."""
-    table = pd.DataFrame({"account": list("abc"), "asset": "X", "size": [-50.0, -25.0, -10.0], "equity": 10.0})
+    """Leverages 10, 5, 2 and equity 10 at price 2: to take 7.5 contracts = 15 of money leaves 8.5,
+    5, 2.
+    """
+    table = pd.DataFrame(
+        {"account": list("abc"), "asset": "X", "size": [-50.0, -25.0, -10.0], "equity": 10.0}
+    )
     solution = adl.solve(adl.Problem(adl.Book.from_frame(table, marks={"X": 2.0}), {"X": -7.5}))
     assert solution.allocation["reduction"].tolist() == [-7.5, 0.0, 0.0]
     assert solution.water_level == 8.5
@@ -35,7 +43,9 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_path_independence(seed: int) -> None:
     """First one part, then the rest: the same as all at once."""
-    case = random_case(seed, "isolated", twist=("plain", "ties", "equal leverage", "twelve orders")[seed % 4])
+    case = random_case(
+        seed, "isolated", twist=("plain", "ties", "equal leverage", "twelve orders")[seed % 4]
+    )
     ((name, amount),) = case.reduction.items()
     at_once = adl.solve(adl.Problem(case.book, case.reduction)).allocation
     first = adl.solve(adl.Problem(case.book, {name: 0.4 * amount})).allocation
@@ -44,7 +54,14 @@ def test_path_independence(seed: int) -> None:
     left = frame[key].merge(first[[*key, "reduction"]], how="left")["reduction"].fillna(0.0)
     then = adl.Book.from_frame(frame.assign(size=frame["size"] - left), marks=case.marks)
     second = adl.solve(adl.Problem(then, {name: amount - first["reduction"].sum()})).allocation
-    both = first[[*key, "reduction"]].merge(second[[*key, "reduction"]], on=key, how="left").fillna(0.0)
+    both = (
+        first[[*key, "reduction"]]
+        .merge(second[[*key, "reduction"]], on=key, how="left")
+        .fillna(0.0)
+    )
     np.testing.assert_allclose(
-        both["reduction_x"] + both["reduction_y"], at_once["reduction"], rtol=1e-9, atol=1e-9 * abs(amount)
+        both["reduction_x"] + both["reduction_y"],
+        at_once["reduction"],
+        rtol=1e-9,
+        atol=1e-9 * abs(amount),
     )

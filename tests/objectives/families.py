@@ -1,4 +1,6 @@
-"""The built-in measures, several parameters each, and random weighted losses with degenerate cases made on purpose."""
+"""The built-in measures, several parameters each, and random weighted losses with degenerate cases
+made on purpose.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ BUILT_IN = COHERENT + NOT_HOMOGENEOUS
 
 
 def losses(seed: int, size: int = 25) -> tuple[np.ndarray, np.ndarray]:
-    """Losses >= 0 (size,), some tied, many zero, and weights of which some are zero; the worst loss may have none."""
+    """Losses >= 0 (size,), some tied, many zero, and weights of which some are zero; the worst loss
+    may have none.
+    """
     rng = np.random.default_rng(seed)
     loss = rng.exponential(size=size) * (rng.random(size) < 0.7)
     if seed % 3 == 0:

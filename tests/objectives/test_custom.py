@@ -1,4 +1,6 @@
-"""Objectives of the user's own: plain functions of a cvxpy loss vector, and subclasses with nothing but an expression."""
+"""Objectives of the user's own: plain functions of a cvxpy loss vector, and subclasses with nothing
+but an expression.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,19 @@ def cross(objective, seed: int = 5, unit: float = 1.0) -> adl.Problem:
     frame["mark"] *= unit
     frame["equity"] *= unit
     prices = adl.Scenarios(returns=rng.normal(0, 0.35, (S, 3)).clip(-0.95))
-    return adl.Problem(adl.Book.from_frame(frame), reductions(rng, book, ["X", "Y"]), prices, objective)
+    return adl.Problem(
+        adl.Book.from_frame(frame), reductions(rng, book, ["X", "Y"]), prices, objective
+    )
 
 
 @pytest.mark.parametrize("function", [cvar_by_hand, cvar_of_cvxpy])
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e7])
 def test_a_copy_of_cvar_gives_its_optimum_and_proof(function, unit):
     for seed in range(3):
-        own, built_in = adl.solve(cross(function, seed, unit)), adl.solve(cross(adl.CVaR(0.9), seed, unit))
+        own, built_in = (
+            adl.solve(cross(function, seed, unit)),
+            adl.solve(cross(adl.CVaR(0.9), seed, unit)),
+        )
         assert own.value == pytest.approx(built_in.value, rel=1e-7)
         assert own.status == "optimal"
         assert own.gap <= 1e-6
@@ -68,7 +75,9 @@ class Exponential(adl.Objective):
 
 
 @pytest.mark.parametrize(
-    ("own", "built_in"), [(WeightedCVaR(0.7), adl.CVaR(0.7)), (Exponential(0.02), adl.Entropic(0.02))], ids=str
+    ("own", "built_in"),
+    [(WeightedCVaR(0.7), adl.CVaR(0.7)), (Exponential(0.02), adl.Entropic(0.02))],
+    ids=str,
 )
 def test_an_expression_alone_gives_value_stress_and_penalty(own, built_in):
     assert not own.coherent
@@ -91,7 +100,9 @@ def test_an_expression_alone_gives_value_stress_and_penalty(own, built_in):
     [
         lambda loss: cp.sum_squares(loss) / S,
         lambda loss: cp.norm(loss, 3),
-        lambda loss: cp.mean(loss) + 0.5 * cp.mean(cp.pos(loss - cp.mean(loss))),  # monotone, unknown to DCP
+        lambda loss: (
+            cp.mean(loss) + 0.5 * cp.mean(cp.pos(loss - cp.mean(loss)))
+        ),  # monotone, unknown to DCP
         lambda loss: cp.sum_largest(loss, 4) + cp.mean(cp.pos(loss - 30)),
         lambda loss: 5 + cp.max(loss),
         lambda loss: cp.reshape(cp.max(loss), (1, 1), order="F"),
@@ -117,7 +128,9 @@ def test_other_functions_are_solved_and_proven(function):
         assert problem.objective.evaluate(excess) >= solution.lower_bound * (1 - 1e-9)
 
 
-@pytest.mark.parametrize(("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")])
+@pytest.mark.parametrize(
+    ("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")]
+)
 def test_path_by_path_rules_serve_custom_objectives(stated, method):
     problem = stated(2, cvar_by_hand)
     solution = adl.solve(problem)
@@ -137,10 +150,16 @@ def test_sums_with_built_ins():
     [
         (lambda loss: cp.sqrt(cp.sum(loss)), "cannot see that it is convex.*not DCP"),
         (lambda loss: cp.sum(loss) * cp.max(loss), r"not DCP.*Sum\(loss.*max\(loss"),
-        (lambda loss: cp.sum(cp.square(loss - 5) + cp.sqrt(cp.pos(loss))), r"subexpressions are not:\s*Power\w*\(maximum"),
+        (
+            lambda loss: cp.sum(cp.square(loss - 5) + cp.sqrt(cp.pos(loss))),
+            r"subexpressions are not:\s*Power\w*\(maximum",
+        ),
         (lambda loss: loss, r"one real cvxpy number; it returned an expression of shape \(60,\)"),
         (lambda loss: 3.0, "it returned 3.0"),
-        (lambda loss: cp.sum_squares(loss - 5), "not monotone: .* more loss in scenario .* lowers it"),
+        (
+            lambda loss: cp.sum_squares(loss - 5),
+            "not monotone: .* more loss in scenario .* lowers it",
+        ),
         (lambda loss: cp.max(loss) - 2 * loss[0], "not monotone: .* scenario 0 lowers it"),
     ],
     ids=["concave", "product", "part", "vector", "number", "distance", "difference"],
@@ -155,7 +174,9 @@ def test_no_function_is_refused():
         cross("CVaR")
     with pytest.raises(adl.InputError, match="is not an Objective"):
         cross(adl.CVaR)
-    with pytest.raises(adl.InputError, match="is not a function of a cvxpy loss vector; did you mean to call it"):
+    with pytest.raises(
+        adl.InputError, match="is not a function of a cvxpy loss vector; did you mean to call it"
+    ):
         adl.Custom(adl.CVaR)
 
 

@@ -1,4 +1,6 @@
-"""What every built-in measure must satisfy: its faces agree, and it has the properties it claims."""
+"""What every built-in measure must satisfy: its faces agree, and it has the properties it
+claims.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ every_coherent = pytest.mark.parametrize("measure", COHERENT, ids=str)
 SEEDS = range(12)
 
 
-def by_solver(measure: adl.Objective, loss: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Value, and multipliers of the losses, of the measure of a variable bounded below by the losses."""
+def by_solver(
+    measure: adl.Objective, loss: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Value, and multipliers of the losses, of the measure of a variable bounded below by the
+    losses.
+    """
     variable = cp.Variable(loss.size)
     above = variable >= loss
     problem = cp.Problem(cp.Minimize(measure.expression(variable, weights)), [above])
@@ -45,7 +51,9 @@ def test_stress_is_a_subgradient(measure, seed):
     assert (stress >= 0).all()
     assert stress.sum() == pytest.approx(1, abs=1e-12)
     assert not stress[weights == 0].any()
-    assert value == pytest.approx(stress @ loss - measure.penalty(stress, weights, np.inf), rel=1e-11, abs=1e-13)
+    assert value == pytest.approx(
+        stress @ loss - measure.penalty(stress, weights, np.inf), rel=1e-11, abs=1e-13
+    )
     for other in range(5):
         further = losses(100 + other)[0]
         assert measure.value(further, weights) >= value + stress @ (further - loss) - 1e-11
@@ -73,7 +81,9 @@ def test_monotone_convex_and_cash_additive(measure, seed):
 def test_homogeneous_at_any_scale(measure, unit):
     assert measure.coherent
     loss, weights = losses(1)
-    assert measure.value(unit * loss, weights) == pytest.approx(unit * measure.value(loss, weights), rel=1e-11)
+    assert measure.value(unit * loss, weights) == pytest.approx(
+        unit * measure.value(loss, weights), rel=1e-11
+    )
     assert measure.scaled(unit) is measure
 
 
@@ -82,14 +92,18 @@ def test_homogeneous_at_any_scale(measure, unit):
 def test_equal_losses_are_the_measure(measure, given):
     weights = losses(4)[1]
     assert measure.value(np.full(weights.size, given), weights) == pytest.approx(given, rel=1e-14)
-    assert measure.stress(np.full(weights.size, given), weights).sum() == pytest.approx(1, abs=1e-12)
+    assert measure.stress(np.full(weights.size, given), weights).sum() == pytest.approx(
+        1, abs=1e-12
+    )
 
 
 @every
 def test_a_scenario_of_probability_zero_is_ignored(measure):
     loss, weights = losses(2)
     more_loss, more_weights = np.append(loss, 1e9), np.append(weights, 0.0)
-    assert measure.value(more_loss, more_weights) == pytest.approx(measure.value(loss, weights), rel=1e-9)
+    assert measure.value(more_loss, more_weights) == pytest.approx(
+        measure.value(loss, weights), rel=1e-9
+    )
     assert by_solver(measure, np.append(loss, 2 * loss.max()), more_weights)[0] == pytest.approx(
         measure.value(loss, weights), rel=1e-6
     )
@@ -110,12 +124,18 @@ def test_admits_its_envelope_and_no_more(measure, seed):
         onto[np.flatnonzero(weights == 0)[0]] += onto[np.argmax(onto)]
         onto[np.argmax(stress)] = 0.0
         assert not measure.admits(onto, weights)
-    # Probabilities under which some losses have a larger mean than the measure are not in the envelope.
+    # Probabilities under which some losses have a larger mean than the measure are not in the
+    # envelope.
     rng = np.random.default_rng(seed)
     for _ in range(20):
-        tilt = stress + 10.0 ** rng.uniform(-7, 0) * (rng.dirichlet(np.where(weights > 0, 0.2, 1e-9)) * (weights > 0) - stress)
+        tilt = stress + 10.0 ** rng.uniform(-7, 0) * (
+            rng.dirichlet(np.where(weights > 0, 0.2, 1e-9)) * (weights > 0) - stress
+        )
         tilt /= tilt.sum()
-        if any(tilt @ direction > measure.value(direction, weights) + 1e-11 for direction in (loss, tilt, -1 / (tilt + 1e-3))):
+        if any(
+            tilt @ direction > measure.value(direction, weights) + 1e-11
+            for direction in (loss, tilt, -1 / (tilt + 1e-3))
+        ):
             assert not measure.admits(tilt, weights)
         kept = admissible(measure, tilt, weights)
         for other in range(5):
@@ -149,8 +169,12 @@ def test_limits():
         for limit in near_worst:
             assert limit.value(loss, weights) == pytest.approx(worst, rel=1e-7)
         for level in (0.1, 0.5, 0.9, 0.99):
-            assert adl.EVaR(level).value(loss, weights) >= adl.CVaR(level).value(loss, weights) - 1e-13
-            assert adl.Spectral([level], [1.0]).value(loss, weights) == pytest.approx(adl.CVaR(level).value(loss, weights))
+            assert (
+                adl.EVaR(level).value(loss, weights) >= adl.CVaR(level).value(loss, weights) - 1e-13
+            )
+            assert adl.Spectral([level], [1.0]).value(loss, weights) == pytest.approx(
+                adl.CVaR(level).value(loss, weights)
+            )
 
 
 def test_more_of_a_parameter_is_more_risk():

@@ -29,7 +29,9 @@ def test_evar_is_the_least_exponential_bound():
                 t = np.exp(log_t)
                 return some.max() + t * np.log(p @ np.exp((some - some.max()) / t) / (1 - level))
 
-            least = minimize_scalar(bound, bounds=(-12, 12), method="bounded", options={"xatol": 1e-12}).fun
+            least = minimize_scalar(
+                bound, bounds=(-12, 12), method="bounded", options={"xatol": 1e-12}
+            ).fun
             assert adl.EVaR(level).value(loss, weights) == pytest.approx(least, rel=1e-8)
 
 
@@ -46,7 +48,8 @@ def test_chi_square_is_mean_plus_deviation_until_a_probability_reaches_zero():
     assert adl.ChiSquareRobust(0.25).value(loss, weights) == pytest.approx(0.5 + 0.5 * 0.5)
     assert adl.ChiSquareRobust(1.0).value(loss, weights) == pytest.approx(1.0)
     assert adl.ChiSquareRobust(9.0).value(loss, weights) == 1.0
-    # Three equally likely losses 0, 1, 2 and radius 1.5: all of 0's probability goes; on {1, 2} the distance
+    # Three equally likely losses 0, 1, 2 and radius 1.5: all of 0's probability goes; on {1, 2} the
+    # distance
     # 3 (w1^2 + w2^2) - 1 = 1.5 leaves w2 = (1 + sqrt(2/3)) / 2.
     value = adl.ChiSquareRobust(1.5).evaluate([0.0, 1.0, 2.0])
     assert value == pytest.approx(1 + (1 + np.sqrt(2 / 3)) / 2, rel=1e-12)
@@ -60,7 +63,9 @@ def test_semideviation_by_hand():
 def test_entropic_does_not_overflow():
     assert adl.Entropic(1.0).evaluate([0.0, 1e6]) == pytest.approx(1e6 - np.log(2), rel=1e-15)
     assert adl.Entropic(1e-3).scaled(1e6) == adl.Entropic(1e3)
-    assert 1e6 * adl.Entropic(1e3).evaluate([0.0, 1e-3]) == pytest.approx(adl.Entropic(1e-3).evaluate([0.0, 1e3]))
+    assert 1e6 * adl.Entropic(1e3).evaluate([0.0, 1e-3]) == pytest.approx(
+        adl.Entropic(1e-3).evaluate([0.0, 1e3])
+    )
 
 
 def test_spectrum_becomes_its_mixture():
@@ -68,16 +73,26 @@ def test_spectrum_becomes_its_mixture():
     loss, weights = losses(3, size=12)
     larger = np.maximum.outer(loss, loss)
     exact = weights @ larger @ weights
-    coarse, fine = (adl.Spectral.from_spectrum(lambda u: 2 * u, points=n).value(loss, weights) for n in (5, 400))
+    coarse, fine = (
+        adl.Spectral.from_spectrum(lambda u: 2 * u, points=n).value(loss, weights) for n in (5, 400)
+    )
     assert fine == pytest.approx(exact, rel=1e-4)
     assert abs(fine - exact) < abs(coarse - exact)
     # A spectrum without bound at u = 1, and one that is flat.
-    assert adl.Spectral.from_spectrum(lambda u: 0.5 / np.sqrt(1 - u), points=200).value(loss, weights) > weights @ loss
-    assert adl.Spectral.from_spectrum(lambda u: 1.0).value(loss, weights) == pytest.approx(weights @ loss)
+    assert (
+        adl.Spectral.from_spectrum(lambda u: 0.5 / np.sqrt(1 - u), points=200).value(loss, weights)
+        > weights @ loss
+    )
+    assert adl.Spectral.from_spectrum(lambda u: 1.0).value(loss, weights) == pytest.approx(
+        weights @ loss
+    )
 
 
 def test_spectral_prints_its_mixture_without_what_does_not_count():
-    assert str(adl.Spectral([0.0, 0.5, 0.9], [0.25, 0.0, 0.75])) == "Spectral(0.25 * CVaR(level=0.0) + 0.75 * CVaR(level=0.9))"
+    assert (
+        str(adl.Spectral([0.0, 0.5, 0.9], [0.25, 0.0, 0.75]))
+        == "Spectral(0.25 * CVaR(level=0.0) + 0.75 * CVaR(level=0.9))"
+    )
 
 
 def test_sums_say_what_they_are():

@@ -1,4 +1,6 @@
-"""Every built-in measure in the conic program: proven optimal, and attained by the path-by-path rules."""
+"""Every built-in measure in the conic program: proven optimal, and attained by the path-by-path
+rules.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,11 @@ import pytest
 import adlopt as adl
 from tests.objectives.families import BUILT_IN
 
-MEASURES = (*(measure for measure in BUILT_IN if not isinstance(measure, adl.Entropic)), adl.Entropic(0.01), adl.Entropic(0.5))
+MEASURES = (
+    *(measure for measure in BUILT_IN if not isinstance(measure, adl.Entropic)),
+    adl.Entropic(0.01),
+    adl.Entropic(0.5),
+)
 SUM = adl.ExpectedLoss() + 0.5 * adl.EVaR(0.8) + 0.1 * adl.Entropic(0.05)
 BOOKS = 20
 
@@ -21,11 +27,16 @@ def random_book(rng: np.random.Generator, margin: str) -> adl.Book:
     for i in range(accounts):
         held = rng.choice(3, int(rng.integers(1, 4)), replace=False)
         equity = 100.0 if i % 3 == 0 else float(rng.uniform(20, 200))
-        rows += [(f"a{i}", "XYZ"[k], float(np.round(rng.normal(0, 4), i % 3) or 1.0), equity, margin) for k in held]
+        rows += [
+            (f"a{i}", "XYZ"[k], float(np.round(rng.normal(0, 4), i % 3) or 1.0), equity, margin)
+            for k in held
+        ]
     rows.append(("long", "X", 3.0, 50.0, margin))
     positions = pd.DataFrame(rows, columns=["account", "asset", "size", "equity", "margin_mode"])
     marks = {"X": 40.0, "Y": 100.0, "Z": 7.0}
-    return adl.Book.from_frame(positions, marks={name: marks[name] for name in positions["asset"].unique()})
+    return adl.Book.from_frame(
+        positions, marks={name: marks[name] for name in positions["asset"].unique()}
+    )
 
 
 def random_weights(rng: np.random.Generator, scenarios: int) -> np.ndarray:
@@ -34,7 +45,10 @@ def random_weights(rng: np.random.Generator, scenarios: int) -> np.ndarray:
 
 
 def reductions(rng: np.random.Generator, book: adl.Book, assets: list[str]) -> dict[str, float]:
-    return {name: float(rng.uniform(0.1, 0.9)) * float(book.open_interest.loc[name, "long"]) for name in assets}
+    return {
+        name: float(rng.uniform(0.1, 0.9)) * float(book.open_interest.loc[name, "long"])
+        for name in assets
+    }
 
 
 def isolated(seed: int, measure: adl.Objective) -> adl.Problem:
@@ -42,7 +56,8 @@ def isolated(seed: int, measure: adl.Objective) -> adl.Problem:
     book = random_book(rng, "isolated")
     scenarios = int(rng.integers(20, 61))
     prices = adl.Scenarios(
-        returns=rng.normal(0, 0.35, (scenarios, len(book.assets))).clip(-0.95), weights=random_weights(rng, scenarios)
+        returns=rng.normal(0, 0.35, (scenarios, len(book.assets))).clip(-0.95),
+        weights=random_weights(rng, scenarios),
     )
     return adl.Problem(book, reductions(rng, book, ["X"]), prices, measure)
 
@@ -52,21 +67,31 @@ def one_factor(seed: int, measure: adl.Objective) -> adl.Problem:
     book = random_book(rng, "cross")
     scenarios = int(rng.integers(20, 61))
     prices = adl.OneFactor(
-        {"X": 14.0, "Y": 40.0, "Z": -2.0}, rng.standard_t(4, scenarios), weights=random_weights(rng, scenarios)
+        {"X": 14.0, "Y": 40.0, "Z": -2.0},
+        rng.standard_t(4, scenarios),
+        weights=random_weights(rng, scenarios),
     )
     return adl.Problem(book, reductions(rng, book, ["X"]), prices, measure)
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, SUM], ids=str)
-@pytest.mark.parametrize(("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")])
+@pytest.mark.parametrize(
+    ("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")]
+)
 def test_path_by_path_rules_attain_the_optimum_of_every_measure(measure, stated, method):
     for seed in range(BOOKS):
         problem = stated(seed, measure)
         rule = adl.solve(problem, method=method)
         conic = adl.solve(problem, method="conic")
         assert conic.status == "optimal", (seed, conic)
-        before = measure.value(adl.evaluation.excess_losses(problem, None), problem.scenarios.weights)
-        assert abs(rule.value - conic.value) <= 1e-6 * max(conic.value, 1e-3 * before), (seed, rule.value, conic.value)
+        before = measure.value(
+            adl.evaluation.excess_losses(problem, None), problem.scenarios.weights
+        )
+        assert abs(rule.value - conic.value) <= 1e-6 * max(conic.value, 1e-3 * before), (
+            seed,
+            rule.value,
+            conic.value,
+        )
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, SUM], ids=str)
@@ -74,8 +99,12 @@ def test_path_by_path_rules_attain_the_optimum_of_every_measure(measure, stated,
 def test_cross_margin_is_solved_and_proven(measure, fund):
     rng = np.random.default_rng(3)
     book = random_book(rng, "cross")
-    prices = adl.Scenarios(returns=rng.normal(0, 0.35, (60, 3)).clip(-0.95), weights=random_weights(rng, 60))
-    problem = adl.Problem(book, reductions(rng, book, ["X", "Y"]), prices, measure, insurance_fund=fund)
+    prices = adl.Scenarios(
+        returns=rng.normal(0, 0.35, (60, 3)).clip(-0.95), weights=random_weights(rng, 60)
+    )
+    problem = adl.Problem(
+        book, reductions(rng, book, ["X", "Y"]), prices, measure, insurance_fund=fund
+    )
     solution = adl.solve(problem)
     assert solution.method == "conic"
     assert solution.status == "optimal"

@@ -59,7 +59,10 @@ def assert_readable(figure):
         for other in range(at + 1, len(seen)):
             across = min(boxes[at].x1, boxes[other].x1) - max(boxes[at].x0, boxes[other].x0)
             down = min(boxes[at].y1, boxes[other].y1) - max(boxes[at].y0, boxes[other].y0)
-            assert across < 0.5 or down < 0.5 or slanted_apart(text, seen[other]), (text, seen[other])
+            assert across < 0.5 or down < 0.5 or slanted_apart(text, seen[other]), (
+                text,
+                seen[other],
+            )
 
 
 def slanted_apart(text, other):

@@ -8,7 +8,7 @@ import pytest
 
 import adlopt as adl
 from adlopt import plots
-from adlopt.examples import PAPER_REDUCTION, paper_book
+from adlopt.datasets.examples import PAPER_REDUCTION, paper_book
 from tests.plots.reading import assert_readable, legend, line, stairs, texts
 
 
@@ -36,7 +36,9 @@ def test_four_accounts(four):
     np.testing.assert_allclose(taken.values, rows["leverage_before"], rtol=1e-12)
     np.testing.assert_array_equal(taken.baseline, remaining.values)
     # The area is what is taken: 10 BTC in money.
-    assert np.diff(taken.edges) @ (taken.values - taken.baseline) == pytest.approx(10 * 67_000, rel=1e-12)
+    assert np.diff(taken.edges) @ (taken.values - taken.baseline) == pytest.approx(
+        10 * 67_000, rel=1e-12
+    )
     level = f"water level {solution.water_level:.4g}"
     assert line(ax, level)[:, 1].tolist() == [solution.water_level] * 2
     assert legend(ax) == ["remaining", "taken", level]
@@ -53,8 +55,12 @@ def test_thousands_of_accounts(thousands):
     width = np.diff(taken.edges)
     mark = problem.book.marks[0]
     assert width.size <= 4001
-    assert width @ (taken.values - taken.baseline) == pytest.approx(abs(problem.target[0]) * mark, rel=1e-9)
-    assert width @ taken.values == pytest.approx(problem.positions["size"].abs().sum() * mark, rel=1e-9)
+    assert width @ (taken.values - taken.baseline) == pytest.approx(
+        abs(problem.target[0]) * mark, rel=1e-9
+    )
+    assert width @ taken.values == pytest.approx(
+        problem.positions["size"].abs().sum() * mark, rel=1e-9
+    )
     assert remaining.values.max() <= solution.water_level * (1 + 1e-9)
     assert (np.diff(taken.values) <= 1e-9).all()
     rows = solution.allocation
@@ -93,7 +99,13 @@ def test_any_allocation_and_one_asset_of_several():
 def test_names_are_text_and_fit():
     names = ["$x_{", "_hidden", "<b>", "a name far too long for its bar\nin two lines", "thin"]
     table = pd.DataFrame(
-        {"account": names, "asset": "A", "size": [3.0, 5, 4, 1, 0.01], "equity": [1.0, 2, 2, 1, 0.003], "mark": 1.0}
+        {
+            "account": names,
+            "asset": "A",
+            "size": [3.0, 5, 4, 1, 0.01],
+            "equity": [1.0, 2, 2, 1, 0.003],
+            "mark": 1.0,
+        }
     )
     problem = adl.Problem(adl.Book.from_frame(table), {"A": 3.0})
     ax = plots.water_filling(problem, adl.solve(problem))

@@ -18,8 +18,12 @@ def shorts(**options):
     """Two shorts of one contract with equity 50 and 100: they lose (P - 150)^+ and (P - 200)^+."""
     import pandas as pd
 
-    table = pd.DataFrame({"account": ["a", "b"], "asset": "A", "size": -1.0, "equity": [50.0, 100.0], "mark": MARK})
-    return adl.Problem(adl.Book.from_frame(table), {"A": -1.0}, adl.Scenarios(PRICES, weights=WEIGHTS), **options)
+    table = pd.DataFrame(
+        {"account": ["a", "b"], "asset": "A", "size": -1.0, "equity": [50.0, 100.0], "mark": MARK}
+    )
+    return adl.Problem(
+        adl.Book.from_frame(table), {"A": -1.0}, adl.Scenarios(PRICES, weights=WEIGHTS), **options
+    )
 
 
 def taking(problem, first):
@@ -61,7 +65,9 @@ def test_exceedance_refuses():
     with pytest.raises(adl.InputError, match="at least one"):
         plots.loss_exceedance(problem, {})
     with pytest.raises(adl.InputError, match="reduction"):
-        plots.loss_exceedance(problem, {"short of it": taking(problem, 1.0).assign(reduction=[-0.5, 0.0])})
+        plots.loss_exceedance(
+            problem, {"short of it": taking(problem, 1.0).assign(reduction=[-0.5, 0.0])}
+        )
     with pytest.raises(adl.NotApplicable, match="price model"):
         plots.loss_exceedance(adl.Problem(problem.book, {"A": -1.0}), {"none": None})
 
@@ -88,13 +94,15 @@ def test_equal_losses_are_stressed_next_to_the_tail():
 
 
 def test_stressed_means_are_the_measure():
-    problem = adl.synthetic.problem(4000, assets=1, scenarios=400, seed=4, objective=adl.Expectile(0.9))
+    problem = adl.synthetic.problem(
+        4000, assets=1, scenarios=400, seed=4, objective=adl.Expectile(0.9)
+    )
     solution = adl.solve(problem)
     ax = plots.stressed_probabilities(problem, solution)
     drawn = stairs(ax, "stressed: Expectile(tau=0.9)")
     stressed = np.diff(drawn.edges) * drawn.values
     assert stressed.sum() == pytest.approx(1.0)
-    from adlopt.evaluation import scenario_losses
+    from adlopt.model.losses import scenario_losses
 
     losses = np.sort(scenario_losses(problem, solution.allocation["reduction"].to_numpy()))
     assert stressed @ losses == pytest.approx(solution.value, rel=1e-9)

@@ -8,7 +8,7 @@ import pytest
 
 import adlopt as adl
 from adlopt import plots
-from adlopt.examples import PAPER_REDUCTION, paper_book, paper_direction
+from adlopt.datasets.examples import PAPER_REDUCTION, paper_book, paper_direction
 from tests.plots.reading import assert_readable, legend, line
 
 
@@ -26,7 +26,10 @@ def test_factor_leverage_of_four(paper_problem):
     for account in "1234":
         factor, gross = line(left, account), line(right, account)
         assert factor[0].tolist() == [0.0, pytest.approx(before[account])]
-        assert factor[-1].tolist() == [33.0, pytest.approx(-held["ETH"][account] * v["ETH"] / equity[account])]
+        assert factor[-1].tolist() == [
+            33.0,
+            pytest.approx(-held["ETH"][account] * v["ETH"] / equity[account]),
+        ]
         assert gross[-1, 1] == pytest.approx(abs(held["ETH"][account]) * 1900 / equity[account])
     # Account 4 has the highest gross leverage and is left alone for two thirds of the way.
     gross = line(right, "4")
@@ -46,7 +49,9 @@ def test_factor_leverage_of_four(paper_problem):
 
 def test_at_the_requirement_it_is_the_solution(paper_problem):
     left, _ = plots.factor_leverage(paper_problem, [0, 10.0])
-    assert line(left, "water level")[-1, 1] == pytest.approx(adl.solve(paper_problem).water_level, rel=1e-12)
+    assert line(left, "water level")[-1, 1] == pytest.approx(
+        adl.solve(paper_problem).water_level, rel=1e-12
+    )
     with pytest.raises(adl.InfeasibleReduction):
         plots.factor_leverage(paper_problem, [0, 34.0])
     with pytest.raises(adl.InputError, match="at least two sizes"):
@@ -61,11 +66,15 @@ def test_factor_leverage_beside_another_model(paper_problem):
     v, book = paper_direction(), paper_book()
     held = book.to_frame().pivot(index="account", columns="asset", values="size")
     equity = book.accounts.set_index("account")["equity"]
-    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, lognormal)).allocation.set_index("account")["remaining"]
+    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, lognormal)).allocation.set_index("account")[
+        "remaining"
+    ]
     for account in "1234":
         here, there = line(left, account)[:, 1], line(right, account)[:, 1]
         assert there[[0, 2]] == pytest.approx(here[[0, 2]])  # nothing is chosen at either end
-        assert there[1] == pytest.approx(-(best[account] * v["BTC"] + held["ETH"][account] * v["ETH"]) / equity[account])
+        assert there[1] == pytest.approx(
+            -(best[account] * v["BTC"] + held["ETH"][account] * v["ETH"]) / equity[account]
+        )
     assert right.get_ylabel() == "Factor leverage, LogNormal optimum"
     assert right.get_ylim() == left.get_ylim()
     assert_readable(left.figure)
@@ -73,7 +82,9 @@ def test_factor_leverage_beside_another_model(paper_problem):
 
 def test_factor_leverage_of_thousands():
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
-    problem = adl.Problem(book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, adl.OneFactor(0.1 * book.marks))
+    problem = adl.Problem(
+        book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, adl.OneFactor(0.1 * book.marks)
+    )
     left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.target[0], 9))
     pools = book.pools.set_index("account").loc[problem.positions["account"], "leverage"]
     assert line(right, "90 % of accounts below")[0, 1] == pytest.approx(np.quantile(pools, 0.9))

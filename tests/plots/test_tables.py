@@ -14,7 +14,10 @@ from tests.plots.reading import assert_readable, legend, stairs
 
 def test_risk_against_concentration():
     policies = [f"rule {at}" for at in range(12)] + ["optimal"]
-    table = pd.DataFrame({"expected_loss": np.geomspace(1e6, 10, 13), "largest_share": np.linspace(1, 0.1, 13)}, policies)
+    table = pd.DataFrame(
+        {"expected_loss": np.geomspace(1e6, 10, 13), "largest_share": np.linspace(1, 0.1, 13)},
+        policies,
+    )
     ax = plots.risk_against_concentration(table, "expected_loss", "largest_share")
     drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
     assert drawn == list(zip(policies, table["largest_share"], table["expected_loss"], strict=True))
@@ -29,11 +32,20 @@ def test_risk_against_concentration():
 
 
 def test_a_comparison_needs_no_columns_named():
-    comparison = adl.compare(adl.synthetic.problem(6, assets=1, scenarios=20), [adl.policies.ProRata()])
+    comparison = adl.compare(
+        adl.synthetic.problem(6, assets=1, scenarios=20), [adl.policies.ProRata()]
+    )
     ax = plots.risk_against_concentration(comparison)
     drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
     names = ["Optimal", "ProRata(contracts)"]
-    assert drawn == list(zip(names, comparison["concentration", "accounts"], comparison["risk", "objective"], strict=True))
+    assert drawn == list(
+        zip(
+            names,
+            comparison["concentration", "accounts"],
+            comparison["risk", "objective"],
+            strict=True,
+        )
+    )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Accounts", "Objective")
     assert_readable(ax.figure)
 
@@ -50,13 +62,21 @@ def test_risk_against_concentration_refuses():
 
 def test_cross_evaluation():
     problem = adl.synthetic.problem(40, assets=3, scenarios=200, seed=7)
-    objectives = [adl.ExpectedLoss(), adl.CVaR(0.9), adl.WorstCase(), adl.ExpectedLoss() + 0.5 * adl.CVaR(0.99)]
+    objectives = [
+        adl.ExpectedLoss(),
+        adl.CVaR(0.9),
+        adl.WorstCase(),
+        adl.ExpectedLoss() + 0.5 * adl.CVaR(0.99),
+    ]
     table = adl.explore(problem, objectives)
     ax = plots.cross_evaluation(table)
     excess = table / table.min() - 1
     assert 0.01 < excess.to_numpy().max() < 1
     np.testing.assert_allclose(
-        ax.images[0].get_array(), 100 * np.minimum(excess, excess.to_numpy().max()), rtol=1e-9, atol=1e-9
+        ax.images[0].get_array(),
+        100 * np.minimum(excess, excess.to_numpy().max()),
+        rtol=1e-9,
+        atol=1e-9,
     )
     assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index)
     assert [text.get_text() for text in ax.get_xticklabels()] == list(table.columns)
@@ -70,13 +90,27 @@ def test_cross_evaluation_of_zero_and_of_many():
     values = np.array([[0.0, 2.0, -1.0], [3.0, 1.0, -2.0], [0.0, 50.0, 1.0]])
     expected = [[0.0, 1.0, 0.5], [np.inf, 0.0, 0.0], [0.0, 49.0, 1.5]]
     np.testing.assert_allclose(relative_excess(values), expected)
-    ax = plots.cross_evaluation(pd.DataFrame(values, index=["x", "y", "z"], columns=["x", "y", "z"]))
-    assert [text.get_text() for text in ax.texts] == ["0 %", "100 %", "50 %", "∞", "0 %", "0 %", "0 %", "4900 %", "150 %"]
+    ax = plots.cross_evaluation(
+        pd.DataFrame(values, index=["x", "y", "z"], columns=["x", "y", "z"])
+    )
+    assert [text.get_text() for text in ax.texts] == [
+        "0 %",
+        "100 %",
+        "50 %",
+        "∞",
+        "0 %",
+        "0 %",
+        "0 %",
+        "4900 %",
+        "150 %",
+    ]
     assert ax.images[0].get_array().max() == 100.0
     assert_readable(ax.figure)
     names = [f"objective {at}" for at in range(40)]
     rng = np.random.default_rng(0)
-    many = plots.cross_evaluation(pd.DataFrame(1 + rng.random((40, 40)), index=names, columns=names))
+    many = plots.cross_evaluation(
+        pd.DataFrame(1 + rng.random((40, 40)), index=names, columns=names)
+    )
     assert not many.texts
     assert_readable(many.figure)
     same = plots.cross_evaluation(pd.DataFrame([[2.0]], index=["x"], columns=["x"]))

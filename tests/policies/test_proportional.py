@@ -19,7 +19,9 @@ TABLE = pd.DataFrame(
 
 
 def taken(policy: object, required: float = 6.0, **options: object) -> list[float]:
-    posed = adl.Problem(adl.Book.from_frame(TABLE, marks={"BTC": 100.0}), {"BTC": -required}, **options)
+    posed = adl.Problem(
+        adl.Book.from_frame(TABLE, marks={"BTC": 100.0}), {"BTC": -required}, **options
+    )
     return [-x for x in policy.allocate(posed)["reduction"]]
 
 
@@ -29,15 +31,20 @@ def taken(policy: object, required: float = 6.0, **options: object) -> list[floa
         (P.ProRata(), 6.0, [1.0, 2.0, 3.0]),
         (P.ProRata("contracts"), 60.0, [10.0, 20.0, 30.0]),
         (P.ProRata("pnl"), 10.0, [2.0, 8.0, 0.0]),
-        (P.ProRata("pnl"), 36.0, [10.0, 20.0, 6.0]),  # profits exhausted: the rest by contracts, of which only c has some
+        # profits exhausted: the rest by contracts, of which only c has some
+        (P.ProRata("pnl"), 36.0, [10.0, 20.0, 6.0]),
         (P.ProRata("equity"), 8.0, [1.0, 1.0, 6.0]),
         (P.ProRata("equity"), 44.0, [7.0, 7.0, 30.0]),  # c is full; 14 are left for equal equities
         (P.ProRata("levered"), 13.0, [2.0, 8.0, 3.0]),  # weights 20, 80, 30
         (P.ProRata("squared"), 14.0, [1.0, 4.0, 9.0]),  # weights 100, 400, 900
-        (P.RiskAware(), 39.0, [10.0, 20.0, 9.0]),  # weights 40, 320, 30: b is full, and so is a with 40 of 70 of the 19 left
-        (P.RiskAware(lambda leverage: leverage**2), 22.0, [16 / 11, 20.0, 6 / 11]),  # weights 80, 1280, 30
-        (P.RiskAware(lambda leverage: np.maximum(leverage - 1.0, 0.0)), 13.0, [1.0, 12.0, 0.0]),  # weights 20, 240, 0
-        (P.RiskAware(lambda leverage: 0.0 * leverage), 6.0, [1.0, 2.0, 3.0]),  # no weight at all: by contracts
+        # weights 40, 320, 30: b is full, and so is a with 40 of 70 of the 19 left
+        (P.RiskAware(), 39.0, [10.0, 20.0, 9.0]),
+        # weights 80, 1280, 30
+        (P.RiskAware(lambda leverage: leverage**2), 22.0, [16 / 11, 20.0, 6 / 11]),
+        # weights 20, 240, 0
+        (P.RiskAware(lambda leverage: np.maximum(leverage - 1.0, 0.0)), 13.0, [1.0, 12.0, 0.0]),
+        # no weight at all: by contracts
+        (P.RiskAware(lambda leverage: 0.0 * leverage), 6.0, [1.0, 2.0, 3.0]),
         (P.MinMaxBurden(), 8.0, [1.0, 1.0, 6.0]),
         (P.MinimaxLeverage(), 10.0, [0.0, 10.0, 0.0]),  # b from 4 to 2, where a stands
         (P.MinimaxLeverage(), 20.0, [5.0, 15.0, 0.0]),  # both to 1, where c stands
@@ -51,12 +58,16 @@ def test_by_hand(policy: object, required: float, expected: list[float]) -> None
 def test_caps_bound_the_shares_and_the_others_make_up_for_it() -> None:
     caps = pd.DataFrame({"account": ["c", "b"], "asset": "BTC", "cap": [1.0, 0.0]})
     np.testing.assert_allclose(taken(P.ProRata(), 6.0, caps=caps), [5.0, 0.0, 1.0], rtol=1e-12)
-    np.testing.assert_allclose(taken(P.ProRata("equity"), 2.0, caps=caps), [1.0, 0.0, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(
+        taken(P.ProRata("equity"), 2.0, caps=caps), [1.0, 0.0, 1.0], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_against_bisection(seed: int) -> None:
-    """tau by brentq on random weights over twelve orders of magnitude, with caps and zero weights."""
+    """tau by brentq on random weights over twelve orders of magnitude, with caps and zero
+    weights.
+    """
     rng = np.random.default_rng(seed)
     size = -(10.0 ** rng.uniform(-3, 3, 200))
     weight = 10.0 ** rng.uniform(-6, 6, 200) * (rng.random(200) < 0.8)
@@ -71,8 +82,12 @@ def test_against_bisection(seed: int) -> None:
         def weight(self, problem: adl.Problem) -> np.ndarray:
             return weight
 
-    tau = np.exp(brentq(lambda t: np.minimum(cap, np.exp(t) * weight).sum() - total, -40.0, 40.0, xtol=1e-13))
-    np.testing.assert_allclose(-Given().reductions(posed), np.minimum(cap, tau * weight), rtol=1e-8, atol=1e-10 * total)
+    tau = np.exp(
+        brentq(lambda t: np.minimum(cap, np.exp(t) * weight).sum() - total, -40.0, 40.0, xtol=1e-13)
+    )
+    np.testing.assert_allclose(
+        -Given().reductions(posed), np.minimum(cap, tau * weight), rtol=1e-8, atol=1e-10 * total
+    )
 
 
 def test_refusals() -> None:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from adlopt.certificate import feasible_array
 from adlopt.policies.protocol import name_of, named, reductions, violations
+from adlopt.proof.certificate import feasible_array
 from tests.support import random_case
 
 P = adl.policies
@@ -27,17 +27,31 @@ class Third:
 def test_users_copies_of_a_rule_give_its_numbers() -> None:
     problem = adl.examples.paper_problem()
     expected = P.ProRata().reductions(problem)
-    for policy in (third, Third(), lambda posed: list(third(posed)), lambda posed: pd.Series(third(posed))):
+    for policy in (
+        third,
+        Third(),
+        lambda posed: list(third(posed)),
+        lambda posed: pd.Series(third(posed)),
+    ):
         np.testing.assert_allclose(reductions(policy, problem), expected, rtol=1e-12)
     assert P.ProRata().allocate(problem)["reduction"].tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_every_rule_is_feasible_everywhere(seed: int) -> None:
-    """Ties, caps, bankrupt pools, reductions of everything, orders of magnitude: boxes exactly, sums to rounding."""
-    case = random_case(seed, ("isolated", "cross", "mixed")[seed % 3], reduced=1 + seed % 2, one_factor=seed % 4 > 0)
+    """Ties, caps, bankrupt pools, reductions of everything, orders of magnitude: boxes exactly,
+    sums to rounding.
+    """
+    case = random_case(
+        seed,
+        ("isolated", "cross", "mixed")[seed % 3],
+        reduced=1 + seed % 2,
+        one_factor=seed % 4 > 0,
+    )
     posed = case.problem()
-    entries = posed.book.to_frame().assign(entry_price=lambda table: table["mark"] * np.linspace(0.7, 1.4, len(table)))
+    entries = posed.book.to_frame().assign(
+        entry_price=lambda table: table["mark"] * np.linspace(0.7, 1.4, len(table))
+    )
     problem = adl.Problem(adl.Book.from_frame(entries), case.reduction, case.prices, caps=case.caps)
     for policy in P.standard(problem):
         taken = policy.reductions(problem)
@@ -49,7 +63,9 @@ def test_every_rule_is_feasible_everywhere(seed: int) -> None:
 
 def test_optimal_is_what_solve_says() -> None:
     problem = adl.examples.paper_problem()
-    np.testing.assert_array_equal(P.Optimal().reductions(problem), adl.solve(problem).allocation["reduction"])
+    np.testing.assert_array_equal(
+        P.Optimal().reductions(problem), adl.solve(problem).allocation["reduction"]
+    )
     other = P.Optimal(objective=adl.CVaR(0.999))
     assert str(other) == "Optimal(CVaR(level=0.999))"
     assert str(P.Optimal("conic")) == "Optimal(conic)"
@@ -62,12 +78,26 @@ def test_standard_leaves_out_what_the_book_cannot_serve() -> None:
     full = [str(policy) for policy in P.standard(adl.examples.paper_problem())]
     bare = adl.Book.from_frame(book.to_frame().drop(columns="entry_price"))
     poor = [str(policy) for policy in P.standard(adl.Problem(bare, {"BTC": -1.0}))]
-    assert set(full) - set(poor) == {"BitMEX", "Binance", "Hyperliquid", "ProRata(pnl)", "FactorLeverage"}
+    assert set(full) - set(poor) == {
+        "BitMEX",
+        "Binance",
+        "Hyperliquid",
+        "ProRata(pnl)",
+        "FactorLeverage",
+    }
 
 
 def test_names() -> None:
-    assert [name_of(policy) for policy in (P.BitMEX(), third, P.DydxV4(4))] == ["BitMEX", "third", "DydxV4(seed=4)"]
-    assert list(named([third, P.ProRata(), third])) == ["third (1)", "ProRata(contracts)", "third (2)"]
+    assert [name_of(policy) for policy in (P.BitMEX(), third, P.DydxV4(4))] == [
+        "BitMEX",
+        "third",
+        "DydxV4(seed=4)",
+    ]
+    assert list(named([third, P.ProRata(), third])) == [
+        "third (1)",
+        "ProRata(contracts)",
+        "third (2)",
+    ]
     assert list(named(P.ProRata())) == ["ProRata(contracts)"]
 
 
@@ -91,4 +121,7 @@ def test_answers_that_are_none(policy: object, message: str) -> None:
 def test_violations_are_measured() -> None:
     problem = adl.examples.paper_problem()
     assert violations(problem, np.array([-8.0, 0.0, 0.0, -7.0])) == (pytest.approx(0.5), 0.0)
-    assert violations(problem, np.array([-9.0, 1.0, -2.0, 0.0])) == (pytest.approx(0.0, abs=1e-15), pytest.approx(0.1))
+    assert violations(problem, np.array([-9.0, 1.0, -2.0, 0.0])) == (
+        pytest.approx(0.0, abs=1e-15),
+        pytest.approx(0.1),
+    )

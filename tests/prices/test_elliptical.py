@@ -1,4 +1,6 @@
-"""Closed forms under Gaussian and Student-t prices against integration; scenarios against the closed form; bad input."""
+"""Closed forms under Gaussian and Student-t prices against integration; scenarios against the
+closed form; bad input.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,19 @@ def log_density(model: object, x: float) -> float:
         return -0.5 * x * x - 0.5 * np.log(2 * np.pi)
     nu = model.df  # type: ignore[attr-defined]
     with np.errstate(over="ignore"):
-        return float(gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(np.pi * nu) - (nu + 1) / 2 * np.log1p(x * x / nu))
+        return float(
+            gammaln((nu + 1) / 2)
+            - gammaln(nu / 2)
+            - 0.5 * np.log(np.pi * nu)
+            - (nu + 1) / 2 * np.log1p(x * x / nu)
+        )
 
 
 def reference(model: object, z: float) -> tuple[float, float, float]:
     """E[(X - z)^+], P(X > z), E[X; X > z] for z > 0, each as a multiple of the density at z.
 
-    Integrated over w = log(x - z), cell by cell by Gauss's rule, with the logarithm of the ratio of densities.
+    Integrated over w = log(x - z), cell by cell by Gauss's rule, with the logarithm of the ratio of
+    densities.
     """
     node, weight = np.polynomial.legendre.leggauss(30)
     reach = 40.0 if isinstance(model, adl.Gaussian) else 40.0 / min(model.df - 1, 1.0) + 40.0  # type: ignore[attr-defined]
@@ -50,7 +58,9 @@ def reference(model: object, z: float) -> tuple[float, float, float]:
     else:
         nu = model.df  # type: ignore[attr-defined]
         ratio = -(nu + 1) / 2 * np.logaddexp(0.0, w + np.log(2 * z + u) - np.log(nu + z * z))
-    excess, tail = (float(np.tile(0.25 * weight, edge.size) @ np.exp(ratio + power * w)) for power in (2, 1))
+    excess, tail = (
+        float(np.tile(0.25 * weight, edge.size) @ np.exp(ratio + power * w)) for power in (2, 1)
+    )
     return excess, tail, excess + z * tail
 
 
@@ -70,7 +80,9 @@ def test_moments_over_ten_orders_of_magnitude(name: str) -> None:
         e, t, m = (density * part for part in reference(model, point))
         assert [excess[at], tail[at], moment[at]] == pytest.approx([e, t, m], rel=1e-10, abs=0)
         # The other side of the centre: E(X + z)^+ = z + E(X - z)^+, and the density is even.
-        assert [low_excess[at], low_tail[at], low_moment[at]] == pytest.approx([e + point, 1 - t, m], rel=1e-10, abs=0)
+        assert [low_excess[at], low_tail[at], low_moment[at]] == pytest.approx(
+            [e + point, 1 - t, m], rel=1e-10, abs=0
+        )
         checked += 1
     assert checked >= 13
 
@@ -84,14 +96,18 @@ def test_value_is_homogeneous_and_gradients_are_derivatives(name: str) -> None:
     here = loss(model, equity, sizes)
     by_size = here.by_size.reshape(sizes.shape)
     # Euler: a homogeneous function is its gradient times its arguments.
-    assert here.by_equity * equity + np.einsum("ij,ij->i", by_size, sizes) == pytest.approx(here.value, rel=1e-9)
+    assert here.by_equity * equity + np.einsum("ij,ij->i", by_size, sizes) == pytest.approx(
+        here.value, rel=1e-9
+    )
     step = 1e-5
     up, down = loss(model, equity * (1 + step), sizes), loss(model, equity * (1 - step), sizes)
     assert (up.value - down.value) / (2 * step * equity) == pytest.approx(here.by_equity, rel=1e-6)
     for k in range(3):
         shift = np.zeros_like(sizes)
         shift[:, k] = step * np.linalg.norm(sizes * SCALE, axis=1) / SCALE[k]
-        change = (loss(model, equity, sizes + shift).value - loss(model, equity, sizes - shift).value) / (2 * shift[:, k])
+        change = (
+            loss(model, equity, sizes + shift).value - loss(model, equity, sizes - shift).value
+        ) / (2 * shift[:, k])
         assert change == pytest.approx(by_size[:, k], rel=1e-6, abs=1e-7 * SCALE[k])
 
 
@@ -107,7 +123,9 @@ def test_hedged_pools() -> None:
     assert np.isfinite(found.by_size).all()
     assert found.value[[0, 2, 4, 5]] == pytest.approx([0.0, 2.0, 0.0, 5.0], abs=1e-9)
     c = abs(v @ sizes[3])
-    assert found.value[3] == pytest.approx(c * adl.Gaussian([[1.0]]).moments(np.array([1e-6 / c]))[0][0], rel=1e-5)
+    assert found.value[3] == pytest.approx(
+        c * adl.Gaussian([[1.0]]).moments(np.array([1e-6 / c]))[0][0], rel=1e-5
+    )
     assert found.by_equity[[0, 2]].tolist() == [0.0, -1.0]
 
 
@@ -125,13 +143,19 @@ def test_rank_one_is_one_factor(df: float | None) -> None:
         assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-13)
 
 
-@pytest.mark.parametrize("model", [adl.Gaussian(COVARIANCE, ASSETS), adl.StudentT(COVARIANCE, 5.0, ASSETS)])
+@pytest.mark.parametrize(
+    "model", [adl.Gaussian(COVARIANCE, ASSETS), adl.StudentT(COVARIANCE, 5.0, ASSETS)]
+)
 def test_scenarios_have_the_covariance_and_the_closed_form(model: adl.PriceModel) -> None:
     moves, weights = model.scenarios(ASSETS, np.array([1000.0, 50.0, 0.2]))
     assert weights.sum() == pytest.approx(1.0)
     times = 1.0 if isinstance(model, adl.Gaussian) else 5.0 / 3.0
-    assert moves.T * weights @ moves == pytest.approx(times * COVARIANCE, rel=0.02, abs=0.02 * SCALE.prod() ** (2 / 3))
-    assert model.scenarios(ASSETS, np.ones(3)).moves == pytest.approx(model.scenarios(ASSETS, np.ones(3)).moves)
+    assert moves.T * weights @ moves == pytest.approx(
+        times * COVARIANCE, rel=0.02, abs=0.02 * SCALE.prod() ** (2 / 3)
+    )
+    assert model.scenarios(ASSETS, np.ones(3)).moves == pytest.approx(
+        model.scenarios(ASSETS, np.ones(3)).moves
+    )
     sizes = np.array([[1.0, -10.0, 300.0]])
     equity = 30.0
     sampled = float(weights @ np.maximum(-equity - moves @ sizes[0], 0.0))
@@ -142,7 +166,9 @@ def test_frames_are_matched_by_name() -> None:
     table = pd.DataFrame(COVARIANCE, ASSETS, ASSETS)
     order = ["C", "A"]
     shuffled = adl.Gaussian(table.loc[["B", "C", "A"], ["A", "C", "B"]])
-    assert shuffled.covariance_of(pd.Index(order)) == pytest.approx(table.loc[order, order].to_numpy())
+    assert shuffled.covariance_of(pd.Index(order)) == pytest.approx(
+        table.loc[order, order].to_numpy()
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,10 +176,16 @@ def test_frames_are_matched_by_name() -> None:
     [
         (np.full((2, 3), 1.0), "square"),
         (np.array([[1.0, np.nan], [np.nan, 1.0]]), r"row 0, column 1: nan is not a finite"),
-        (pd.DataFrame([[1.0, 0.2], [0.3, 1.0]], ["A", "B"], ["A", "B"]), "row 'A', column 'B': 0.2 differs from 0.3"),
+        (
+            pd.DataFrame([[1.0, 0.2], [0.3, 1.0]], ["A", "B"], ["A", "B"]),
+            "row 'A', column 'B': 0.2 differs from 0.3",
+        ),
         (np.diag([1.0, -1.0]), "row 1, column 1: -1.0 is negative"),
         (np.array([[1.0, 2.0], [2.0, 1.0]]), "row 0, column 1: 2.0 is larger than the variances"),
-        (np.array([[1.0, -0.9, -0.9], [-0.9, 1.0, -0.9], [-0.9, -0.9, 1.0]]), "not positive semidefinite"),
+        (
+            np.array([[1.0, -0.9, -0.9], [-0.9, 1.0, -0.9], [-0.9, -0.9, 1.0]]),
+            "not positive semidefinite",
+        ),
         (pd.DataFrame(np.eye(2), ["A", "B"], ["A", "X"]), "does not name both a row and a column"),
         ("many", "must be a square table of numbers"),
     ],

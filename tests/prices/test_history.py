@@ -9,7 +9,9 @@ import pytest
 import adlopt as adl
 
 DAYS = pd.date_range("2024-01-01", periods=7, freq="D")
-PRICES = pd.DataFrame({"BTC": [100, 110, 99, 120, 90, 100, 125.0], "ETH": [10, 9, 12, 11, 10, 8, 9.0]}, index=DAYS)
+PRICES = pd.DataFrame(
+    {"BTC": [100, 110, 99, 120, 90, 100, 125.0], "ETH": [10, 9, 12, 11, 10, 8, 9.0]}, index=DAYS
+)
 ASSETS, MARKS = pd.Index(["ETH", "BTC"]), np.array([20.0, 200.0])
 
 
@@ -52,7 +54,10 @@ def gap(row: int, column: str, value: object) -> pd.DataFrame:
 
 
 BAD = [
-    (lambda: adl.History(gap(2, "ETH", np.nan)), r"History prices, row 2024-01-03.*'ETH': is missing; fill it"),
+    (
+        lambda: adl.History(gap(2, "ETH", np.nan)),
+        r"History prices, row 2024-01-03.*'ETH': is missing; fill it",
+    ),
     (lambda: adl.History(gap(2, "ETH", -1.0)), r"row 2024-01-03.*'ETH': -1.0 is not a price > 0"),
     (lambda: adl.History(gap(1, "BTC", "x")), r"row 2024-01-02.*'BTC': 'x' is not a number"),
     (lambda: adl.History(PRICES.drop(DAYS[3]), "1D"), r"no price at 2024-01-04 .*fill the gaps"),
@@ -66,7 +71,10 @@ BAD = [
     (lambda: adl.History(PRICES, half_life=np.nan), r"half_life: nan is not a finite number"),
     (lambda: adl.History(PRICES, returns="percent"), r"returns is 'percent'"),  # type: ignore[arg-type]
     (lambda: adl.History(PRICES.iloc[:0]), r"must be a DataFrame with a row per time"),
-    (lambda: adl.History(PRICES).scenarios(pd.Index(["SOL"]), MARKS[:1]), r"no prices for asset 'SOL'"),
+    (
+        lambda: adl.History(PRICES).scenarios(pd.Index(["SOL"]), MARKS[:1]),
+        r"no prices for asset 'SOL'",
+    ),
 ]
 
 

@@ -10,7 +10,9 @@ import adlopt as adl
 
 ASSETS, MARKS = pd.Index(["A", "B", "C"]), np.array([100.0, 2.0, 30.0])
 VOLATILITY = {"A": 0.6, "B": 0.9, "C": 0.3}
-CORRELATION = pd.DataFrame([[1, 0.8, -0.2], [0.8, 1, 0.1], [-0.2, 0.1, 1]], index=ASSETS, columns=ASSETS)
+CORRELATION = pd.DataFrame(
+    [[1, 0.8, -0.2], [0.8, 1, 0.1], [-0.2, 0.1, 1]], index=ASSETS, columns=ASSETS
+)
 
 
 def log_returns(model: adl.LogNormal) -> np.ndarray:
@@ -24,16 +26,24 @@ def test_moments() -> None:
     assert weights.size == 2**14
     np.testing.assert_allclose(weights @ moves / MARKS, 0.0, atol=1e-4)  # driftless in price
     sigma = np.array(list(VOLATILITY.values()))
-    np.testing.assert_allclose(np.cov(log_returns(model).T), T * np.outer(sigma, sigma) * CORRELATION, rtol=5e-3, atol=2e-5)
+    np.testing.assert_allclose(
+        np.cov(log_returns(model).T), T * np.outer(sigma, sigma) * CORRELATION, rtol=5e-3, atol=2e-5
+    )
 
 
 def test_order_of_assets_does_not_matter() -> None:
-    shuffled = adl.LogNormal({name: VOLATILITY[name] for name in "CAB"}, CORRELATION.loc[list("BCA"), list("BCA")], 0.1)
-    np.testing.assert_allclose(log_returns(shuffled), log_returns(adl.LogNormal(VOLATILITY, CORRELATION, 0.1)), atol=1e-13)
+    shuffled = adl.LogNormal(
+        {name: VOLATILITY[name] for name in "CAB"}, CORRELATION.loc[list("BCA"), list("BCA")], 0.1
+    )
+    np.testing.assert_allclose(
+        log_returns(shuffled), log_returns(adl.LogNormal(VOLATILITY, CORRELATION, 0.1)), atol=1e-13
+    )
 
 
 def test_seed() -> None:
-    one, same, other = (log_returns(adl.LogNormal(VOLATILITY, 0.5, 0.1, points=64, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (
+        log_returns(adl.LogNormal(VOLATILITY, 0.5, 0.1, points=64, seed=seed)) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
 

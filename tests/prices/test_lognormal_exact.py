@@ -1,4 +1,6 @@
-"""Integrals of Black's formula against nested quadrature of the payoff itself, and gradients against differences."""
+"""Integrals of Black's formula against nested quadrature of the payoff itself, and gradients
+against differences.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def density(z: float) -> float:
 
 
 def by_quadrature(equity: float, sizes: np.ndarray) -> float:
-    """E[(-V)^+], the first price outside, and the payoff integrated up to the point where it vanishes."""
+    """E[(-V)^+], the first price outside, and the payoff integrated up to the point where it
+    vanishes.
+    """
     (i, j) = np.flatnonzero(sizes)[:2]
     deviation, rho = VOLATILITY * sqrt(HORIZON), CORRELATION[i, j]
 
@@ -53,12 +57,19 @@ def by_quadrature(equity: float, sizes: np.ndarray) -> float:
             return max(-fixed - sizes[j] * price(j, rho * z + root * e), 0.0) * density(e)
 
         if breakeven <= 0:
-            return float(quad(payoff, -9, 9, epsabs=0, epsrel=1e-11)[0]) if sizes[j] < 0 or fixed < 0 else 0.0
+            return (
+                float(quad(payoff, -9, 9, epsabs=0, epsrel=1e-11)[0])
+                if sizes[j] < 0 or fixed < 0
+                else 0.0
+            )
         at = ((log(breakeven / MARKS[j]) + deviation[j] ** 2 / 2) / deviation[j] - rho * z) / root
         low, high = (max(at, -9.0), 9.0) if sizes[j] < 0 else (-9.0, min(at, 9.0))
         return float(quad(payoff, low, high, epsabs=1e-14, epsrel=1e-11)[0]) if low < high else 0.0
 
-    whole = [quad(lambda z: inner(z) * density(z), a, a + 3, epsabs=1e-13, epsrel=1e-10)[0] for a in range(-9, 9, 3)]
+    whole = [
+        quad(lambda z: inner(z) * density(z), a, a + 3, epsabs=1e-13, epsrel=1e-10)[0]
+        for a in range(-9, 9, 3)
+    ]
     return float(sum(whole))
 
 
@@ -68,12 +79,22 @@ def test_one_asset_is_blacks_formula() -> None:
         deviation, size = VOLATILITY[k] * sqrt(HORIZON), abs(SIZES[i, k])
         strike = MARKS[k] + side * EQUITY[i] / size
 
-        def payoff(z: float, k: int = k, side: float = side, deviation: float = deviation, strike: float = strike) -> float:
-            return max(side * (MARKS[k] * exp(deviation * z - deviation**2 / 2) - strike), 0.0) * density(z)
+        def payoff(
+            z: float,
+            k: int = k,
+            side: float = side,
+            deviation: float = deviation,
+            strike: float = strike,
+        ) -> float:
+            return max(
+                side * (MARKS[k] * exp(deviation * z - deviation**2 / 2) - strike), 0.0
+            ) * density(z)
 
         at = (log(strike / MARKS[k]) + deviation**2 / 2) / deviation
         low, high = (at, 12.0) if side > 0 else (-12.0, at)
-        assert value[i] == pytest.approx(size * quad(payoff, low, high, epsabs=0, epsrel=1e-12)[0], rel=1e-10)
+        assert value[i] == pytest.approx(
+            size * quad(payoff, low, high, epsabs=0, epsrel=1e-12)[0], rel=1e-10
+        )
 
 
 @pytest.mark.parametrize("i", [3, 4, 5, 6, 7, 8, 11])
@@ -94,11 +115,16 @@ def test_gradient_by_differences() -> None:
         h = 1e-5 * max(abs(SIZES[i, k]), 1.0)
         up[i, k] += h
         down[i, k] -= h
-        assert by_size[i, k] == pytest.approx((loss(sizes=up).value[i] - loss(sizes=down).value[i]) / (2 * h), abs=1e-6)
-    # The first pool holds A alone: a little of B as well changes its loss at the rate that the gradient tells.
+        assert by_size[i, k] == pytest.approx(
+            (loss(sizes=up).value[i] - loss(sizes=down).value[i]) / (2 * h), abs=1e-6
+        )
+    # The first pool holds A alone: a little of B as well changes its loss at the rate that the
+    # gradient tells.
     up = SIZES.copy()
     up[0, 1] = 1e-3
-    assert by_size[0, 1] == pytest.approx((loss(sizes=up).value[0] - found.value[0]) / 1e-3, rel=1e-3)
+    assert by_size[0, 1] == pytest.approx(
+        (loss(sizes=up).value[0] - found.value[0]) / 1e-3, rel=1e-3
+    )
 
 
 def test_agrees_with_sampling_on_the_papers_example() -> None:
@@ -114,7 +140,9 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
         assert 0 < error < 0.1 * exact.value
         assert abs(solution.value - exact.value) <= 3 * error
         assert exact.lower_bound <= exact.value
-        assert exact.gap < (0.05, 0.02, 0.01)[(points > 2**10) + (points > 2**12)]  # the drawn optimum is nearly the true one
+        assert (
+            exact.gap < (0.05, 0.02, 0.01)[(points > 2**10) + (points > 2**12)]
+        )  # the drawn optimum is nearly the true one
 
 
 def test_isolated_water_filling_is_proven_under_the_distribution_itself() -> None:
@@ -132,17 +160,31 @@ def test_refusals_say_why() -> None:
         loss(np.ones(1), three)
     pair = adl.ExactLogNormal([0.5, 0.5], 1.0, marks=[1.0, 1.0])
     with pytest.raises(adl.NotApplicable, match="move as one"):
-        pair.pool_loss(pd.Index(["X", "Y"]), np.ones(1), sp.csr_array(np.ones((1, 2))), np.zeros(1, int), np.zeros(1, int))
+        pair.pool_loss(
+            pd.Index(["X", "Y"]),
+            np.ones(1),
+            sp.csr_array(np.ones((1, 2))),
+            np.zeros(1, int),
+            np.zeros(1, int),
+        )
     with pytest.raises(adl.InputError, match="marks must be prices > 0"):
         adl.ExactLogNormal([0.5], marks=[0.0]).pool_loss(
-            pd.Index(["X"]), np.ones(1), sp.csr_array(np.ones((1, 1))), np.zeros(1, int), np.zeros(1, int)
+            pd.Index(["X"]),
+            np.ones(1),
+            sp.csr_array(np.ones((1, 1))),
+            np.zeros(1, int),
+            np.zeros(1, int),
         )
 
 
 def test_an_asset_that_does_not_move_counts_for_nothing() -> None:
     still = adl.ExactLogNormal([0.6, 0.0], 0.0, HORIZON, marks=[100.0, 2.0])
     found = still.pool_loss(
-        pd.Index(["A", "B"]), EQUITY[:1], sp.csr_array([[-3.0, 70.0]]), np.zeros(2, dtype=int), np.arange(2)
+        pd.Index(["A", "B"]),
+        EQUITY[:1],
+        sp.csr_array([[-3.0, 70.0]]),
+        np.zeros(2, dtype=int),
+        np.arange(2),
     )
     assert found.value[0] == pytest.approx(loss().value[0], rel=1e-13)
     assert found.by_size[1] == 0.0

@@ -1,4 +1,6 @@
-"""A mixture's expectation is the mixture of expectations, and stress scenarios keep their names to the end."""
+"""A mixture's expectation is the mixture of expectations, and stress scenarios keep their names to
+the end.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,28 @@ def book() -> adl.Book:
 
 
 def test_expected_loss_is_the_mixture_of_expected_losses() -> None:
-    parts = [(adl.examples.paper_lognormal(points=256), 0.7), (adl.Stress(CRASHES, weights=[0.25, 0.75]), 0.3)]
+    parts = [
+        (adl.examples.paper_lognormal(points=256), 0.7),
+        (adl.Stress(CRASHES, weights=[0.25, 0.75]), 0.3),
+    ]
     mixed = adl.Problem(book(), {"BTC": -10.0}, adl.Mixture(parts))
     solution = adl.solve(mixed)
     assert solution.status == "optimal"
-    single = [adl.certify(adl.Problem(book(), {"BTC": -10.0}, model), solution.allocation).value for model, _ in parts]
+    single = [
+        adl.certify(adl.Problem(book(), {"BTC": -10.0}, model), solution.allocation).value
+        for model, _ in parts
+    ]
     assert solution.value == pytest.approx(0.7 * single[0] + 0.3 * single[1], rel=1e-12)
 
 
 def test_names_survive_to_the_table_of_losses() -> None:
     days = pd.date_range("2024-01-01", periods=4, freq="D")
-    history = adl.History(pd.DataFrame({"BTC": [1.0, 1.1, 1.0, 1.2], "ETH": [1.0, 1.2, 0.9, 1.0]}, index=days))
-    problem = adl.Problem(book(), {"BTC": -10.0}, adl.Mixture([(history, 0.9), (adl.Stress(CRASHES), 0.1)]))
+    history = adl.History(
+        pd.DataFrame({"BTC": [1.0, 1.1, 1.0, 1.2], "ETH": [1.0, 1.2, 0.9, 1.0]}, index=days)
+    )
+    problem = adl.Problem(
+        book(), {"BTC": -10.0}, adl.Mixture([(history, 0.9), (adl.Stress(CRASHES), 0.1)])
+    )
     solution = adl.solve(problem)
     table = adl.scenario_table(problem, solution.allocation)
     assert list(table.index) == [*days[1:], "crash", "squeeze"]
@@ -37,9 +49,16 @@ def test_names_survive_to_the_table_of_losses() -> None:
     assert table.loc["squeeze", "after"] < table.loc["squeeze", "before"]
     # By hand: account 2 holds -10 BTC and 38.7 ETH, and has 85,300 + 65,440 - 7,740 of equity.
     moves = np.array([0.25 * 67_000, 0.1 * 1_900])
-    equity = [137_500 + 8 * 5_000 + 323 * 200, 143_000, 75_400 + 8 * 13_000 + 326.2 * 4, 43_900 + 7 * 13_143 - 190 * 100]
+    equity = [
+        137_500 + 8 * 5_000 + 323 * 200,
+        143_000,
+        75_400 + 8 * 13_000 + 326.2 * 4,
+        43_900 + 7 * 13_143 - 190 * 100,
+    ]
     sizes = np.array([[-8, -323], [-10, 38.7], [-8, -326.2], [-7, 190]])
-    assert table.loc["squeeze", "before"] == pytest.approx(np.maximum(-(equity + sizes @ moves), 0).sum())
+    assert table.loc["squeeze", "before"] == pytest.approx(
+        np.maximum(-(equity + sizes @ moves), 0).sum()
+    )
 
 
 def test_plain_scenarios_are_numbered() -> None:
@@ -50,12 +69,17 @@ def test_plain_scenarios_are_numbered() -> None:
 def test_assets_that_a_scenario_does_not_name() -> None:
     moves, _ = adl.Stress({"crash": {"BTC": -0.5}}, others=-0.1).scenarios(ASSETS, MARKS)
     np.testing.assert_allclose(moves, [[-33_500.0, -190.0]])
-    with pytest.raises(adl.InputError, match=r"scenario 'crash': no return of asset 'ETH'; add it, or give others"):
+    with pytest.raises(
+        adl.InputError, match=r"scenario 'crash': no return of asset 'ETH'; add it, or give others"
+    ):
         adl.Stress({"crash": {"BTC": -0.5}}).scenarios(ASSETS, MARKS)
 
 
 def test_weights_by_name() -> None:
-    assert adl.Stress(CRASHES, weights={"squeeze": 0.25, "crash": 0.75}).weights.tolist() == [0.75, 0.25]
+    assert adl.Stress(CRASHES, weights={"squeeze": 0.25, "crash": 0.75}).weights.tolist() == [
+        0.75,
+        0.25,
+    ]
 
 
 BAD = [

@@ -16,7 +16,9 @@ from adlopt.prices.protocol import PoolLoss
 
 ASSETS = pd.Index(["A", "B"])
 V = np.array([3.0, -1.5])
-SIZES = np.array([[4.0, 0.0], [-3.0, 2.0], [0.0, 5.0], [1.0, 2.0], [0.0, 0.0], [-1e-9, 0.0], [2.0, 1.0]])
+SIZES = np.array(
+    [[4.0, 0.0], [-3.0, 2.0], [0.0, 5.0], [1.0, 2.0], [0.0, 0.0], [-1e-9, 0.0], [2.0, 1.0]]
+)
 EQUITY = np.array(
     [10.0, 4.0, 2.0, 1.0, 3.0, 1.0, -0.5]
 )  # the fourth pool is hedged to zero exposure, the last settled below zero
@@ -31,14 +33,25 @@ def expectation(shock: object, equity: float, exposure: float) -> float:
     if exposure == 0:
         return max(-equity, 0.0)
     kink = -equity / exposure
-    edges = np.unique(np.clip([-np.inf, -60.0, -8.0, -2.0, kink, 2.0, 8.0, 60.0, np.inf], -np.inf, np.inf))
+    edges = np.unique(
+        np.clip([-np.inf, -60.0, -8.0, -2.0, kink, 2.0, 8.0, 60.0, np.inf], -np.inf, np.inf)
+    )
     return sum(
-        quad(lambda e: max(-equity - exposure * e, 0.0) * shock.pdf(e), a, b, epsabs=1e-14, epsrel=1e-11, limit=200)[0]  # type: ignore[attr-defined]
+        quad(
+            lambda e: max(-equity - exposure * e, 0.0) * shock.pdf(e),
+            a,
+            b,
+            epsabs=1e-14,
+            epsrel=1e-11,
+            limit=200,
+        )[0]  # type: ignore[attr-defined]
         for a, b in pairwise(edges)
     )
 
 
-@pytest.mark.parametrize("shock", [None, stats.t(4), stats.norm(0.2, 1.5)], ids=["normal", "t4", "shifted"])
+@pytest.mark.parametrize(
+    "shock", [None, stats.t(4), stats.norm(0.2, 1.5)], ids=["normal", "t4", "shifted"]
+)
 def test_value(shock: object) -> None:
     found = loss(adl.OneFactor(dict(zip(ASSETS, V, strict=True)), shock), EQUITY, SIZES).value
     density = stats.norm() if shock is None else shock
@@ -53,15 +66,22 @@ SAMPLE = np.random.default_rng(3).standard_t(3, 50)
 def test_gradient(shock: object) -> None:
     model = adl.OneFactor(dict(zip(ASSETS, V, strict=True)), shock)
     base, step = loss(model, EQUITY, SIZES), 1e-6
-    exposed = SIZES @ V != 0  # at no exposure there is a kink for nobody: the loss is constant around E > 0
-    by_equity = (loss(model, EQUITY + step, SIZES).value - loss(model, EQUITY - step, SIZES).value) / (2 * step)
+    exposed = (
+        SIZES @ V != 0
+    )  # at no exposure there is a kink for nobody: the loss is constant around E > 0
+    by_equity = (
+        loss(model, EQUITY + step, SIZES).value - loss(model, EQUITY - step, SIZES).value
+    ) / (2 * step)
     np.testing.assert_allclose(base.by_equity, by_equity, atol=1e-6)
     by_size = base.by_size.reshape(SIZES.shape)
     for k in range(2):
         shift = np.zeros_like(SIZES)
         shift[exposed, k] = step
-        difference = (loss(model, EQUITY, SIZES + shift).value - loss(model, EQUITY, SIZES - shift).value) / (2 * step)
-        # Near a sample's kinks the difference straddles two slopes; none of these pools stands on one.
+        difference = (
+            loss(model, EQUITY, SIZES + shift).value - loss(model, EQUITY, SIZES - shift).value
+        ) / (2 * step)
+        # Near a sample's kinks the difference straddles two slopes; none of these pools stands on
+        # one.
         np.testing.assert_allclose(by_size[exposed, k], difference[exposed], rtol=1e-4, atol=1e-6)
 
 
@@ -70,7 +90,9 @@ def test_sample_value_is_the_scenario_mean() -> None:
     model = adl.OneFactor(dict(zip(ASSETS, V, strict=True)), SAMPLE, weights=weights)
     moves, probability = model.scenarios(ASSETS, np.ones(2))
     shortfall = np.maximum(-(EQUITY[:, None] + SIZES @ moves.T), 0.0)
-    np.testing.assert_allclose(loss(model, EQUITY, SIZES).value, shortfall @ probability, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        loss(model, EQUITY, SIZES).value, shortfall @ probability, rtol=1e-12, atol=1e-13
+    )
 
 
 def test_strata_approach_the_closed_form() -> None:
@@ -85,7 +107,12 @@ def test_strata_approach_the_closed_form() -> None:
 
 
 def test_direction_in_any_form() -> None:
-    forms = [{"B": -1.5, "A": 3.0}, pd.Series({"B": -1.5, "A": 3.0}), [3.0, -1.5], np.array([3.0, -1.5])]
+    forms = [
+        {"B": -1.5, "A": 3.0},
+        pd.Series({"B": -1.5, "A": 3.0}),
+        [3.0, -1.5],
+        np.array([3.0, -1.5]),
+    ]
     for direction in forms:
         np.testing.assert_array_equal(adl.OneFactor(direction).vector(ASSETS), V)
 
@@ -93,7 +120,9 @@ def test_direction_in_any_form() -> None:
 def paper_covariance() -> pd.DataFrame:
     assets = ["BTC", "ETH"]
     deviation = np.array([67_000 * 0.60, 1_900 * 0.75]) * np.sqrt(10 / 365)
-    return pd.DataFrame(np.outer(deviation, deviation) * [[1, 0.85], [0.85, 1]], index=assets, columns=assets)
+    return pd.DataFrame(
+        np.outer(deviation, deviation) * [[1, 0.85], [0.85, 1]], index=assets, columns=assets
+    )
 
 
 def test_from_covariance_is_the_papers_factor() -> None:
@@ -123,7 +152,9 @@ def test_units_of_contracts_do_not_matter_with_marks() -> None:
     covariance, marks = paper_covariance().to_numpy(), np.array([67_000.0, 1_900.0])
     one = adl.OneFactor.from_covariance(covariance, marks=marks)
     other = adl.OneFactor.from_covariance(covariance * np.outer(unit, unit), marks=marks * unit)
-    np.testing.assert_allclose(np.asarray(other.direction), np.asarray(one.direction) * unit, rtol=1e-9)
+    np.testing.assert_allclose(
+        np.asarray(other.direction), np.asarray(one.direction) * unit, rtol=1e-9
+    )
     assert other.explained == pytest.approx(one.explained)
 
 
@@ -131,12 +162,18 @@ def test_from_history_finds_the_factor_that_made_it() -> None:
     rng = np.random.default_rng(5)
     beta = np.array([0.03, 0.05, -0.02])
     returns = np.outer(rng.standard_normal(4000), beta) + 0.002 * rng.standard_normal((4000, 3))
-    prices = pd.DataFrame(100 * np.cumprod(1 + np.vstack([np.zeros(3), returns]), axis=0), columns=list("ABC"))
+    prices = pd.DataFrame(
+        100 * np.cumprod(1 + np.vstack([np.zeros(3), returns]), axis=0), columns=list("ABC")
+    )
     marks = {"A": 10.0, "B": 100.0, "C": 1000.0}
     factor = adl.OneFactor.from_history(prices, marks=marks)
-    np.testing.assert_allclose(factor.vector(pd.Index(list("ABC"))), beta * [10, 100, 1000], rtol=0.05)
+    np.testing.assert_allclose(
+        factor.vector(pd.Index(list("ABC"))), beta * [10, 100, 1000], rtol=0.05
+    )
     assert factor.explained == pytest.approx(beta @ beta / (beta @ beta + 3 * 0.002**2), abs=0.005)
-    own = adl.OneFactor.from_history(prices, half_life=500, overlapping=False).vector(pd.Index(list("ABC")))
+    own = adl.OneFactor.from_history(prices, half_life=500, overlapping=False).vector(
+        pd.Index(list("ABC"))
+    )
     np.testing.assert_allclose(own, beta * prices.iloc[-1].to_numpy(), rtol=0.1)
 
 
@@ -148,7 +185,9 @@ def test_a_poor_description_is_said_to_be_one() -> None:
 
 def test_what_the_one_factor_answer_costs_under_the_full_model_is_one_call() -> None:
     book, reduction = adl.examples.paper_book(), {"BTC": -10.0}
-    simple = adl.solve(adl.Problem(book, reduction, adl.OneFactor.from_covariance(paper_covariance())))
+    simple = adl.solve(
+        adl.Problem(book, reduction, adl.OneFactor.from_covariance(paper_covariance()))
+    )
     full = adl.Problem(book, reduction, adl.examples.paper_lognormal(points=2**10))
     cost = adl.certify(full, simple.allocation)
     best = adl.solve(full)

@@ -34,7 +34,10 @@ def test_every_form_gives_the_same_moves(model: adl.Scenarios) -> None:
 
 
 def test_weights_follow_the_rows() -> None:
-    assert adl.Scenarios(FRAME, weights=[0.25, 0.75]).scenarios(ASSETS, MARKS).weights.tolist() == [0.25, 0.75]
+    assert adl.Scenarios(FRAME, weights=[0.25, 0.75]).scenarios(ASSETS, MARKS).weights.tolist() == [
+        0.25,
+        0.75,
+    ]
 
 
 def test_later_changes_of_the_array_do_not_matter() -> None:

@@ -30,7 +30,9 @@ def integrated(distribution: object, t: float, *, upper: bool) -> float:
     support = np.abs(np.array(distribution.support()) - t)  # type: ignore[attr-defined]
     edges = np.unique([0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, np.inf, *support])
     parts = [
-        quad(lambda y: y * distribution.pdf(t + sign * y), a, b, epsabs=0, epsrel=1e-11, limit=200)[0]  # type: ignore[attr-defined]
+        quad(lambda y: y * distribution.pdf(t + sign * y), a, b, epsabs=0, epsrel=1e-11, limit=200)[
+            0
+        ]  # type: ignore[attr-defined]
         for a, b in pairwise(edges)
     ]
     return float(sum(parts))
@@ -49,18 +51,28 @@ def test_partial_moments(distribution: object) -> None:
 
 
 def test_normal_far_tail() -> None:
-    """The relative size of E[(eps - t)^+] at 5, 10, 20, 35: from E = integral of the survival function, in logs."""
+    """The relative size of E[(eps - t)^+] at 5, 10, 20, 35: from E = integral of the survival
+    function, in logs.
+    """
     for t in (0.5, 5.0, 10.0, 20.0, 29.9, 30.1, 35.0):
-        scaled = quad(lambda y, t=t: np.exp(stats.norm.logsf(t + y) - stats.norm.logpdf(t)), 0, 60 / t, epsabs=0, epsrel=1e-12)[
-            0
-        ]
-        assert normal_excess(np.array([t]))[0] == pytest.approx(scaled * stats.norm.pdf(t), rel=1e-8)
+        scaled = quad(
+            lambda y, t=t: np.exp(stats.norm.logsf(t + y) - stats.norm.logpdf(t)),
+            0,
+            60 / t,
+            epsabs=0,
+            epsrel=1e-12,
+        )[0]
+        assert normal_excess(np.array([t]))[0] == pytest.approx(
+            scaled * stats.norm.pdf(t), rel=1e-8
+        )
     np.testing.assert_array_equal(normal_excess(np.array([np.inf, 50.0])), [0.0, 0.0])
 
 
 def test_normal_agrees_with_frozen_normal() -> None:
     t = np.linspace(-7, 7, 57)
-    for exact, general in zip(NormalShock().above(t), FrozenShock(stats.norm()).above(t), strict=True):
+    for exact, general in zip(
+        NormalShock().above(t), FrozenShock(stats.norm()).above(t), strict=True
+    ):
         np.testing.assert_allclose(exact, general, rtol=1e-9, atol=1e-16)
 
 
@@ -74,12 +86,18 @@ def test_sample(seed: int) -> None:
     t = np.concatenate([sample[:10], rng.normal(size=10), [-100.0, 100.0]])
     above, below = shock.above(t), shock.below(t)
     np.testing.assert_allclose(above[0], [(weights * (sample > at)).sum() for at in t], atol=1e-14)
-    np.testing.assert_allclose(above[1], [(weights * np.maximum(sample - at, 0)).sum() for at in t], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        above[1], [(weights * np.maximum(sample - at, 0)).sum() for at in t], rtol=1e-12, atol=1e-14
+    )
     np.testing.assert_allclose(below[0], [(weights * (sample < at)).sum() for at in t], atol=1e-14)
-    np.testing.assert_allclose(below[1], [(weights * np.maximum(at - sample, 0)).sum() for at in t], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        below[1], [(weights * np.maximum(at - sample, 0)).sum() for at in t], rtol=1e-12, atol=1e-14
+    )
 
 
-@pytest.mark.parametrize("shock", [NormalShock(), *map(FrozenShock, DISTRIBUTIONS)], ids=["exact normal", *NAMES])
+@pytest.mark.parametrize(
+    "shock", [NormalShock(), *map(FrozenShock, DISTRIBUTIONS)], ids=["exact normal", *NAMES]
+)
 @pytest.mark.parametrize("points", [3, 64, 1001])
 def test_strata(shock: Shock, points: int) -> None:
     """Probabilities sum to one, the mean is kept, and losses linear on every stratum are exact."""

@@ -1,4 +1,6 @@
-"""Headless Chromium through its debugging pipe: what a page asked for, complained about and shows."""
+"""Headless Chromium through its debugging pipe: what a page asked for, complained about and
+shows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import subprocess
 import time
 from contextlib import contextmanager
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-default-apps",
@@ -30,7 +34,9 @@ class Page:
         self.loaded = False
         self.requests, self.complaints = [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Network", "Log", "Runtime", "Page"):
             self.call(f"{domain}.enable")
 
@@ -87,7 +93,8 @@ class Page:
 def browser(profile):
     """A page of a Chromium of its own, with its profile in an empty directory."""
     (to_read, write), (read, to_write) = os.pipe(), os.pipe()
-    # Chromium reads descriptor 3 and writes descriptor 4: high numbers first, so that neither is overwritten.
+    # Chromium reads descriptor 3 and writes descriptor 4: high numbers first, so that neither is
+    # overwritten.
     command = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
     process = subprocess.Popen(
         ["bash", "-c", command, CHROMIUM, *QUIET, f"--user-data-dir={profile}"],

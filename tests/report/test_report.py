@@ -1,4 +1,6 @@
-"""The report: every number stands in it, nothing that users supply becomes markup, and it opens offline."""
+"""The report: every number stands in it, nothing that users supply becomes markup, and it opens
+offline.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 
 import adlopt as adl
 from adlopt import cli, report
-from adlopt.examples import PAPER_REDUCTION, paper_book, paper_direction
+from adlopt.datasets.examples import PAPER_REDUCTION, paper_book, paper_direction
 from adlopt.plots import _canvas
 from tests.report.browser import CHROMIUM, browser
 
@@ -58,22 +60,36 @@ class Reader(HTMLParser):
 
 def hostile_problem(**options):
     table = pd.DataFrame(
-        {"account": HOSTILE, "asset": "<b>$A_", "size": -np.arange(1.0, 6), "equity": [1.0, 1, 1, 1, -2], "mark": 2.0}
+        {
+            "account": HOSTILE,
+            "asset": "<b>$A_",
+            "size": -np.arange(1.0, 6),
+            "equity": [1.0, 1, 1, 1, -2],
+            "mark": 2.0,
+        }
     )
     return adl.Problem(adl.Book.from_frame(table), {"<b>$A_": -4.0}, **options)
 
 
 def comparison_of(problem):
-    """The optimum, a rule that meets the requirement and one that does not, with a name that is not to be trusted."""
-    return adl.compare(problem, {"ProRata": adl.policies.ProRata(), HOSTILE[0]: lambda posed: 0.5 * posed.capacity})
+    """The optimum, a rule that meets the requirement and one that does not, with a name that is not
+    to be trusted.
+    """
+    return adl.compare(
+        problem, {"ProRata": adl.policies.ProRata(), HOSTILE[0]: lambda posed: 0.5 * posed.capacity}
+    )
 
 
 @pytest.fixture(scope="module")
 def paper_report(tmp_path_factory):
-    problem = adl.Problem(paper_book(), PAPER_REDUCTION, adl.OneFactor(paper_direction(), points=512), adl.CVaR(0.9))
+    problem = adl.Problem(
+        paper_book(), PAPER_REDUCTION, adl.OneFactor(paper_direction(), points=512), adl.CVaR(0.9)
+    )
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    report.write(path, problem, solution, comparison_of(problem), command="adlopt report 'a <b>' --seed 1")
+    report.write(
+        path, problem, solution, comparison_of(problem), command="adlopt report 'a <b>' --seed 1"
+    )
     return solution, path
 
 
@@ -91,21 +107,34 @@ def test_everything_stands_in_it(paper_report):
     page = Reader(path.read_text(encoding="utf-8"))
     text = "".join(page.text)
     assert "Auto-deleveraging: 10 BTC off the shorts" in text
-    for title in ("problem", "answer", "proof", "Beside other rules", "Pictures", "How to make this again"):
+    for title in (
+        "problem",
+        "answer",
+        "proof",
+        "Beside other rules",
+        "Pictures",
+        "How to make this again",
+    ):
         assert title in text
     facts = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert facts["accounts reduced"] == "3 of 4"
     assert float(facts["value"].replace(",", "")) == pytest.approx(solution.value, rel=1e-11)
-    assert float(facts["proven lower bound"].replace(",", "")) == pytest.approx(solution.lower_bound, rel=1e-11)
+    assert float(facts["proven lower bound"].replace(",", "")) == pytest.approx(
+        solution.lower_bound, rel=1e-11
+    )
     assert facts["method"] == solution.method
     assert facts["objective"] == "CVaR(level=0.9)"
     assert f"adlopt {adl.__version__}" in facts["versions"]
     assert "on 512 scenarios" in text or "the 512 scenarios" in text
     reduced = {row[0]: float(row[4]) for row in page.rows if len(row) == 9 and row[1] == "BTC"}
     expected = solution.reduced.set_index("account")["reduction"]
-    assert reduced == {account: pytest.approx(amount, abs=1e-4) for account, amount in expected.items()}
+    assert reduced == {
+        account: pytest.approx(amount, abs=1e-4) for account, amount in expected.items()
+    }
     assert "adlopt report 'a <b>' --seed 1" in text
-    rules = [row for row in page.rows if row and row[0] in ("rule", "Optimal", "ProRata", HOSTILE[0])]
+    rules = [
+        row for row in page.rows if row and row[0] in ("rule", "Optimal", "ProRata", HOSTILE[0])
+    ]
     assert rules[0] == [
         "rule", "objective", "above the best possible, %", "worst case", "highest leverage left", "accounts reduced",
         "positions closed", "largest share taken", "hedges taken apart", "CVaR 99 %",
@@ -128,7 +157,9 @@ def test_it_carries_pictures_and_tables(paper_report):
         assert kind == "data:image/png;base64"
         assert Image.open(io.BytesIO(base64.b64decode(data))).size in {(900, 480), (1080, 432)}
     files = dict(page.targets)
-    carried = {name: base64.b64decode(target.partition("base64,")[2]) for name, target in files.items()}
+    carried = {
+        name: base64.b64decode(target.partition("base64,")[2]) for name, target in files.items()
+    }
     table = pd.read_csv(io.BytesIO(carried["allocation.csv"]))
     assert table["reduction"].tolist() == solution.allocation["reduction"].tolist()
     assert "risk objective" in pd.read_csv(io.BytesIO(carried["comparison.csv"])).columns
@@ -163,14 +194,19 @@ def test_markdown(tmp_path):
     assert {"h1", "h2", "table", "td", "strong", "li", "code"} <= set(page.tags)
     assert not {"script", "img", "a", "style", "em", "b"} & set(page.tags)
     rows = [row for row in page.rows if len(row) == 9]
-    assert {row[0] for row in rows} == {"account", *(" ".join(name.split()) for name in solution.reduced["account"])}
+    assert {row[0] for row in rows} == {
+        "account",
+        *(" ".join(name.split()) for name in solution.reduced["account"]),
+    }
     assert "adlopt `x`\n```" in "".join(page.text)
     assert "Pictures" not in text
 
 
 def test_without_a_price_model_the_theorem_is_the_proof():
     problem = hostile_problem()
-    text = report.to_html(report.build(problem, adl.solve(problem), adl.compare(problem, [adl.policies.ProRata()])))
+    text = report.to_html(
+        report.build(problem, adl.solve(problem), adl.compare(problem, [adl.policies.ProRata()]))
+    )
     assert "ProRata(contracts)" in text
     assert "worst case" not in text
     assert "optimal for every price path" in text
@@ -194,7 +230,9 @@ def test_settlement_fund_and_caps_are_stated():
         paper_book(), PAPER_REDUCTION, adl.examples.paper_lognormal(64, seed=7), caps=caps, settlement={"BTC": 66_000.0},
         insurance_fund=1000.0,
     )  # fmt: skip
-    text = report.to_markdown(report.build(problem, adl.solve(problem, tolerance=1e-12), drawn=False))
+    text = report.to_markdown(
+        report.build(problem, adl.solve(problem, tolerance=1e-12), drawn=False)
+    )
     assert "at the settlement prices below" in text
     assert "| settlement price |\n" in text
     assert "| 66,000 |\n" in text
@@ -242,7 +280,12 @@ def test_refused_before_any_work(book, monkeypatch, tmp_path):
     assert 'pip install "adlopt[plots]"' in refused("--out", "report.html")
     with pytest.raises(adl.AdlError, match=r"adlopt\[plots\]"):
         _canvas.axes(None)
-    assert CliRunner().invoke(cli.app, ["report", book, *FLAGS, "--points", "64", "--out", "report.md"]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(cli.app, ["report", book, *FLAGS, "--points", "64", "--out", "report.md"])
+        .exit_code
+        == 0
+    )
 
 
 def test_pictures_of_the_demonstration(tmp_path):
@@ -265,14 +308,25 @@ def test_pictures_of_the_demonstration(tmp_path):
 def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, tmp_path):
     _, path = paper_report
     with browser(tmp_path / "profile") as page:
-        page.call("Emulation.setDeviceMetricsOverride", width=680, height=990, deviceScaleFactor=1, mobile=False)
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=680,
+            height=990,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         page.call("Emulation.setEmulatedMedia", media="print")  # on A4 between its margins
         for file, pictures in ((path, 6), (hostile_report, 4)):
             page.requests.clear()
             page.open(file.as_uri())
             assert page.evaluate("document.title").startswith("Auto-deleveraging: ")
-            assert page.evaluate("[...document.images].map(image => image.naturalWidth > 500)") == [True] * pictures
-            assert page.evaluate("[...document.querySelectorAll('table')].every(table => table.offsetHeight > 20)")
+            assert (
+                page.evaluate("[...document.images].map(image => image.naturalWidth > 500)")
+                == [True] * pictures
+            )
+            assert page.evaluate(
+                "[...document.querySelectorAll('table')].every(table => table.offsetHeight > 20)"
+            )
             assert page.evaluate("document.querySelectorAll('table').length") >= 5
             assert page.evaluate("document.scripts.length") == 0
             edges = page.evaluate(
@@ -285,7 +339,9 @@ def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, t
         # A page that does ask is noticed, and its policy stops it.
         breaking = tmp_path / "breaking.html"
         breaking.write_text(
-            hostile_report.read_text(encoding="utf-8").replace("<h1>", '<img src="http://example.org/z.png"><h1>')
+            hostile_report.read_text(encoding="utf-8").replace(
+                "<h1>", '<img src="http://example.org/z.png"><h1>'
+            )
         )
         page.open(breaking.as_uri())
         assert any("Content Security Policy" in complaint for complaint in page.complaints)

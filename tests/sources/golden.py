@@ -1,4 +1,6 @@
-"""One record of every format, as the venues' documentation shows it, and what must be read from it."""
+"""One record of every format, as the venues' documentation shows it, and what must be read from
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ HYPERLIQUID_POSITION = {
 HYPERLIQUID = {
     "assetPositions": [HYPERLIQUID_POSITION],
     "crossMarginSummary": {"accountValue": "13104.514502"},
-    "marginSummary": {"accountValue": "13109.482328", "totalNtlPos": "100.02765", "totalRawUsd": "13009.454678"},
+    "marginSummary": {
+        "accountValue": "13109.482328",
+        "totalNtlPos": "100.02765",
+        "totalRawUsd": "13009.454678",
+    },
     "time": 1708622398623,
 }
 CCXT = {

@@ -27,14 +27,21 @@ def test_isolated_positions_bring_their_equity():
     assert (book.isolated.tolist(), book.equity.tolist()) == ([True], [5.764277])
     by_wallet = binance.load(ISOLATED | {"isolatedMargin": "0"}).book
     assert by_wallet.equity.tolist() == [pytest.approx(5.764277)]
-    second = {key: value for key, value in ISOLATED.items() if key != "marginAsset"} | {"marginType": "isolated"}
+    second = {key: value for key, value in ISOLATED.items() if key != "marginAsset"} | {
+        "marginType": "isolated"
+    }
     assert binance.load(second).book.equity.tolist() == [5.764277]
 
 
 def test_wallet_from_the_account_endpoint():
-    assets = [{"asset": "USDT", "crossWalletBalance": "23.7"}, {"asset": "BNB", "crossWalletBalance": "9"}]
+    assets = [
+        {"asset": "USDT", "crossWalletBalance": "23.7"},
+        {"asset": "BNB", "crossWalletBalance": "9"},
+    ]
     for wallet in ({"assets": assets}, assets, {"account": {"assets": assets}}, {"account": 23.7}):
-        assert binance.load(BINANCE, wallet).book.equity.tolist() == [pytest.approx(23.7 + 0.764277)]
+        assert binance.load(BINANCE, wallet).book.equity.tolist() == [
+            pytest.approx(23.7 + 0.764277)
+        ]
     inverse = BINANCE | {"symbol": "BTCUSD_PERP"}
     assert "inverse" in binance.load(inverse, assets).rejected["reason"].iloc[0]
     with pytest.raises(adl.InputError, match="no entry for USDT"):
@@ -53,7 +60,10 @@ def test_csv_of_several_accounts(tmp_path):
 
 
 def test_hedge_mode():
-    long, short = BINANCE | {"positionSide": "LONG"}, BINANCE | {"positionSide": "SHORT", "positionAmt": "-12"}
+    long, short = (
+        BINANCE | {"positionSide": "LONG"},
+        BINANCE | {"positionSide": "SHORT", "positionAmt": "-12"},
+    )
     result = binance.load([long, short], 10)
     assert result.book.size.tolist() == [18.0]
     assert result.book.equity.tolist() == [pytest.approx(10 + 18 * (0.4104759 - 0.385))]

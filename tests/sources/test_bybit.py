@@ -12,7 +12,11 @@ from tests.sources.golden import BYBIT, BYBIT_INVERSE
 
 
 def answer(*positions, category="linear"):
-    return {"retCode": 0, "retMsg": "OK", "result": {"category": category, "list": list(positions), "nextPageCursor": ""}}
+    return {
+        "retCode": 0,
+        "retMsg": "OK",
+        "result": {"category": category, "list": list(positions), "nextPageCursor": ""},
+    }
 
 
 def test_record():
@@ -48,7 +52,10 @@ def test_answers_pages_and_accounts(tmp_path):
 
 def test_cross_equity():
     cross = BYBIT | {"tradeMode": 0}
-    wallet = {"retCode": 0, "result": {"list": [{"accountType": "UNIFIED", "totalEquity": "1500.5"}]}}
+    wallet = {
+        "retCode": 0,
+        "result": {"list": [{"accountType": "UNIFIED", "totalEquity": "1500.5"}]},
+    }
     for equity in (1500.5, wallet, {"account": wallet}, {"account": 1500.5}):
         assert bybit.load(cross, equity).book.equity.tolist() == [1500.5]
     assert bybit.load(cross, wallet=1500).book.equity.tolist() == [pytest.approx(1500 - 0.3 * 760)]
@@ -87,11 +94,16 @@ def test_bad_positions(change, reason):
 
 
 def test_margin_mode_that_is_none():
-    assert "neither 0 (cross) nor 1" in bybit.load(BYBIT | {"tradeMode": 2}).rejected["reason"].iloc[0]
+    assert (
+        "neither 0 (cross) nor 1" in bybit.load(BYBIT | {"tradeMode": 2}).rejected["reason"].iloc[0]
+    )
 
 
 def test_hedge_mode():
-    pair = [BYBIT | {"tradeMode": 0, "positionIdx": 2}, BYBIT | {"tradeMode": 0, "positionIdx": 1, "side": "Buy", "size": "1"}]
+    pair = [
+        BYBIT | {"tradeMode": 0, "positionIdx": 2},
+        BYBIT | {"tradeMode": 0, "positionIdx": 1, "side": "Buy", "size": "1"},
+    ]
     result = bybit.load(pair, 100)
     assert result.book.size.tolist() == [0.7]
     assert "hedge-mode pair" in result.rejected["reason"].iloc[0]

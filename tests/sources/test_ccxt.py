@@ -19,7 +19,12 @@ ETH = CCXT | {
     "entryPrice": 2100,
     "markPrice": 2000,
 }
-BALANCE = {"info": {}, "USDT": {"free": 90, "used": 10, "total": 100}, "total": {"USDT": 100, "BTC": 2}, "BTC": {"total": 2}}
+BALANCE = {
+    "info": {},
+    "USDT": {"free": 90, "used": 10, "total": 100},
+    "total": {"USDT": 100, "BTC": 2},
+    "BTC": {"total": 2},
+}
 
 
 def reasons(positions, **given):
@@ -54,7 +59,9 @@ def test_equity_of_cross_accounts(tmp_path):
     assert from_files.to_frame().equals(ccxt.load(both, BALANCE).book.to_frame())
     assert ccxt.load(both, {"USDT": {"total": 100}}).book.equity.tolist() == [100.0]
     assert "inverse" in reasons(CCXT | {"symbol": "BTC/USD:BTC"}, balances=BALANCE)[0]
-    assert reasons(CCXT) == ["no equity is known for this cross account; give balances, equity or wallet"]
+    assert reasons(CCXT) == [
+        "no equity is known for this cross account; give balances, equity or wallet"
+    ]
     no_entry = CCXT | {"entryPrice": None}
     assert ccxt.load(no_entry, wallet=10).book.equity.tolist() == [10.25]
     assert "no entry price" in reasons(no_entry | {"unrealizedPnl": None}, wallet=10)[0]
@@ -62,7 +69,14 @@ def test_equity_of_cross_accounts(tmp_path):
 
 @pytest.mark.parametrize(
     ("side", "contracts", "size"),
-    [("long", 5, 5.0), ("short", 5, -5.0), ("short", "5", -5.0), ("short", -5, -5.0), ("SHORT", 5.0, -5.0), ("buy", 5, 5.0)],
+    [
+        ("long", 5, 5.0),
+        ("short", 5, -5.0),
+        ("short", "5", -5.0),
+        ("short", -5, -5.0),
+        ("SHORT", 5.0, -5.0),
+        ("buy", 5, 5.0),
+    ],
 )
 def test_sign_is_the_sides(side, contracts, size):
     position = ISOLATED | {"side": side, "contracts": contracts, "contractSize": 1, "notional": -5}
@@ -108,26 +122,40 @@ def test_missing_keys():
     for key in ("symbol", "side", "contracts", "contractSize", "markPrice", "collateral"):
         (reason,) = reasons({name: value for name, value in ISOLATED.items() if name != key})
         assert "missing" in reason or "no mark" in reason
-    assert "marginMode" in reasons({name: value for name, value in CCXT.items() if name != "marginMode"})[0]
+    assert (
+        "marginMode"
+        in reasons({name: value for name, value in CCXT.items() if name != "marginMode"})[0]
+    )
 
 
 def test_numbers_the_venue_leaves_out():
     bare = ISOLATED | {"contractSize": None, "markPrice": None}
-    book = ccxt.load(bare, contract_sizes={"BTC/USDT:USDT": 0.001}, marks={"BTC/USDT:USDT": 20_050}).book
-    assert (book.size.tolist(), book.marks.tolist(), book.equity.tolist()) == ([0.005], [20050.0], [10.2])
+    book = ccxt.load(
+        bare, contract_sizes={"BTC/USDT:USDT": 0.001}, marks={"BTC/USDT:USDT": 20_050}
+    ).book
+    assert (book.size.tolist(), book.marks.tolist(), book.equity.tolist()) == (
+        [0.005],
+        [20050.0],
+        [10.2],
+    )
 
 
 def test_one_settlement_currency():
     usdc = ISOLATED | {"symbol": "BTC/USDC:USDC"}
     result = ccxt.load([usdc, ISOLATED, ETH], equity=100)
     assert result.book.assets.tolist() == ["BTC/USDT:USDT", "ETH/USDT:USDT"]
-    assert result.rejected["reason"].tolist() == ["settles in USDC, not in USDT; load it by itself with currency='USDC'"]
+    assert result.rejected["reason"].tolist() == [
+        "settles in USDC, not in USDT; load it by itself with currency='USDC'"
+    ]
     assert ccxt.load([usdc, ISOLATED], currency="USDC").book.assets.tolist() == ["BTC/USDC:USDC"]
     assert len(ccxt.load([usdc, ISOLATED], currency=("USDT", "USDC")).book.assets) == 2
 
 
 def test_hedge_mode_pairs():
-    long, short = CCXT | {"hedged": True, "contracts": 8}, CCXT | {"hedged": True, "side": "short", "entryPrice": 21_000}
+    long, short = (
+        CCXT | {"hedged": True, "contracts": 8},
+        CCXT | {"hedged": True, "side": "short", "entryPrice": 21_000},
+    )
     result = ccxt.load([long, short, ETH], wallet=100)
     frame = result.book.to_frame().set_index("asset")
     assert frame.loc["BTC/USDT:USDT", "size"] == pytest.approx(0.003)
@@ -135,7 +163,10 @@ def test_hedge_mode_pairs():
     assert frame["equity"].tolist() == [pytest.approx(100 + profit)] * 2
     (row,) = result.rejected.to_dict("records")
     assert (row["record"], row["side"]) == (1, "short")
-    assert "hedge-mode pair, kept as two positions by the venue: +0.008 and -0.005 count as +0.003" in row["reason"]
+    assert (
+        "hedge-mode pair, kept as two positions by the venue: +0.008 and -0.005 count as +0.003"
+        in row["reason"]
+    )
     level = ccxt.load([long, short | {"contracts": 8}], equity=5)
     assert (level.book.size.size, level.book.equity.tolist(), len(level.rejected)) == (0, [5.0], 2)
     pair = [one | {"marginMode": "isolated"} for one in (long, short)]
@@ -145,7 +176,10 @@ def test_hedge_mode_pairs():
 
 
 def test_duplicated_symbols():
-    for second in (CCXT, CCXT | {"side": "short"}):  # one-way positions, so that no pair can be meant
+    for second in (
+        CCXT,
+        CCXT | {"side": "short"},
+    ):  # one-way positions, so that no pair can be meant
         result = ccxt.load({"a": [CCXT, second, ETH], "b": ETH}, equity={"a": 5, "b": 6})
         assert result.book.names.tolist() == ["b"]
         assert [reason.split(" ")[0] for reason in result.rejected["reason"]] == [

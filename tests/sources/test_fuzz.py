@@ -1,4 +1,6 @@
-"""Ten thousand mutated records per loader: InputError or an answer, every row accounted for, and never a wrong sign."""
+"""Ten thousand mutated records per loader: InputError or an answer, every row accounted for, and
+never a wrong sign.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ def by_row(load):
 CROSS = copy.deepcopy(HYPERLIQUID)
 CROSS["assetPositions"][0]["position"]["leverage"] = {"type": "cross", "value": 20}
 
-# Loader of records by account, a cross and an isolated record, the key of the symbol, a position's sign told independently.
+# Loader of records by account, a cross and an isolated record, the key of the symbol, a position's
+# sign told independently.
 FORMATS = {
     "hyperliquid": (hyperliquid.load, [CROSS, HYPERLIQUID], "coin", by_size("szi")),
     "ccxt": (
@@ -87,7 +90,11 @@ def mutate(rng, record):
         change = rng.random()
         if change < 0.2:
             del container[key]
-        elif change < 0.4 and isinstance(container[key], str | int | float) and not isinstance(container[key], bool):
+        elif (
+            change < 0.4
+            and isinstance(container[key], str | int | float)
+            and not isinstance(container[key], bool)
+        ):
             try:
                 container[key] = rng.choice([-1, 1000, 1e-9, 1.01]) * float(container[key])
             except (OverflowError, ValueError):
@@ -116,20 +123,34 @@ def batches(name):
 
 
 def check(result, held, symbol, sign):
-    """Numbers are finite, every row rejected has its reason, and the signs of those taken are the records'."""
+    """Numbers are finite, every row rejected has its reason, and the signs of those taken are the
+    records'.
+    """
     frame = result.book.to_frame()
     assert np.isfinite(frame["size"]).all()
     assert np.isfinite(result.book.equity).all()
     assert result.rejected["reason"].str.len().gt(0).all()
     for account, asset, size in zip(frame["account"], frame["asset"], frame["size"], strict=True):
-        record = held.get(account, {})  # another account's name may have been mutated into the row's
-        positions = [p["position"] for p in record["assetPositions"]] if "assetPositions" in record else [record]
-        told = {sign(p) for p in positions if isinstance(p, dict) and isinstance(p.get(symbol), str) and p[symbol] == asset}
+        record = held.get(
+            account, {}
+        )  # another account's name may have been mutated into the row's
+        positions = (
+            [p["position"] for p in record["assetPositions"]]
+            if "assetPositions" in record
+            else [record]
+        )
+        told = {
+            sign(p)
+            for p in positions
+            if isinstance(p, dict) and isinstance(p.get(symbol), str) and p[symbol] == asset
+        }
         assert not told or np.sign(size) in told
 
 
 def outcomes(load, held):
-    """What loading gives, and the records loaded; a batch that is refused is tried by halves. None for a refused record."""
+    """What loading gives, and the records loaded; a batch that is refused is tried by halves. None
+    for a refused record.
+    """
     try:
         yield load(held), held
     except adl.InputError:
@@ -155,7 +176,9 @@ def test_mutated_records(name):
             rejected += len(result.rejected)
     assert taken > COUNT / 5
     assert rejected > COUNT / 20
-    assert taken + rejected + refused >= 0.9 * COUNT  # states of accounts that hold nothing are neither
+    assert (
+        taken + rejected + refused >= 0.9 * COUNT
+    )  # states of accounts that hold nothing are neither
 
 
 NONE = [*JUNK, [[]], [[1]], [None], {"a": None}, {"a": [None]}, {"a": {"b": {}}}, {1: 2}]
@@ -163,7 +186,13 @@ NONE = [*JUNK, [[]], [[1]], [None], {"a": None}, {"a": [None]}, {"a": {"b": {}}}
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_sources_that_are_none(name):
-    modules = {"hyperliquid": hyperliquid, "ccxt": ccxt, "binance": binance, "bybit": bybit, "hyperreplay": hyperreplay}
+    modules = {
+        "hyperliquid": hyperliquid,
+        "ccxt": ccxt,
+        "binance": binance,
+        "bybit": bybit,
+        "hyperreplay": hyperreplay,
+    }
     for source in NONE:
         try:
             result = modules.get(name, tables).load(source)

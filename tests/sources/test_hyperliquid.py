@@ -14,7 +14,15 @@ from tests.sources.golden import HYPERLIQUID, HYPERLIQUID_POSITION
 
 def position(coin="BTC", szi="-0.5", value="30000", kind="cross", raw=None):
     leverage = {"type": kind, "value": 10} | ({"rawUsd": raw} if raw is not None else {})
-    return {"position": {"coin": coin, "szi": szi, "positionValue": value, "entryPx": "61000", "leverage": leverage}}
+    return {
+        "position": {
+            "coin": coin,
+            "szi": szi,
+            "positionValue": value,
+            "entryPx": "61000",
+            "leverage": leverage,
+        }
+    }
 
 
 def state(*positions, value="5000"):
@@ -30,7 +38,14 @@ def test_documented_record():
     }  # fmt: skip
     assert result.book.accounts.to_dict("records") == [{"account": "0xabc", "equity": 13104.514502}]
     assert result.rejected.empty
-    assert result.rejected.columns.tolist() == ["record", "account", "symbol", "side", "size", "reason"]
+    assert result.rejected.columns.tolist() == [
+        "record",
+        "account",
+        "symbol",
+        "side",
+        "size",
+        "reason",
+    ]
 
 
 def test_isolated_short_owes_its_value():
@@ -47,7 +62,10 @@ def test_cross_equity_is_the_accounts():
 
 
 def test_many_states_and_files(tmp_path):
-    states = {"0x1": state(position()), "0x2": state(position(szi="1", value="60000"), value="9000")}
+    states = {
+        "0x1": state(position()),
+        "0x2": state(position(szi="1", value="60000"), value="9000"),
+    }
     by_name = hyperliquid.load(states).book.to_frame()
     assert by_name["account"].tolist() == ["0x1", "0x2"]
     numbered = hyperliquid.load(list(states.values())).book.to_frame()
@@ -64,7 +82,9 @@ def test_marks_of_different_moments_become_one_and_equity_follows():
     book = hyperliquid.load({"a": state(position()), "b": later}).book
     assert book.marks.tolist() == [61000.0]
     assert book.accounts["equity"].tolist() == [5000.0 - 0.5 * 1000.0, 9000.0]
-    given = hyperliquid.load({"a": state(position()), "b": later}, marks={"BTC": 50_000.0, "DOGE": 1.0}).book
+    given = hyperliquid.load(
+        {"a": state(position()), "b": later}, marks={"BTC": 50_000.0, "DOGE": 1.0}
+    ).book
     assert given.assets.tolist() == ["BTC"]
     assert given.accounts["equity"].tolist() == [5000.0 + 0.5 * 10_000.0, 9000.0 - 11_000.0]
     with pytest.raises(adl.InputError, match=r"'BTC' run from 60000 to 90000"):
@@ -109,14 +129,21 @@ def test_bad_positions(change, reason):
 
 def test_a_cross_account_with_an_unreadable_position_is_set_aside():
     both = {
-        "a": state(position(), position("ETH", "2", "x"), position("SOL", "1", "100", "isolated", "-90")),
+        "a": state(
+            position(), position("ETH", "2", "x"), position("SOL", "1", "100", "isolated", "-90")
+        ),
         "b": state(position()),
     }
     result = hyperliquid.load(both)
-    assert result.book.to_frame()[["account", "asset"]].values.tolist() == [["a", "SOL"], ["b", "BTC"]]
+    assert result.book.to_frame()[["account", "asset"]].values.tolist() == [
+        ["a", "SOL"],
+        ["b", "BTC"],
+    ]
     reasons = result.rejected.set_index("symbol")["reason"]
     assert "'positionValue' is 'x', not a number" in reasons["ETH"]
-    assert reasons["BTC"].startswith("another position of this account is not known (record 1: 'positionValue'")
+    assert reasons["BTC"].startswith(
+        "another position of this account is not known (record 1: 'positionValue'"
+    )
     assert result.book.accounts["account"].tolist() == ["b"]
     harmless = hyperliquid.load(state(position(), position("ETH", "0", "0")))
     assert harmless.book.to_frame()["asset"].tolist() == ["BTC"]
@@ -124,7 +151,14 @@ def test_a_cross_account_with_an_unreadable_position_is_set_aside():
 
 def test_states_that_cannot_be_read():
     good = state(position())
-    result = hyperliquid.load({"a": good, "b": {"time": 1}, "c": 5, "d": {"assetPositions": [position("ETH", "1", "3000")]}})
+    result = hyperliquid.load(
+        {
+            "a": good,
+            "b": {"time": 1},
+            "c": 5,
+            "d": {"assetPositions": [position("ETH", "1", "3000")]},
+        }
+    )
     assert result.book.names.tolist() == ["a"]
     reasons = result.rejected.set_index("account")["reason"]
     assert "'assetPositions' is missing" in reasons["b"]
@@ -136,7 +170,9 @@ def test_states_that_cannot_be_read():
 
 
 def test_duplicated_coins():
-    result = hyperliquid.load({"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))})
+    result = hyperliquid.load(
+        {"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))}
+    )
     assert result.book.names.tolist() == ["b"]
     assert result.rejected["reason"].str.contains("'BTC' stands there 2 times").all()
 

@@ -12,7 +12,14 @@ from tests.sources.golden import HYPERREPLAY
 EVENTS = [
     HYPERREPLAY,
     HYPERREPLAY | {"position_size": "-6", "total_equity": "1300", "adl_price": "181"},
-    HYPERREPLAY | {"coin": "ETH", "position_size": "2", "adl_price": "3900", "total_equity": "1290", "entry_price": "3500"},
+    HYPERREPLAY
+    | {
+        "coin": "ETH",
+        "position_size": "2",
+        "adl_price": "3900",
+        "total_equity": "1290",
+        "entry_price": "3500",
+    },
     HYPERREPLAY | {"user": "0xdef", "position_size": "-3", "adl_price": "170", "total_equity": ""},
 ]
 
@@ -23,7 +30,10 @@ def test_first_events_make_the_book(tmp_path):
     assert frame[["account", "asset", "size", "equity"]].values.tolist() == [
         ["0xabc", "SOL", -10.0, 1295.0], ["0xabc", "ETH", 2.0, 1295.0], ["0xdef", "SOL", -3.0, 1295.0],
     ]  # fmt: skip
-    assert dict(zip(result.book.assets, result.book.marks, strict=True)) == {"SOL": 180.5, "ETH": 3900.0}
+    assert dict(zip(result.book.assets, result.book.marks, strict=True)) == {
+        "SOL": 180.5,
+        "ETH": 3900.0,
+    }
     assert result.rejected[["record", "reason"]].values.tolist() == [
         [1, "a later event of the same position; the first one counts"]
     ]

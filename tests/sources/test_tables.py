@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from adlopt.examples import paper_book, paper_tables
+from adlopt.datasets.examples import paper_book, paper_tables
 from adlopt.sources import tables
 from tests.sources.golden import TABLE
 from tests.support import DATA
@@ -33,11 +33,15 @@ def test_round_trip(tmp_path, name):
     frame.loc[len(frame)] = ["5", "BTC", 2.5, "isolated", 1e4 / 3, 67_000.0, np.nan]
     result = tables.load(written(frame, tmp_path / name))
     assert result.rejected.empty
-    pd.testing.assert_frame_equal(result.book.to_frame(), adl.Book.from_frame(frame).to_frame(), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        result.book.to_frame(), adl.Book.from_frame(frame).to_frame(), check_dtype=False
+    )
 
 
 def test_written_books_are_read_back(tmp_path):
-    first = tables.load([TABLE, TABLE | {"account": "b", "margin_mode": "isolated", "size": 0.1, "equity": 1 / 3}]).book
+    first = tables.load(
+        [TABLE, TABLE | {"account": "b", "margin_mode": "isolated", "size": 0.1, "equity": 1 / 3}]
+    ).book
     first.to_csv(tmp_path / "book.csv")
     first.to_parquet(tmp_path / "book.parquet")
     for name in ("book.csv", "book.parquet"):
@@ -53,7 +57,12 @@ def test_accounts_apart():
     assert result.book.equity == pytest.approx(expected.equity, rel=1e-14)
     by_equity = tables.load(positions, expected.accounts, marks=marks)
     assert by_equity.book.equity.tolist() == expected.equity.tolist()
-    assert tables.load(positions, marks=marks).rejected["reason"].str.contains("no equity is known").all()
+    assert (
+        tables.load(positions, marks=marks)
+        .rejected["reason"]
+        .str.contains("no equity is known")
+        .all()
+    )
 
 
 def test_isolated_collateral():
@@ -68,7 +77,10 @@ def test_isolated_collateral():
     }
     assert tables.load([row]).book.equity.tolist() == [10.0]
     assert tables.load([row], marks={"BTC": 80}).book.equity.tolist() == [50.0]
-    assert "'entry_price' is missing" in tables.load([row | {"entry_price": None}]).rejected["reason"].iloc[0]
+    assert (
+        "'entry_price' is missing"
+        in tables.load([row | {"entry_price": None}]).rejected["reason"].iloc[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,5 +157,8 @@ def test_real_accounts():
         pytest.skip(f"the accounts are not at {path}")
     result = tables.load(path, marks={"MARKET": 1.0})
     expected = adl.Book.read_csv(path, marks={"MARKET": 1.0})
-    assert (result.book.size.tolist(), result.book.equity.tolist()) == (expected.size.tolist(), expected.equity.tolist())
+    assert (result.book.size.tolist(), result.book.equity.tolist()) == (
+        expected.size.tolist(),
+        expected.equity.tolist(),
+    )
     assert result.rejected.empty

@@ -1,0 +1,1 @@
+"""Array types, validation of input, parallel loops, progress and number formats."""

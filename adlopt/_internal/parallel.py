@@ -1,0 +1,94 @@
+"""Compilation of the inner loops, and running them on all processors; import this only where such
+loops run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numba
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray, IntArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# elementary steps: what one thread does between two chances to interrupt it, some hundredths of a
+# second
+SHARE = 8_000_000
+
+
+def jit(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile at the first call, keep the machine code beside the source, and run without the
+    interpreter's lock.
+    """
+    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
+    """As `jit`, and sums may be taken in any order, so that they use the processor's vector
+    units.
+    """
+    fastmath = {"reassoc", "contract", "nsz"}
+    return cast(
+        Callable[P, R],
+        numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=fastmath)(function),
+    )
+
+
+def processors() -> int:
+    return os.cpu_count() or 1
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    """Threads that stay: starting them for every loop costs more than the loops of a small book."""
+    return ThreadPoolExecutor(processors(), thread_name_prefix="adlopt")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_workers.cache_clear)
+
+
+def shares(items: int, steps: int) -> list[IntArray]:
+    """The numbers below `items`, each worth `steps` elementary steps, in runs that threads take in
+    turn.
+    """
+    return np.array_split(np.arange(items), max(1, min(items, -(-items * steps // SHARE))))
+
+
+def on_all(
+    kernel: Callable[..., None],
+    chunks: Sequence[IntArray],
+    arguments: tuple[Any, ...],
+    *shapes: tuple[int, ...],
+) -> list[FloatArray]:
+    """Run kernel(chunk, *arguments, *outputs) over all chunks; the sums of its outputs, which have
+    these shapes.
+
+    An interruption ends it with the chunks that are under way: no thread goes on working.
+    """
+    if len(chunks) == 1:
+        out = [np.zeros(shape) for shape in shapes]
+        kernel(chunks[0], *arguments, *out)
+        return out
+
+    def run(chunk: IntArray) -> list[FloatArray]:
+        own = [np.zeros(shape) for shape in shapes]
+        kernel(chunk, *arguments, *own)
+        return own
+
+    tasks = [_workers().submit(run, chunk) for chunk in chunks]
+    try:
+        parts = [task.result() for task in tasks]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        wait(tasks)
+        raise
+    return [np.sum(part, axis=0) for part in zip(*parts, strict=True)]

@@ -1,6 +1,0 @@
-"""Which promises a rule keeps: axioms, books that try them, and the smallest counterexample where one fails."""
-
-from adlopt.audit.report import Audit, Counterexample, Step
-from adlopt.audit.search import audit
-
-__all__ = ["Audit", "Counterexample", "Step", "audit"]

@@ -1,0 +1,123 @@
+"""Subcommands about rules: compare, audit, exposure."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from adlopt import policies
+from adlopt.axioms import audit as audit_policy
+from adlopt.cli import render, render_rules
+from adlopt.cli.command import Json, Policies, app
+from adlopt.cli.flags import states_problem
+from adlopt.cli.reading import read_policy
+from adlopt.datasets import examples
+from adlopt.model.problem import Problem
+from adlopt.policies.standard import BY_NAME
+from adlopt.studies.account_exposure import exposure as account_exposure
+from adlopt.studies.comparison import compare as compare_policies
+
+
+def compare_demo(wanted: bool) -> None:
+    """Show the paper's four accounts under several rules instead of a book of the user's."""
+    if not wanted:
+        return
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # as in `demo`
+    rules = policies.standard(examples.paper_problem())
+    queue = policies.Queue(policies.features.leverage, name="gross-leverage queue")
+    render_rules.show_compare_demo(
+        render.console(), compare_policies(examples.paper_problem(), [queue, *rules]), str(queue)
+    )
+    raise typer.Exit
+
+
+@app.command(
+    epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 --policy bitmex --policy pro-rata:pnl"
+)
+@states_problem
+def compare(
+    problem: Problem,
+    policy: Policies = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            is_eager=True,
+            callback=compare_demo,
+            help="Show the paper's four accounts, and exit.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put rules of venues and of the literature beside the optimum: risk, concentration, hedges."""
+    chosen = None if not policy else [read_policy(name) for name in policy]
+    comparison = compare_policies(problem, chosen)
+    if json:
+        print(render_rules.comparison_json(comparison))
+    else:
+        render_rules.show_comparison(render.console(), comparison)
+
+
+@app.command(epilog="Example: adlopt audit bitmex")
+def audit(
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY", help=f"One of {', '.join(BY_NAME)}; or such as pro-rata:pnl."
+        ),
+    ],
+    trials: Annotated[int, typer.Option(metavar="COUNT", help="Books per axiom.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="SEED", help="Of the random books.")] = 0,
+    json: Json = False,
+) -> None:
+    """Try which promises a rule keeps, and print the smallest counterexample to each that it
+    breaks.
+    """
+    os.environ.setdefault(
+        "NUMBA_DISABLE_JIT", "1"
+    )  # books of a few accounts: compiling would take longer
+    report = audit_policy(read_policy(policy), trials=trials, seed=seed)
+    if json:
+        print(render_rules.audit_json(report))
+    else:
+        render_rules.show_audit(render.console(), report)
+
+
+@app.command(
+    epilog="Example: adlopt exposure book.csv --account alice --reduce BTC=-10 --multiple 0.5 --multiple 1"
+)
+@states_problem
+def exposure(
+    problem: Problem,
+    account: Annotated[str, typer.Option(metavar="NAME", help="Whose rank and loss to show.")],
+    multiple: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="X", help="Multiples of the reduction. Repeatable. [default: 0.25 to 1]"
+        ),
+    ] = None,
+    policy: Policies = None,
+    json: Json = False,
+) -> None:
+    """Show where one account stands under each rule, and what it would lose as more is to be
+    reduced.
+    """
+    chosen = None if not policy else [read_policy(name) for name in policy]
+    ladder = [
+        dict(problem.varied(multiple=each).reduction) for each in multiple or (0.25, 0.5, 0.75, 1.0)
+    ]
+    standing = account_exposure(
+        problem.book,
+        account,
+        ladder,
+        chosen,
+        prices=problem.prices,
+        objective=problem.objective,
+        settlement=problem.settlement,
+    )
+    if json:
+        print(render.to_json(render.records(standing)))
+    else:
+        render_rules.show_exposure(render.console(), account, standing)

@@ -1,0 +1,195 @@
+"""Subcommands that solve: demo, solve, verify, frontier, report."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adlopt.cli import render
+from adlopt.cli.command import (
+    NOT_PROVEN,
+    OUTPUT,
+    SWEEP,
+    Json,
+    Method,
+    Out,
+    Policies,
+    Solver,
+    Tolerance,
+    app,
+)
+from adlopt.cli.flags import states_problem
+from adlopt.cli.reading import read_policy, read_sweep
+from adlopt.model.losses import objective_value
+from adlopt.model.problem import Problem
+from adlopt.plots._canvas import require_matplotlib
+from adlopt.solving.dispatch import solve as solve_problem
+from adlopt.solving.verification import verify as verify_problem
+from adlopt.studies.comparison import compare as compare_policies
+from adlopt.studies.sweep import frontier as sweep_problem
+
+
+@app.command(epilog="Example: adlopt demo")
+def demo(
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also draw two pictures into this directory.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Show the paper's four accounts: the problem, both margin regimes, the check against
+    Clarabel.
+    """
+    # Four accounts: compiling the inner loops takes seconds, running them uncompiled a fraction of
+    # one.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    from adlopt.cli import demo as demonstration
+
+    if pictures is not None:
+        require_matplotlib()
+    out = render.console()
+    agree = demonstration.run(out)
+    if pictures is not None:
+        render.paragraph(
+            out, f"Pictures: {', '.join(map(str, demonstration.write_pictures(pictures)))}"
+        )
+    if not agree:
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(
+    epilog="Example: adlopt solve book.csv --reduce BTC=-10 --volatility BTC=0.6 --volatility ETH=0.75 --correlation 0.85"
+)
+@states_problem
+def solve(
+    problem: Problem,
+    method: Method = "auto",
+    solver: Solver = None,
+    tolerance: Tolerance = 1e-6,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """Find the reductions that leave the exchange least at risk, and prove it."""
+    render.check_writable(out)
+    with render.working("solving"):
+        solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+        before = None if problem.prices is None else objective_value(problem, None)
+    if out is not None:
+        render.write(solution.allocation, out)
+    if json:
+        print(render.solution_json(solution, problem.book, before))
+    else:
+        render.show_solution(render.console(), solution, problem.book, before)
+    if solution.status != "optimal":
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(
+    epilog="Example: adlopt verify book.csv --reduce BTC=-10 --direction BTC=6654 --direction ETH=201"
+)
+@states_problem
+def verify(
+    problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-6, json: Json = False
+) -> None:
+    """Solve twice, by the fast method and by Clarabel, and compare the objectives."""
+    with render.working("solving twice"):
+        check = verify_problem(problem, method, tolerance=tolerance)
+    if json:
+        print(render.verification_json(check, problem.book))
+    else:
+        render.show_verification(render.console(), check, problem.book)
+    if not check.agree:
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(
+    epilog="Example: adlopt frontier book.csv --reduce BTC=-10 --margin isolated --multiples 0.25:1.5:6"
+)
+@states_problem
+def frontier(
+    problem: Problem,
+    multiples: Annotated[
+        str | None, typer.Option(metavar=SWEEP, help="Of the reduction. [default: 0.1:1:10]")
+    ] = None,
+    funds: Annotated[
+        str | None, typer.Option(metavar=SWEEP, help="Insurance funds, money >= 0.")
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(metavar=SWEEP, help="Levels of the objective cvar.")
+    ] = None,
+    method: Method = "auto",
+    tolerance: Tolerance = 1e-6,
+    json: Json = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the points: .csv, .parquet or .json.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Solve along a sweep: how risk, prices and the accounts touched change with it."""
+    render.check_writable(out)
+    sweeps = {"--multiples": multiples, "--funds": funds, "--levels": levels}
+    if not any(sweeps.values()):
+        sweeps["--multiples"] = "0.1:1:10"
+    reduction, insurance_fund, level = (
+        text and read_sweep(flag, text) for flag, text in sweeps.items()
+    )
+    points = sweep_problem(
+        problem, reduction or None, insurance_fund=insurance_fund or None, level=level or None,
+        method=method, tolerance=tolerance, track=partial(render.tracked, "solving"),
+    )  # fmt: skip
+    if out is not None:
+        render.write(points, out)
+    if json:
+        print(render.to_json(render.records(points)))
+    else:
+        render.show_frontier(render.console(), points)
+    if (points["status"] != "optimal").any():
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(
+    epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html"
+)
+@states_problem
+def report(
+    problem: Problem,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Written: .html, one page with pictures; .md for pull requests.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    context: typer.Context,
+    method: Method = "auto",
+    solver: Solver = None,
+    tolerance: Tolerance = 1e-6,
+    policy: Policies = None,
+) -> None:
+    """Write the problem, the answer, its proof, other rules and pictures into one file that can be
+    passed on.
+    """
+    from adlopt.report import content
+
+    content.check_writable(out)
+    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+    with render.working("comparing rules"):
+        rules = None if not policy else [read_policy(name) for name in policy]
+        comparison = compare_policies(problem, rules, method=method, solution=solution)
+    with render.working("writing"):
+        content.write(out, problem, solution, comparison, command=context.obj)
+    print(f"{out}: {solution.method}, {solution.status}")
+    if solution.status != "optimal":
+        raise typer.Exit(NOT_PROVEN)

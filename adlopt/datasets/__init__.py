@@ -1,0 +1,1 @@
+"""Embedded examples and synthetic books."""

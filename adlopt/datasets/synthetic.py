@@ -1,0 +1,204 @@
+"""Seeded random exchanges of any size: the benchmark book under fat-tailed prices, and one that a
+crash has just hit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt.errors import InputError
+from adlopt.model.book import Book
+from adlopt.model.problem import Problem
+from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.prices.scenarios import Scenarios
+
+SHORT = 0.7  # share of positions
+DEGREES_OF_FREEDOM = 4
+SCALE = 0.06  # of log returns
+CORRELATION = 0.8
+
+BEFORE = 0.5  # share of a crash's positions that are older than it
+OPENED = (0.75, 1.1)  # entry prices of those, over the price before the crash
+MAINTENANCE = 0.05  # margin, of notional
+
+
+def problem(
+    pools: int,
+    assets: int = 5,
+    *,
+    held: int | None = None,
+    scenarios: int = 1000,
+    reduce: float = 0.3,
+    reduced_assets: int | None = None,
+    objective: Objective | None = None,
+    seed: int = 0,
+) -> Problem:
+    """A cross-margined book whose shorts are to be reduced.
+
+    Equity exp(N(9, 2)), gross leverage exp(N(0.7, 1)) within [0.05, 40], asset weights
+    Dirichlet(0.5), 70 % of positions
+    short; log returns multivariate t with 4 degrees of freedom, scale 6 %, correlation 0.8.
+
+    Parameters
+    ----------
+    held : assets that each pool holds, chosen at random; all of them if left out.
+    reduce : share of each reduced asset's short open interest that must go, in (0, 1].
+    reduced_assets : how many assets are reduced (the first ones); all of them if left out.
+    objective : expected loss if left out.
+    """
+    for name, value in (("pools", pools), ("assets", assets), ("scenarios", scenarios)):
+        _at_least_one(name, value, None)
+    _at_least_one("held", held, assets)
+    _at_least_one("reduced_assets", reduced_assets, assets)
+    if not 0 < reduce <= 1:
+        raise InputError(
+            f"synthetic: reduce is {reduce}; it is a share of the open interest, in (0, 1]"
+        )
+    tables.whole("synthetic: seed", seed, 0)
+    rng = np.random.default_rng(seed)
+    names = pd.Index([f"A{k}" for k in range(assets)])
+    book = _book(rng, pools, names, held or assets)
+    short = np.bincount(book.asset, -np.minimum(book.size, 0.0), minlength=assets)
+    wanted = np.flatnonzero(short)[:reduced_assets]
+    return Problem(
+        book,
+        reduction={names[k]: -reduce * short[k] for k in wanted},
+        prices=Scenarios(returns=_returns(rng, scenarios, assets), assets=list(names)),
+        objective=objective or ExpectedLoss(),
+    )
+
+
+def crash(
+    accounts: int = 400, assets: int = 3, *, fall: float = 0.4, hedged: float = 0.2, seed: int = 0
+) -> Book:
+    """An exchange after a crash: bankrupt longs, and shorts whose profit tells when they came, not
+    how safe they are.
+
+    Every contract has two sides, so sizes sum to zero by asset. Collateral exp(N(9, 1.2)); leverage
+    at entry exp(N(1, 0.9)) of
+    accounts that are short and exp(N(-0.5, 0.9)) of the others, whose most levered the fall has
+    closed already, within
+    [0.2, 20]; one to all assets per account, weights Dirichlet(1); cross margin. Half of the
+    positions were opened before the
+    crash, the others on its way down. Who is solvent has put up a maintenance margin of a twentieth
+    of all positions.
+    `adl.Problem.from_bankrupt` states what the bankrupt leave.
+
+    Parameters
+    ----------
+    fall : mean fall of the prices, in (0, 0.7]; assets differ by up to 0.3 of it.
+    hedged : share of accounts that stand on the other side in every second asset they hold, in [0,
+        1].
+    """
+    _at_least_one("accounts", accounts, None)
+    _at_least_one("assets", assets, None)
+    if not 0 < fall <= 0.7:
+        raise InputError(f"synthetic: fall is {fall}; it is a share of the price, in (0, 0.7]")
+    if not 0 <= hedged <= 1:
+        raise InputError(f"synthetic: hedged is {hedged}; it is a share of the accounts, in [0, 1]")
+    rng = np.random.default_rng(seed)
+    before = np.geomspace(60_000.0, 0.6, assets)
+    marks = before * (1.0 - fall * np.linspace(0.7, 1.3, assets) if assets > 1 else 1.0 - fall)
+    collateral = np.exp(rng.normal(9.0, 1.2, accounts))
+    long = rng.permutation(accounts) % 2 == 0
+    leverage = np.clip(np.exp(rng.normal(np.where(long, -0.5, 1.0), 0.9)), 0.2, 20.0)
+    held = rng.integers(1, assets + 1, accounts)
+    pool = np.repeat(np.arange(accounts), held)
+    place = np.arange(pool.size) - np.repeat(
+        np.cumsum(held) - held, held
+    )  # of a position among those of its account
+    asset = rng.random((accounts, assets)).argsort(axis=1)[pool, place]
+    weight = rng.exponential(size=pool.size)
+    weight /= np.bincount(pool, weight)[pool]
+    other = (rng.random(accounts) < hedged)[pool] & (place % 2 == 1)
+    side = np.where(long[pool] ^ other, 1.0, -1.0)
+    older = rng.random(pool.size) < BEFORE
+    stage = rng.random(pool.size)  # of the way down
+    entry = np.where(
+        older,
+        before[asset] * rng.uniform(*OPENED, pool.size),
+        before[asset] + stage * (marks - before)[asset],
+    )
+    size = _balanced(side * collateral[pool] * leverage[pool] * weight / entry, asset)
+    equity = collateral + np.bincount(pool, size * (marks[asset] - entry), minlength=accounts)
+    margin = MAINTENANCE * np.bincount(pool, np.abs(size) * marks[asset], minlength=accounts)
+    return Book(
+        assets=pd.Index([f"A{k}" for k in range(assets)]),
+        marks=marks,
+        names=pd.RangeIndex(accounts),
+        pool_account=np.arange(accounts),
+        isolated=np.zeros(accounts, dtype=bool),
+        equity=np.where(equity > 0, np.maximum(equity, margin), equity),
+        pool=pool,
+        asset=asset,
+        size=size,
+        entry_price=entry,
+    )
+
+
+def _balanced(size: FloatArray, asset: IntArray) -> FloatArray:
+    """Sizes scaled by asset and side until longs equal shorts; InputError for an asset with one
+    side alone.
+    """
+    sides = np.stack([np.bincount(asset, np.maximum(sign * size, 0.0)) for sign in (1.0, -1.0)])
+    if not sides.all():
+        raise InputError(
+            "synthetic: too few accounts to have longs and shorts of every asset; ask for more accounts"
+        )
+    factor = np.sqrt(sides[::-1] / sides)
+    return np.asarray(size * factor[(size < 0).astype(int), asset])
+
+
+def _book(rng: np.random.Generator, pools: int, names: pd.Index, held: int) -> Book:
+    marks = np.geomspace(60_000.0, 0.6, len(names))
+    equity = np.exp(rng.normal(9.0, 2.0, pools))
+    leverage = np.clip(np.exp(rng.normal(0.7, 1.0, pools)), 0.05, 40.0)
+    asset = _choices(rng, pools, len(names), held).ravel()
+    weight = np.maximum(rng.gamma(0.5, size=(pools, held)), np.finfo(float).tiny)
+    weight /= weight.sum(axis=1, keepdims=True)
+    short = rng.random(pools * held) < SHORT
+    if not short.any():
+        short[0] = True
+    notional = np.repeat(equity * leverage, held) * weight.ravel()
+    return Book(
+        assets=names,
+        marks=marks,
+        names=pd.RangeIndex(pools),
+        pool_account=np.arange(pools),
+        isolated=np.zeros(pools, dtype=bool),
+        equity=equity,
+        pool=np.repeat(np.arange(pools), held),
+        asset=asset,
+        size=np.where(short, -1.0, 1.0) * notional / marks[asset],
+    )
+
+
+def _choices(rng: np.random.Generator, rows: int, assets: int, held: int) -> IntArray:
+    """(rows, held) different assets per row, every set equally likely, ascending (Floyd's sampling,
+    all rows at once).
+    """
+    chosen = np.empty((rows, held), dtype=np.int64)
+    for j in range(held):
+        last = assets - held + j
+        pick = rng.integers(0, last + 1, rows)
+        taken = (chosen[:, :j] == pick[:, None]).any(axis=1)
+        chosen[:, j] = np.where(taken, last, pick)
+    return np.sort(chosen, axis=1)
+
+
+def _returns(rng: np.random.Generator, scenarios: int, assets: int) -> FloatArray:
+    common, own = rng.normal(size=(scenarios, 1)), rng.normal(size=(scenarios, assets))
+    normal = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own
+    mixing = np.sqrt(DEGREES_OF_FREEDOM / rng.chisquare(DEGREES_OF_FREEDOM, (scenarios, 1)))
+    return np.asarray(np.expm1(SCALE * mixing * normal))
+
+
+def _at_least_one(name: str, value: int | None, most: int | None) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int | np.integer) or value < 1 or (most is not None and value > most):
+        limit = ">= 1" if most is None else f"between 1 and {most}, the number of assets"
+        raise InputError(f"synthetic: {name} is {value!r}; it must be a whole number {limit}")

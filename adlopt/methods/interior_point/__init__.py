@@ -1,0 +1,1 @@
+"""The interior-point form of the shadow-price method."""

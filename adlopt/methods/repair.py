@@ -1,0 +1,72 @@
+"""What solvers of the scenario program share: its unit of money, and feasibility to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray
+from adlopt.model.losses import excess_losses
+from adlopt.model.problem import Problem
+
+ROUNDING = 1e-13
+NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8, 1e-10)  # shares of a position, tried in turn
+
+
+def typical_loss(problem: Problem) -> float:
+    """Money unit of the program: the objective when every position gives the same share, or before
+    any reduction.
+    """
+    total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
+    share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
+    # What rounding leaves of a loss that is zero is no unit.
+    equity = float(problem.book.equity[problem.book.solvent].sum())
+    for allocation in (problem.capacity * share[problem.asset], None):
+        value = float(problem.scenarios.weights @ excess_losses(problem, allocation))
+        if value > ROUNDING * equity:
+            return value
+    return equity
+
+
+def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
+    """The solver's allocation with boxes kept exactly and sums to rounding.
+
+    What is left of a sum is spread over the positions at the margin, those taken about half; then
+    over what all that are
+    partly reduced can give, and only then over all. Not by rescaling: that would push reductions
+    over their caps.
+    """
+    taken = np.clip(
+        allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0
+    ) * np.abs(problem.capacity)
+    cap = np.abs(problem.capacity)
+    for k in problem.reduced_assets:
+        rows = np.flatnonzero(problem.asset == k)
+        for attempt in range(4):
+            residual = abs(problem.target[k]) - taken[rows].sum()
+            room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
+            margin = np.minimum(cap[rows] - taken[rows], taken[rows])
+            partly = np.where(margin > 0, room, 0.0)
+            room = margin if attempt == 0 else partly if partly.sum() >= abs(residual) else room
+            if residual == 0 or room.sum() == 0:
+                continue
+            change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
+            taken[rows] += change
+    return np.sign(problem.capacity) * taken
+
+
+def tidied(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
+    """The allocation without the traces that interior-point steps leave on accounts that nothing is
+    to be taken from.
+
+    Reductions of next to nothing become none, those of nearly all become all: ever smaller ones,
+    for the caller to stop at
+    the first that costs no more than the solver has left open anyway.
+    """
+    share = np.divide(
+        allocation, problem.capacity, out=np.zeros(allocation.size), where=problem.capacity != 0
+    )
+    for negligible in NEXT_TO_NOTHING:
+        rounded = np.where(share < negligible, 0.0, np.where(share > 1.0 - negligible, 1.0, share))
+        yield repaired(problem, rounded * problem.capacity)

@@ -1,0 +1,1 @@
+"""The statement of the problem: books, problems, caps, constraints and losses."""

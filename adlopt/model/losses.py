@@ -1,0 +1,60 @@
+"""What an allocation costs: scenario losses and the objective's value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray
+from adlopt.model.problem import Problem
+from adlopt.objectives import ExpectedLoss
+from adlopt.prices.protocol import ClosedForm, PoolLoss
+
+
+def closed_form(problem: Problem) -> ClosedForm | None:
+    """The price model, if it gives this problem's value without scenarios: expected loss, and no
+    fund in between.
+    """
+    model = problem.prices
+    plain = isinstance(problem.objective, ExpectedLoss) and problem.insurance_fund == 0
+    return model if plain and isinstance(model, ClosedForm) else None
+
+
+def scenario_losses(problem: Problem, allocation: FloatArray | None) -> FloatArray:
+    """(S,) exchange loss in each scenario, before the insurance fund, after reductions (e,)."""
+    from adlopt.model import _loss_kernels as _kernels
+
+    book = problem.book
+    return _kernels.scenario_losses(
+        book.solvent,
+        problem.equity_after(allocation),
+        book.start,
+        book.asset,
+        problem.remaining(allocation),
+        problem.moves,
+    )
+
+
+def closed_pool_loss(
+    problem: Problem, model: ClosedForm, allocation: FloatArray | None
+) -> PoolLoss:
+    """Expected shortfall by pool after reductions (e,), with its gradient at the eligible
+    positions.
+    """
+    equity = problem.equity_after(allocation)
+    return model.pool_loss(
+        problem.book.assets, equity, problem.sizes(allocation), problem.pool, problem.asset
+    )
+
+
+def excess_losses(problem: Problem, allocation: FloatArray | None) -> FloatArray:
+    """(S,) losses beyond the insurance fund."""
+    return np.maximum(scenario_losses(problem, allocation) - problem.insurance_fund, 0.0)
+
+
+def objective_value(problem: Problem, allocation: FloatArray | None) -> float:
+    """The objective after reductions (e,), in money; before any reduction with None."""
+    model = closed_form(problem)
+    if model is not None:
+        loss = closed_pool_loss(problem, model, allocation)
+        return float(loss.value[problem.book.solvent].sum())
+    return problem.objective.value(excess_losses(problem, allocation), problem.scenarios.weights)

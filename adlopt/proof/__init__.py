@@ -1,0 +1,1 @@
+"""Proven bounds on how far an allocation is from optimal."""

@@ -1,0 +1,279 @@
+"""Proof of how far an allocation is from the best: a lower bound that needs a subgradient and a
+sort per asset.
+
+For a feasible x and a subgradient g of the objective there, convexity gives for every feasible x'
+rho(L(x')) >= rho(L(x)) - g.(x - x'). The largest g.(x - x') is a fractional knapsack per asset
+(Wolfe gap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
+from adlopt.errors import InputError
+from adlopt.model.losses import closed_form, closed_pool_loss, scenario_losses
+from adlopt.model.problem import Problem, match_positions, stated
+from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.objectives.protocol import admissible
+from adlopt.proof.multipliers import Multipliers
+
+FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
+CLOSED = 1e-9  # a relative gap not worth another pass
+ROUGH = 3e-7  # what a solver's multipliers leave when they have not converged
+MOST_KINKS, MOST_PAIRS = 20_000, 200_000  # a second or two of Clarabel
+TINY = np.finfo(float).tiny
+
+LeastCost = Callable[[FloatArray], tuple[float, FloatArray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A proven statement about one allocation.
+
+    `value` and `lower_bound` in money, `gap` = (value - lower_bound) / |value|. `shadow_prices` by
+    asset: money that one
+    more contract of required reduction would save the exchange (negative where it would cost).
+    """
+
+    value: float
+    lower_bound: float
+    shadow_prices: pd.Series[float]
+
+    @property
+    def gap(self) -> float:
+        """Relative gap: an upper bound on how far the value is from the optimum, as a fraction of
+        the value.
+        """
+        return (self.value - self.lower_bound) / max(abs(self.value), TINY)
+
+    @property
+    def excess(self) -> float:
+        """Most money by which the allocation can be worse than the best possible."""
+        return self.value - self.lower_bound
+
+    def __str__(self) -> str:
+        return (
+            f"value {self.value:,.6g}: at most {self.excess:,.3g} ({self.gap:.2g} of it) above the best possible; "
+            f"no allocation has less than {self.lower_bound:,.6g}"
+        )
+
+
+def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
+    """Bound how far any feasible allocation is from optimal, whatever made it.
+
+    A subgradient and a sort per asset prove the bound. Where pools stand at the kink (equity
+    exactly zero in a scenario, as
+    at most optima) the subgradient is chosen by a small program over those kinks alone, if there
+    are few enough of them.
+
+    Parameters
+    ----------
+    allocation : table with `account`, `asset`, `reduction` (contracts, signed like the position)
+        and `margin_mode`
+        where an account holds an asset under both; positions it leaves out are not reduced.
+
+    Raises
+    ------
+    InputError : the allocation is not feasible; the message names the rows or the asset.
+    NotApplicable : the problem has no price model.
+    """
+    reductions = feasible_array(problem, allocation)
+    proof = certify_array(problem, reductions)
+    if closed_form(problem) is not None or proof.gap <= CLOSED:
+        return proof
+    return max(proof, _at_kinks(problem, reductions) or proof, key=lambda one: one.lower_bound)
+
+
+def _at_kinks(problem: Problem, allocation: FloatArray) -> Certificate | None:
+    """Certificate by the best subgradient at the kinks; None if there are none, or too many for a
+    quick answer.
+    """
+    from adlopt.methods import conic
+    from adlopt.presolve.pairs import around
+
+    local = around(problem, allocation)
+    kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
+    if not kinked or local.hinges.pool.size > MOST_KINKS or local.linear.pool.size > MOST_PAIRS:
+        return None
+    multipliers = conic.multipliers_around(problem, local)
+    return None if multipliers is None else certify_array(problem, allocation, multipliers)
+
+
+def certify_array(
+    problem: Problem,
+    allocation: FloatArray,
+    multipliers: Multipliers | None = None,
+    least_cost: LeastCost | None = None,
+) -> Certificate:
+    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them.
+
+    `least_cost` gives the smallest slope.x and its prices where more than boxes and sums constrain
+    the allocation.
+    """
+    model = closed_form(problem)
+    if model is not None:
+        loss = closed_pool_loss(problem, model, allocation)
+        value = float(loss.value[problem.book.solvent].sum())
+        slope = (
+            loss.by_equity[problem.pool] * problem.settlement_offset[problem.asset] - loss.by_size
+        )
+        gap, prices = _gap(problem, allocation, slope, least_cost)
+        lower_bound, floor = value - gap, 0.0
+    else:
+        objective, weights = problem.objective, problem.scenarios.weights
+        losses = scenario_losses(problem, allocation)
+        value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
+        lower_bound, prices = _scenario_bound(problem, allocation, losses, multipliers, least_cost)
+        if multipliers is not None and value - lower_bound > ROUGH * abs(value):
+            # Where the solver's multipliers are rough the plain subgradient may prove more.
+            plain = _scenario_bound(problem, allocation, losses, None, least_cost)
+            lower_bound, prices = max((lower_bound, prices), plain, key=lambda bound: bound[0])
+        # Losses are never negative, and a monotone measure of them is never below that of none.
+        floor = objective.value(np.zeros(losses.size), weights) if objective.monotone else -np.inf
+    lower_bound = min(max(lower_bound, floor), value)
+    saved = pd.Series(
+        prices, index=problem.book.assets[problem.reduced_assets], name="shadow_price"
+    ).rename_axis("asset")
+    return Certificate(value, lower_bound, saved)
+
+
+def _gap(
+    problem: Problem, allocation: FloatArray, slope: FloatArray, least_cost: LeastCost | None
+) -> tuple[float, FloatArray]:
+    """`wolfe_gap`, over what `least_cost` knows to be feasible where it is given."""
+    if least_cost is None:
+        return wolfe_gap(problem, allocation, slope)
+    least, prices = least_cost(slope)
+    return max(float(slope @ allocation) - least, 0.0), prices
+
+
+def wolfe_gap(
+    problem: Problem, allocation: FloatArray, slope: FloatArray
+) -> tuple[float, FloatArray]:
+    """Largest g.(x - x') over feasible x', and by reduced asset the money saved per further
+    contract.
+
+    `slope` (e,) is the derivative of the objective by each signed reduction.
+    """
+    prices = np.zeros(problem.reduced_assets.size)
+    gap = 0.0
+    for at, k in enumerate(problem.reduced_assets):
+        rows = np.flatnonzero(problem.asset == k)
+        cost = np.sign(problem.target[k]) * slope[rows]
+        taken, cap = np.abs(allocation[rows]), np.abs(problem.capacity[rows])
+        order = np.argsort(cost, kind="stable")
+        filled = np.cumsum(cap[order])
+        last = min(int(np.searchsorted(filled, abs(problem.target[k]))), rows.size - 1)
+        marginal = cost[order[last]]
+        # Each term is >= 0, so that nothing cancels: the best x' is full below the marginal cost
+        # and empty above.
+        reduced = cost - marginal
+        gap += float(np.sum(np.where(reduced > 0, reduced * taken, reduced * (taken - cap))))
+        prices[at] = -marginal
+    return gap, prices
+
+
+def _scenario_bound(
+    problem: Problem,
+    allocation: FloatArray,
+    losses: FloatArray,
+    multipliers: Multipliers | None,
+    least_cost: LeastCost | None,
+) -> tuple[float, FloatArray]:
+    """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given,
+    and shadow prices.
+    """
+    from adlopt.model import _loss_kernels as _kernels
+
+    book, weights = problem.book, problem.scenarios.weights
+    excess = np.maximum(losses - problem.insurance_fund, 0.0)
+    stress, penalty = _stress(problem.objective, excess, weights, multipliers)
+    given = np.zeros(book.equity.size, dtype=bool)
+    start = np.zeros(book.equity.size + 1, dtype=np.int64)
+    scenario, weight = np.empty(0, dtype=np.int64), np.empty(0)
+    if multipliers is None:
+        # Chain rule of (L - F)^+: scenarios that the fund covers do not count.
+        stress = np.where(losses > problem.insurance_fund, stress, 0.0)
+    else:
+        stress = stress * np.clip(multipliers.uncovered, 0.0, 1.0)
+        given[problem.pool] = True
+        start = np.searchsorted(multipliers.pool, np.arange(book.equity.size + 1))
+        scenario = multipliers.scenario
+        weight = np.clip(multipliers.weight, 0.0, 1.0) * stress[scenario]
+    shortfall, mass, by_size = _kernels.stressed_shortfall(
+        book.solvent, problem.equity_after(allocation), book.start, book.asset, problem.remaining(allocation),
+        problem.moves, stress, given, start, scenario, weight,
+    )  # fmt: skip
+    slope = (
+        by_size[problem.position] - mass[problem.pool] * problem.settlement_offset[problem.asset]
+    )
+    minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
+    gap, prices = _gap(problem, allocation, slope, least_cost)
+    return minorant - gap, prices
+
+
+def _stress(
+    objective: Objective, losses: FloatArray, weights: FloatArray, multipliers: Multipliers | None
+) -> tuple[FloatArray, float]:
+    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l >= 0 no riskier
+    than `losses`.
+    """
+    stress, penalty = np.zeros(losses.size), 0.0
+    none = np.zeros(losses.size)
+    for at, (factor, term) in enumerate(objective.terms):
+        w, c = None, np.inf
+        if multipliers is not None:
+            w = admissible(term, multipliers.stress[at], weights)
+            if not term.admits(w, weights):
+                # No term of a sum that does not exceed its value here can rise by more than the
+                # whole sum has.
+                rise = objective.value(losses, weights) - objective.value(none, weights)
+                ceiling = term.value(none, weights) + rise / factor
+                c = term.penalty(w, weights, ceiling)
+            else:
+                c = 0.0
+        if w is None or not np.isfinite(c):
+            w = term.stress(losses, weights)
+            c = float(w @ losses) - term.value(losses, weights)
+        stress += factor * w
+        penalty += factor * c
+    return stress, penalty
+
+
+def feasible_array(problem: Problem, allocation: pd.DataFrame) -> FloatArray:
+    """Reductions (e,) from a user's table, or an InputError that names the violated rows."""
+    table = "allocation"
+    stated(table, problem)
+    row, amount = match_positions(problem.book, table, allocation, "reduction")
+    where = np.full(problem.book.size.size, -1)
+    where[problem.position] = np.arange(problem.position.size)
+    eligible = where[row]
+    tables.refuse(
+        table, allocation, (eligible < 0) & (amount != 0), "reduction",
+        "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
+    )  # fmt: skip
+    listed = eligible >= 0
+    cap = np.zeros(amount.size)
+    cap[listed] = problem.capacity[eligible[listed]]
+    allowed = np.abs(cap) * (1 + FEASIBILITY)
+    signed = amount * np.where(cap < 0, -1.0, 1.0)
+    tables.refuse(
+        table, allocation, listed & ((signed < -FEASIBILITY * np.abs(cap)) | (signed > allowed)), "reduction",
+        "{} does not lie between 0 and what may be taken from the position, signed like it",
+    )  # fmt: skip
+    reductions = np.zeros(problem.position.size)
+    reductions[eligible[listed]] = (np.sign(cap) * np.clip(signed, 0.0, np.abs(cap)))[listed]
+    total = np.bincount(problem.asset, reductions, minlength=problem.target.size)
+    for k in problem.reduced_assets:
+        if abs(total[k] - problem.target[k]) > FEASIBILITY * abs(problem.target[k]):
+            raise InputError(
+                f"allocation: reductions of {problem.book.assets[k]!r} sum to {total[k]:.12g}, "
+                f"required {problem.target[k]:.12g}"
+            )
+    return reductions

@@ -1,0 +1,1 @@
+"""Solve a problem, describe its solution and verify it."""

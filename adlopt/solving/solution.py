@@ -1,0 +1,108 @@
+"""The answer, with its proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+Status = Literal["optimal", "unproven"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """Who is reduced by how much, and how good that is.
+
+    `value`, `lower_bound` and `gap` are None without a price model: water-filling is then optimal
+    by theorem.
+    """
+
+    allocation: pd.DataFrame
+    """Row per eligible position: account, asset, margin_mode, size, reduction, remaining, fraction,
+    leverage before, after.
+    """
+    value: float | None
+    """The objective, in money."""
+    lower_bound: float | None
+    """No allocation has a smaller objective: proven."""
+    gap: float | None
+    """(value - lower_bound) / |value|."""
+    shadow_prices: pd.Series[float] | None
+    """By reduced asset: money that one more contract of required reduction would save the exchange.
+    """
+    water_level: float | pd.Series[float] | None
+    """Leverage (or factor leverage) above which pools are drained; by asset if several are reduced.
+    """
+    method: str
+    status: Status
+    """'optimal' if proven within the tolerance, else 'unproven'."""
+    seconds: float
+    note: str = ""
+    """Why this method, what the presolve removed."""
+    tolerance: float = field(default=1e-6)
+    """Relative gap up to which `status` is 'optimal'."""
+    standard_error: float | None = None
+    """Of the value, in money, over fresh draws of scenarios; None unless the price model was given
+    a tolerance for it.
+    """
+
+    @property
+    def reduced(self) -> pd.DataFrame:
+        """Rows of the allocation with a reduction, largest fraction first."""
+        rows = self.allocation[self.allocation["reduction"] != 0]
+        return rows.sort_values("fraction", ascending=False, kind="stable")
+
+    def summary(self) -> pd.Series[object]:
+        """The facts of the solution other than the allocation."""
+        level = self.water_level
+        facts: dict[str, object] = {"method": self.method, "status": self.status}
+        if self.value is not None:
+            facts |= {
+                "value": self.value,
+                "lower bound": self.lower_bound,
+                "relative gap": self.gap,
+            }
+        if self.standard_error is not None:
+            facts["standard error"] = self.standard_error
+        if isinstance(level, float):
+            facts["water level"] = level
+        elif level is not None:
+            facts |= {f"water level {asset}": float(value) for asset, value in level.items()}
+        if self.shadow_prices is not None:
+            facts |= {
+                f"shadow price {asset}": float(price) for asset, price in self.shadow_prices.items()
+            }
+        facts["accounts reduced"] = int(self.reduced["account"].nunique())
+        facts["seconds"] = self.seconds
+        return pd.Series(facts, dtype=object)
+
+    def __repr__(self) -> str:
+        lines = [f"{name:<{_WIDTH}}{_plain(value)}" for name, value in self.summary().items()]
+        shown = self.reduced.head(_ROWS)
+        more = len(self.reduced) - len(shown)
+        table = (
+            shown.to_string(index=False, float_format="{:,.6g}".format)
+            if len(shown)
+            else "no reductions"
+        )
+        tail = [f"... {more:,} more in .allocation"] if more > 0 else []
+        return "\n".join([*lines, "", str(table), *tail])
+
+    def _repr_html_(self) -> str:
+        facts = str(self.summary().map(_plain).to_frame("").to_html(header=False))
+        shown = self.reduced.head(_ROWS).to_html(index=False, float_format="{:,.6g}".format)
+        more = len(self.reduced) - _ROWS
+        return (
+            facts
+            + str(shown)
+            + (f"<p>{more:,} more in <code>.allocation</code></p>" if more > 0 else "")
+        )
+
+
+_ROWS = 20
+_WIDTH = 20
+
+
+def _plain(value: object) -> str:
+    return f"{value:,.8g}" if isinstance(value, float) else str(value)

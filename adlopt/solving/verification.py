@@ -1,0 +1,101 @@
+"""The fast path against the general conic solver, on the same scenarios, side by side."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+
+from adlopt._internal import validation as tables
+from adlopt._internal.arrays import FloatArray
+from adlopt.model.losses import excess_losses
+from adlopt.model.problem import Problem, stated
+from adlopt.solving.dispatch import resolve, run
+
+NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it count as zero
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verification:
+    """Values of two independent solutions of one scenario problem; `agree` if they differ by at
+    most `tolerance`.
+    """
+
+    method: str
+    value: float
+    check: str
+    check_value: float
+    seconds: tuple[float, float]
+    before: float
+    scenarios: int
+    tolerance: float
+
+    @property
+    def difference(self) -> float:
+        """(value - check_value), relative to the larger of the two; positive where the fast path is
+        worse.
+
+        Zero if both are below `NEGLIGIBLE` of the objective before any reduction.
+        """
+        larger = max(abs(self.value), abs(self.check_value))
+        return (
+            (self.value - self.check_value) / larger
+            if larger > NEGLIGIBLE * abs(self.before)
+            else 0.0
+        )
+
+    @property
+    def agree(self) -> bool:
+        return bool(abs(self.difference) <= self.tolerance)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per method: value in money, seconds."""
+        return pd.DataFrame(
+            {"value": [self.value, self.check_value], "seconds": self.seconds},
+            index=pd.Index([self.method, self.check], name="method"),
+        )
+
+    def __repr__(self) -> str:
+        verdict = "agree" if self.agree else "DISAGREE"
+        return (
+            f"{self.to_frame().to_string(float_format='{:,.10g}'.format)}\n"
+            f"relative difference {self.difference:.2g}: they {verdict} within {self.tolerance:g} "
+            f"on the same {self.scenarios:,} scenarios (before any reduction: {self.before:,.6g})"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{self!r}</pre>"
+
+
+def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -> Verification:
+    """Solve by the fast path and by Clarabel and compare the objective on the same scenarios.
+
+    Where `auto` has no fast path and picks the conic program itself, that program is checked
+    against the one without
+    presolve. Raises NotApplicable for a problem without a price model: there is nothing to
+    evaluate.
+    """
+    stated("verify", problem)
+    tables.positive("verify: tolerance", tolerance)
+    fast = resolve(problem, method)
+    problem.price_model  # noqa: B018  (refuses now, before any work)
+    started = time.perf_counter()
+    allocation = run(problem, fast).allocation
+    between = time.perf_counter()
+    checked = run(problem, "conic", presolve=fast != "conic").allocation
+    ended = time.perf_counter()
+    return Verification(
+        method=fast,
+        value=_on_scenarios(problem, allocation),
+        check="conic" if fast != "conic" else "conic, no presolve",
+        check_value=_on_scenarios(problem, checked),
+        seconds=(between - started, ended - between),
+        before=_on_scenarios(problem, None),
+        scenarios=problem.scenarios.weights.size,
+        tolerance=tolerance,
+    )
+
+
+def _on_scenarios(problem: Problem, allocation: FloatArray | None) -> float:
+    return problem.objective.value(excess_losses(problem, allocation), problem.scenarios.weights)

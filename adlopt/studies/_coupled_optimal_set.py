@@ -1,0 +1,114 @@
+"""The CVaR-optimal set where limits on unstressed losses couple the positions: ranges and choices
+by small programs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+
+from adlopt._internal.arrays import FloatArray
+from adlopt.errors import NotApplicable, SolverFailed
+from adlopt.model.losses import scenario_losses
+
+if TYPE_CHECKING:
+    from adlopt.studies.optimal_face import OptimalSet
+
+MOST = 200_000  # position-scenario pairs under limits, times programs to be solved
+
+
+class Face:
+    """The set in cvxpy: `share` (f,) in [0, 1] of the way from `low` to `high`, of the positions
+    that have a way to go.
+    """
+
+    def __init__(self, found: OptimalSet) -> None:
+        problem = found.problem
+        self.found = found
+        self.free = np.flatnonzero(found.high > found.low)
+        self.room = (found.high - found.low)[self.free]
+        self.share = cp.Variable(self.free.size)
+        asset, book = problem.asset[self.free], problem.book
+        self.rules: list[Any] = [self.share >= 0, self.share <= 1]
+        for k, rest in found._rest().items():
+            contracts = np.where(asset == k, self.room, 0.0)
+            unit = max(rest, float(contracts.max(initial=0.0)))
+            if unit > 0:
+                self.rules.append((contracts / unit) @ self.share == rest / unit)
+        size, equity = np.abs(book.size[problem.position]), book.equity[problem.pool]
+        most = scenario_losses(problem, np.sign(problem.capacity) * found.low)
+        for s in found.limited:
+            r = -np.sign(problem.target[asset]) * problem.moves[asset, s]  # money per contract
+            start = (size - found.low)[self.free] * r - equity[self.free]
+            at_risk = start > 0
+            fixed = most[s] - float(start[at_risk].sum())
+            loss = cp.sum(
+                cp.pos((start - cp.multiply(self.room * r, self.share))[at_risk] / found.limit)
+            )
+            self.rules.append(loss + fixed / found.limit <= 1.0)
+
+    def solve(self, goal: Any, *rules: Any, solver: str = cp.HIGHS) -> FloatArray:
+        program = cp.Problem(goal, [*self.rules, *rules])
+        return self.run(program, solver)
+
+    def run(self, program: cp.Problem, solver: str = cp.HIGHS) -> FloatArray:
+        """(e,) contracts, unsigned, of a solved program."""
+        tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+        program.solve(solver=solver, **(tight if solver == cp.HIGHS else {}))
+        if program.status != cp.OPTIMAL:
+            raise SolverFailed(f"optimal_set: {solver} ended with status {program.status!r}")
+        taken = self.found.low.copy()
+        taken[self.free] += np.clip(self.share.value, 0.0, 1.0) * self.room
+        return taken
+
+
+def ranges(found: OptimalSet) -> tuple[FloatArray, FloatArray]:
+    """Least and most contracts off each position: two linear programs per position."""
+    face = Face(found)
+    if 2 * face.free.size * face.free.size * found.limited.size > MOST:
+        raise NotApplicable(
+            f"optimal_set: pools on other sides or in other assets lose in other scenarios, and limits on {found.limited.size} "
+            f"unstressed losses couple {face.free.size} positions: too many for their ranges; `contains` and `select` work"
+        )
+    least, most = found.low.copy(), found.low.copy()
+    which = cp.Parameter(face.free.size)
+    program = cp.Problem(cp.Minimize(which @ face.share), face.rules)
+    for at, row in enumerate(face.free):
+        for sign, into in ((1.0, least), (-1.0, most)):
+            which.value = sign * (np.arange(face.free.size) == at)
+            into[row] = face.run(program)[row]
+    return least, most
+
+
+def select(found: OptimalSet, criterion: str, wanted: FloatArray | None) -> FloatArray:
+    """(e,) contracts of the best member by a criterion of `OptimalSet.select`."""
+    face, problem = Face(found), found.problem
+    if criterion == "fewest_accounts":
+        _, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
+        forced = np.bincount(account, found.low) > 0
+        touched = cp.Variable(forced.size, boolean=True)
+        owner = sp.csr_array(
+            (np.ones(face.free.size), (np.arange(face.free.size), account[face.free])),
+            shape=(face.free.size, forced.size),
+        )
+        return face.solve(
+            cp.Minimize(cp.sum(touched)),
+            face.share <= owner @ touched,
+            touched >= forced.astype(float),
+        )
+    size = np.abs(problem.book.size[problem.position])
+    if criterion == "smallest_fraction":
+        fraction = cp.Variable()
+        lost = (found.low[face.free] + cp.multiply(face.room, face.share)) / size[face.free]
+        return face.solve(cp.Minimize(fraction), lost <= fraction)
+    assert wanted is not None
+    notional = problem.book.marks[problem.asset[face.free]]
+    unit = float((notional * face.room).max())
+    gap = cp.multiply(
+        notional / unit,
+        found.low[face.free] + cp.multiply(face.room, face.share) - wanted[face.free],
+    )
+    return face.solve(cp.Minimize(cp.sum_squares(gap)), solver=cp.CLARABEL)

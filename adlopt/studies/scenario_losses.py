@@ -1,0 +1,29 @@
+"""Losses by scenario, under the scenarios' own names."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from adlopt.model.losses import excess_losses
+from adlopt.model.problem import Problem
+from adlopt.prices.protocol import scenario_names
+from adlopt.proof.certificate import feasible_array
+
+
+def scenario_table(problem: Problem, allocation: pd.DataFrame) -> pd.DataFrame:
+    """One row per scenario, by name: probability, loss beyond the fund before any reduction and
+    after, in money.
+
+    Names are those of stress scenarios, the ends of historical windows, and numbers for drawn
+    scenarios.
+    `allocation` is a table as `certify` takes it.
+    """
+    model, book = problem.price_model, problem.book
+    return pd.DataFrame(
+        {
+            "probability": problem.scenarios.weights,
+            "before": excess_losses(problem, None),
+            "after": excess_losses(problem, feasible_array(problem, allocation)),
+        },
+        index=scenario_names(model, book.assets, book.marks).rename("scenario"),
+    )

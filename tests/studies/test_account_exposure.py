@@ -1,0 +1,82 @@
+"""Where one account stands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import adlopt as adl
+
+P = adl.policies
+
+
+def book() -> adl.Book:
+    """Scores of BitMEX for the shorts: a 0.4, b 0.5, c 0.4 (a tie, and later in the book); the open
+    interest is 30.
+    """
+    table = pd.DataFrame(
+        {"account": ["a", "b", "c", "d", "a"], "asset": ["X", "X", "X", "X", "Y"], "size": [-10.0, -10.0, -10.0, 5.0, 4.0],
+         "entry_price": [125.0, 200.0, 125.0, 90.0, 1.0], "equity": [500.0, 1000.0, 500.0, 900.0, 500.0]}
+    )  # fmt: skip
+    return adl.Book.from_frame(table, marks={"X": 100.0, "Y": 1.0})
+
+
+def test_ladder_by_hand() -> None:
+    rows = adl.exposure(book(), "a", {"X": [-5.0, -12.0, -25.0]}, [P.BitMEX(), P.ProRata()])
+    queue, shares = (rows[rows["policy"] == name] for name in ("BitMEX", "ProRata(contracts)"))
+    assert queue["rank"].tolist() == [2, 2, 2]
+    assert queue["of"].tolist() == [3, 3, 3]
+    assert queue["reduction"].tolist() == [0.0, -2.0, -10.0]
+    assert queue["fraction"].tolist() == [0.0, 0.2, 1.0]
+    assert queue["notional"].tolist() == [0.0, 200.0, 1000.0]
+    np.testing.assert_allclose(queue["share"], [5 / 30, 12 / 30, 25 / 30])
+    assert shares["rank"].tolist() == [1, 1, 1]  # all lose the same share
+    np.testing.assert_allclose(shares["reduction"], [-5 / 3, -4.0, -25 / 3])
+
+
+def test_the_later_of_a_tie_ranks_behind() -> None:
+    assert adl.exposure(book(), "c", {"X": -5.0}, P.BitMEX())["rank"].tolist() == [3]
+    assert adl.exposure(book(), "b", {"X": -5.0}, P.BitMEX())["rank"].tolist() == [1]
+
+
+def test_rungs_may_reduce_several_assets_at_once() -> None:
+    rows = adl.exposure(book(), "a", [{"X": -3.0, "Y": 2.0}, {"X": -6.0}], {"mine": P.ProRata()})
+    assert rows[["asset", "reduction"]].to_numpy().tolist() == [
+        ["X", -1.0],
+        ["Y", 2.0],
+        ["X", -2.0],
+    ]
+    assert (rows["policy"] == "mine").all()
+
+
+def test_shares_of_the_accounts_side() -> None:
+    rows = adl.exposure(book(), "a", [0.1, 1.0], [P.ProRata()])
+    assert rows[["asset", "required"]].to_numpy().tolist() == [
+        ["X", -3.0],
+        ["X", -30.0],
+        ["Y", 0.4],
+        ["Y", 4.0],
+    ]
+    assert len(adl.exposure(book(), "d", policies=[P.ProRata()])) == 5
+    assert set(adl.exposure(book(), "d")["policy"]) >= {"BitMEX", "MinimaxLeverage"}
+
+
+def test_settlement_off_the_mark_is_paid() -> None:
+    """Shorts bought back at 110 instead of 100 pay 10 a contract."""
+    rows = adl.exposure(book(), "a", {"X": -6.0}, [P.ProRata()], settlement={"X": 110.0})
+    assert rows["paid"].tolist() == [20.0]
+
+
+def test_refusals() -> None:
+    for account, ladder, message in (
+        ("z", None, "account 'z' is not in the book; it has a, b, c, d"),
+        ("d", {"X": -5.0}, "account 'd' has no position that the reductions could take from"),
+        ("a", [1.5], "1.5 is not a share"),
+        ("a", {}, "no rungs"),
+        ("a", [], "no rungs"),
+        ("a", {"Z": -1.0}, "unknown asset 'Z'"),
+        ("a", {"X": "many"}, "'many' is not a number"),
+    ):
+        with pytest.raises(adl.InputError, match=message):
+            adl.exposure(book(), account, ladder)

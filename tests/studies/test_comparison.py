@@ -1,0 +1,228 @@
+"""Policies beside the optimum."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import adlopt as adl
+from tests.support import Reference, close, random_case
+
+P = adl.policies
+
+
+def gross_queue() -> P.Queue:
+    return P.Queue(P.features.leverage, name="gross-leverage queue")
+
+
+def with_entries(problem: adl.Problem) -> adl.Problem:
+    """The same problem with entry prices, so that every rule can take part."""
+    frame = problem.book.to_frame()
+    frame["entry_price"] = frame["mark"] * np.linspace(0.7, 1.4, len(frame))
+    return adl.Problem(
+        adl.Book.from_frame(frame),
+        problem.reduction,
+        problem.prices,
+        problem.objective,
+        problem.caps,
+    )
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_no_policy_beats_the_optimum(block: int) -> None:
+    """200 random problems: closed forms, and every twentieth by the conic program."""
+    for seed in range(20 * block, 20 * (block + 1)):
+        conic = seed % 20 == 19
+        case = random_case(
+            seed, ("isolated", "cross", "mixed")[seed % 3], one_factor=not conic, scenarios=24
+        )
+        problem = with_entries(case.problem((adl.ExpectedLoss(), adl.CVaR(0.8))[seed % 2]))
+        solution = adl.solve(problem)
+        best = P.Optimal().reductions(problem)
+        for policy in P.standard(problem):
+            taken = policy.reductions(problem)
+            value = _value(problem, taken)
+            assert value >= solution.lower_bound - 1e-12 * abs(value), (case.label, policy)
+        before = _value(problem, np.zeros(best.size))
+        value = _value(problem, best)
+        assert value - solution.lower_bound <= 1e-6 * abs(value) + 1e-9 * before, case.label
+
+
+def _value(problem: adl.Problem, taken: np.ndarray) -> float:
+    """The objective, from the definition: hinges summed over pools, by scenario."""
+    book, moves, weights = problem.book, problem.scenarios.moves, problem.scenarios.weights
+    size = book.size.copy()
+    size[problem.position] -= taken
+    V = np.repeat(book.equity[:, None], weights.size, axis=1)
+    np.add.at(V, book.pool, size[:, None] * moves.T[book.asset])
+    return problem.objective.evaluate(np.maximum(-V[book.equity > 0], 0.0).sum(axis=0), weights)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_risk_columns_against_their_definitions(seed: int) -> None:
+    case = random_case(seed, "cross", one_factor=seed % 2 == 0, settlement=True, fund=seed > 1)
+    problem = case.problem(adl.CVaR(0.7))
+    table = adl.compare(problem, [P.ProRata(), P.MinMaxBurden()], level=0.9)
+    assert list(table.index) == ["Optimal", "ProRata(contracts)", "MinMaxBurden"]
+    reference = Reference(case)
+    for name, row in table.iterrows():
+        joined = case.positions.merge(
+            table.allocations[name][["account", "asset", "reduction"]],
+            on=["account", "asset"],
+            how="left",
+        )
+        losses = reference.losses(joined["reduction"].fillna(0.0).to_numpy())
+        risk = row["risk"]
+        assert risk["objective"] == pytest.approx(
+            reference.measure(losses, [(1.0, 0.7)]), rel=1e-9, abs=1e-9
+        )
+        assert risk["expected loss"] == pytest.approx(case.weights @ losses, rel=1e-9, abs=1e-9)
+        assert risk["CVaR 90 %"] == pytest.approx(
+            reference.measure(losses, [(1.0, 0.9)]), rel=1e-9, abs=1e-9
+        )
+        assert risk["worst case"] == pytest.approx(losses.max(), rel=1e-9, abs=1e-9)
+        assert risk["excess"] == pytest.approx(
+            risk["objective"] - table.lower_bound, rel=1e-9, abs=1e-9
+        )
+        assert bool(row["feasibility"]["feasible"])
+    optimum = reference.optimum([(1.0, 0.7)])
+    before = reference.measure(reference.losses(None), [(1.0, 0.7)])
+    assert close(table.loc["Optimal", ("risk", "objective")], optimum, before)
+    assert table.before["objective"] == pytest.approx(before, rel=1e-9, abs=1e-9)
+
+
+def test_paper_example() -> None:
+    """The queue by gross leverage hits the hedged account 4 first and leaves it naked; factor
+    leverage leaves it alone.
+    """
+    table = adl.compare(
+        adl.examples.paper_problem(), [gross_queue(), P.FactorLeverage(), P.Optimal()]
+    )
+    assert list(table.index) == ["gross-leverage queue", "FactorLeverage", "Optimal"]
+    taken = pd.DataFrame(
+        {name: rows.set_index("account")["reduction"] for name, rows in table.allocations.items()}
+    )
+    assert taken.loc["4"].tolist() == [-7.0, 0.0, 0.0]
+    assert taken["gross-leverage queue"].tolist() == [0.0, 0.0, -3.0, -7.0]
+    risk = table["risk"]
+    assert risk.loc["gross-leverage queue", "objective"] > 4 * risk.loc["Optimal", "objective"]
+    assert (risk.loc[["FactorLeverage", "Optimal"], "gap"] <= 1e-6).all()
+    assert table["hedges"]["left naked"].tolist() == [1, 0, 0]
+    naked = table.naked
+    assert naked[["policy", "account"]].to_numpy().tolist() == [["gross-leverage queue", "4"]]
+    v = adl.examples.paper_direction()
+    assert naked["before"][0] == pytest.approx(-7 * v["BTC"] + 190 * v["ETH"], rel=1e-9)
+    assert naked["after"][0] == pytest.approx(190 * v["ETH"], rel=1e-9)
+    shares = table.fractions["gross-leverage queue"]
+    assert shares.tolist() == [0.0, 0.0, 0.375, 1.0]
+
+
+def test_concentration_by_hand() -> None:
+    """10 taken as 6, 3 and 1 of 6, 6, 6 and 2: shares 0.6, 0.3, 0.1 and nothing."""
+    frame = pd.DataFrame(
+        {
+            "account": list("abcd"),
+            "asset": "X",
+            "size": [-6.0, -6.0, -6.0, -2.0],
+            "equity": [3.0, 6.0, 1.0, 1.0],
+        }
+    )
+    problem = adl.Problem(adl.Book.from_frame(frame, marks={"X": 2.0}), {"X": -10.0})
+    table = adl.compare(problem, {"mine": lambda _: [-6.0, -3.0, -1.0, 0.0]})
+    assert list(table.index) == ["Optimal", "mine"]  # water-filling needs no price model
+    row = table.loc["mine", "concentration"]
+    assert row["accounts"] == 3
+    assert row["closed"] == 1
+    assert row["max fraction"] == 1.0
+    assert row["max burden"] == pytest.approx(4.0)  # a: 12 of notional over 3
+    assert row["HHI"] == pytest.approx(0.46)
+    pairs = np.array([12.0, 6.0, 2.0, 0.0])
+    assert row["Gini"] == pytest.approx(
+        np.abs(pairs[:, None] - pairs).sum() / (2 * 4 * pairs.sum())
+    )
+    leverage = [0.0, 1.0, 10.0, 4.0]
+    assert table.loc["mine", ("risk", "leverage 50 %")] == pytest.approx(np.median(leverage))
+    assert table.loc["mine", ("risk", "leverage max")] == 10.0
+    assert np.isnan(table.loc["mine", ("risk", "objective")])
+    assert table.loc["mine", ("hedges", "gross closed")] == 20.0
+    assert (
+        table.loc["mine", ("hedges", "net before")] == 40.0
+    )  # without a model, all prices move by the same share
+    assert table.lower_bound is None
+
+
+def test_infeasible_answers_are_shown_as_such() -> None:
+    problem = adl.examples.paper_problem()
+    table = adl.compare(
+        problem,
+        {
+            "half": lambda posed: 0.5 * P.ProRata().reductions(posed),
+            "over": lambda _: [2.0, 0, 0, -12.0],
+        },
+    )
+    assert table["feasibility"]["feasible"].tolist() == [True, False, False]
+    assert table.loc["half", ("feasibility", "unmet")] == pytest.approx(0.5)
+    assert table.loc["over", ("feasibility", "overstepped")] == pytest.approx(0.5)
+    assert table["risk"]["gap"].isna().tolist() == [False, True, True]
+
+
+def test_without_any_method_the_optimum_is_left_out() -> None:
+    problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0})
+    table = adl.compare(problem)
+    assert "Optimal" not in table.index
+    assert table["risk"]["objective"].isna().all()
+    assert table["risk"]["leverage max"].notna().all()
+
+
+def test_another_objective_has_a_row_of_its_own() -> None:
+    problem = adl.examples.paper_problem(64)
+    table = adl.compare(problem, [P.Optimal(objective=adl.CVaR(0.9)), P.Optimal()])
+    assert list(table.index) == ["Optimal(CVaR(level=0.9))", "Optimal"]
+
+
+def test_shown_as_text_and_html() -> None:
+    table = adl.compare(adl.examples.paper_problem(), [P.BitMEX()])
+    text = repr(table)
+    for word in ("feasibility", "risk", "concentration", "hedges", "BitMEX", "yes"):
+        assert word in text
+    assert table._repr_html_().count("<table") == 4
+    assert repr(table["risk"]).startswith(" ")  # a block is a plain table
+    assert isinstance(table.loc["BitMEX"], pd.Series)
+
+
+def test_refusals() -> None:
+    problem = adl.examples.paper_problem()
+    with pytest.raises(adl.InputError, match="at least one policy"):
+        adl.compare(problem, [])
+    with pytest.raises(adl.InputError, match="compare: direction: no entry for asset 'ETH'"):
+        adl.compare(problem, [P.ProRata()], direction={"BTC": 1.0})
+    with pytest.raises(adl.InputError, match="CVaR"):
+        adl.compare(problem, [P.ProRata()], level=1.0)
+
+
+def test_a_rule_that_takes_nothing() -> None:
+    """It is infeasible and concentrates nothing; no number becomes NaN on the way, and nothing
+    warns.
+    """
+    row = adl.compare(
+        adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.position.size)}
+    ).loc["nothing"]
+    assert not row["feasibility", "feasible"]
+    assert row["concentration"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_a_known_solution_is_not_solved_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = adl.examples.paper_problem()
+    rules = [adl.policies.ProRata()]
+    fresh, solution = adl.compare(problem, rules), adl.solve(problem)
+    monkeypatch.setattr(
+        importlib.import_module("adlopt.studies.comparison"),
+        "solve",
+        lambda *_, **__: pytest.fail("solved again"),
+    )
+    pd.testing.assert_frame_equal(adl.compare(problem, rules, solution=solution), fresh)
+    with pytest.raises(adl.InputError):
+        adl.compare(problem.varied(multiple=0.5), rules, solution=solution)
