@@ -34,18 +34,22 @@ def run(size: Size) -> Iterator[Row]:
         {"gap": _gap(fast), "value": f"{fast.value:.8g}"},
     )
     yield Row(
-        f"conic, {POINTS:,} points of it", f"{pools:,} x 5", slow.seconds,
+        f"conic, {POINTS:,} points of it",
+        f"{pools:,} x 5",
+        slow.seconds,
         {"gap": _gap(slow), "value": f"{slow.value:.8g}", "slower by": ratio},
-    )  # fmt: skip
+    )
     for df, name in ((np.inf, "Gaussian"), (4.0, "Student-t, 4 degrees")):
         for pools in size.pick((200,), (10_000,), (10_000, 100_000)):
             solution, memory = alone(solved, pools, "shadow_price", df)
             met = solution.gap <= GAP and solution.seconds <= SECONDS
             yield Row(
-                f"shadow_price, {name}", f"{pools:,} x 5", solution.seconds,
+                f"shadow_price, {name}",
+                f"{pools:,} x 5",
+                solution.seconds,
                 {"gap": _gap(solution), "value": f"{solution.value:.8g}", "MiB": f"{memory:.0f}"},
                 holds=met if pools == 100_000 and np.isinf(df) else None,
-            )  # fmt: skip
+            )
 
 
 def solved(pools: int, method: str, df: float) -> adl.Solution:

@@ -20,10 +20,20 @@ TARGET = 20.0  # times the argsort
 REDUCED = 0.3
 
 RULES = (
-    rules.BitMEX(), rules.Binance(), rules.Hyperliquid(), rules.DydxV4(), rules.Queue(rules.features.leverage),
-    rules.ProRata("contracts"), rules.ProRata("pnl"), rules.ProRata("equity"), rules.ProRata("levered"),
-    rules.ProRata("squared"), rules.RiskAware(), rules.MinMaxBurden(), rules.MinimaxLeverage(),
-)  # fmt: skip
+    rules.BitMEX(),
+    rules.Binance(),
+    rules.Hyperliquid(),
+    rules.DydxV4(),
+    rules.Queue(rules.features.leverage),
+    rules.ProRata("contracts"),
+    rules.ProRata("pnl"),
+    rules.ProRata("equity"),
+    rules.ProRata("levered"),
+    rules.ProRata("squared"),
+    rules.RiskAware(),
+    rules.MinMaxBurden(),
+    rules.MinimaxLeverage(),
+)
 
 
 def run(size: Size) -> Iterator[Row]:
@@ -66,4 +76,4 @@ def shorts(accounts: int) -> adl.Problem:
 
 
 def _error(problem: adl.Problem, rule: rules.Policy) -> float:
-    return abs(float(rule.reductions(problem).sum()) / float(problem.target.sum()) - 1.0)
+    return abs(float(rule.reductions(problem).sum()) / float(problem.required.sum()) - 1.0)

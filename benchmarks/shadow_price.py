@@ -149,9 +149,16 @@ def paper() -> tuple[adl.Solution, float]:
 
 
 def solved(
-    method: str, solver: str | None, pools: int, scenarios: int, assets: int, held: int, reduced: int,
-    objective: adl.Objective, tolerance: float,
-) -> tuple[adl.Solution, float]:  # fmt: skip
+    method: str,
+    solver: str | None,
+    pools: int,
+    scenarios: int,
+    assets: int,
+    held: int,
+    reduced: int,
+    objective: adl.Objective,
+    tolerance: float,
+) -> tuple[adl.Solution, float]:
     """A solution of the benchmark book, and its seconds once imports and compilation are done."""
 
     def problem(pools: int, scenarios: int) -> adl.Problem:

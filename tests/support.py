@@ -24,9 +24,19 @@ DATA = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
 NEGLIGIBLE = 1e-9  # of the loss before any reduction: an optimum below it counts as zero
 
 TWISTS = (
-    "plain", "ties", "equal leverage", "zero caps", "tight caps", "capacity", "one account", "twelve orders",
-    "wild leverage", "bankrupt", "zero sizes", "tiny reduction",
-)  # fmt: skip
+    "plain",
+    "ties",
+    "equal leverage",
+    "zero caps",
+    "tight caps",
+    "capacity",
+    "one account",
+    "twelve orders",
+    "wild leverage",
+    "bankrupt",
+    "zero sizes",
+    "tiny reduction",
+)
 """What `random_case` can do to a book."""
 
 TAME = tuple(twist for twist in TWISTS if twist not in ("twelve orders", "wild leverage"))
@@ -104,15 +114,27 @@ class Case:
 
     def problem(self, objective: adl.Objective | None = None) -> adl.Problem:
         return adl.Problem(
-            self.book, self.reduction, self.prices, objective or adl.ExpectedLoss(), caps=self.caps,
-            settlement=self.settlement, insurance_fund=self.insurance_fund,
-        )  # fmt: skip
+            self.book,
+            self.reduction,
+            self.prices,
+            objective or adl.ExpectedLoss(),
+            caps=self.caps,
+            settlement=self.settlement,
+            insurance_fund=self.insurance_fund,
+        )
 
 
 def random_case(
-    seed: int, margin: str, *, twist: str | None = None, one_factor: bool = True, scenarios: int | None = None,
-    settlement: bool = False, fund: bool = False, reduced: int = 1,
-) -> Case:  # fmt: skip
+    seed: int,
+    margin: str,
+    *,
+    twist: str | None = None,
+    one_factor: bool = True,
+    scenarios: int | None = None,
+    settlement: bool = False,
+    fund: bool = False,
+    reduced: int = 1,
+) -> Case:
     """A random problem: `margin` is "isolated", "cross" or "mixed"; `twist` one of TWISTS, by turns
     if left out.
 
@@ -192,9 +214,14 @@ def random_case(
     name = np.array([f"u{i}" for i in range(n)], dtype=object)[account]
     mode = np.where(isolated, "isolated", "cross")
     positions = pd.DataFrame(
-        {"account": name, "asset": np.array(assets, dtype=object)[asset], "size": size, "margin_mode": mode,
-         "equity": np.where(isolated, equity, np.nan)}
-    )  # fmt: skip
+        {
+            "account": name,
+            "asset": np.array(assets, dtype=object)[asset],
+            "size": size,
+            "margin_mode": mode,
+            "equity": np.where(isolated, equity, np.nan),
+        }
+    )
     crossed = np.unique(account[~isolated])
     accounts = pd.DataFrame({"account": [f"u{i}" for i in crossed], "equity": by_account[crossed]})
 
@@ -238,9 +265,17 @@ def random_case(
         else None
     )
     case = Case(
-        positions, accounts, dict(zip(assets, mark.tolist(), strict=True)), reduction, moves, weights, prices, caps, offset,
+        positions,
+        accounts,
+        dict(zip(assets, mark.tolist(), strict=True)),
+        reduction,
+        moves,
+        weights,
+        prices,
+        caps,
+        offset,
         label=f"{seed} {margin} {twist}",
-    )  # fmt: skip
+    )
     if fund:
         losses = Reference(case).losses(None)
         object.__setattr__(case, "insurance_fund", float(0.3 * (weights @ losses)))
@@ -252,10 +287,10 @@ def random_allocation(case: Case, rng: np.random.Generator) -> pd.DataFrame:
     onto the sums.
     """
     reference = Reference(case)
-    taken = np.zeros(reference.capacity.size)
+    taken = np.zeros(reference.max_reduction.size)
     for name, amount in case.reduction.items():
-        rows = np.flatnonzero((reference.asset_name == name) & (reference.capacity != 0))
-        cap, total = np.abs(reference.capacity[rows]), abs(amount)
+        rows = np.flatnonzero((reference.asset_name == name) & (reference.max_reduction != 0))
+        cap, total = np.abs(reference.max_reduction[rows]), abs(amount)
         fraction = (
             rng.random(rows.size)
             if rng.random() < 0.7
@@ -367,8 +402,10 @@ class Reference:
         T, minus = len(terms), -sp.eye_array(S)
         blank = sp.csr_array
         # -V <= own * hinge; total loss - fund <= beyond; beyond - threshold_j <= tail_j.
-        blocks = [[-slope, -sp.eye_array(h), blank((h, S)), blank((h, T)), blank((h, T * S))],
-                  [blank((S, e)), spread, minus, blank((S, T)), blank((S, T * S))]]  # fmt: skip
+        blocks = [
+            [-slope, -sp.eye_array(h), blank((h, S)), blank((h, T)), blank((h, T * S))],
+            [blank((S, e)), spread, minus, blank((S, T)), blank((S, T * S))],
+        ]
         for j in range(T):
             ones = blank((np.full(S, -1.0), (np.arange(S), np.full(S, j))), shape=(S, T))
             tail = blank((np.full(S, -1.0), (np.arange(S), j * S + np.arange(S))), shape=(S, T * S))
@@ -384,9 +421,14 @@ class Reference:
             start = e + h + S + T + j * S
             cost[start : start + S] = factor * weights / (1 - level)
         reduced = [name for name in case.reduction]
-        share = np.array([
-            np.where(self.asset_name[rows] == name, self.capacity[rows] / case.reduction[name], 0.0) for name in reduced
-        ])  # fmt: skip
+        share = np.array(
+            [
+                np.where(
+                    self.asset_name[rows] == name, self.capacity[rows] / case.reduction[name], 0.0
+                )
+                for name in reduced
+            ]
+        )
         total = np.minimum(
             1.0, share.sum(axis=1)
         )  # a requirement above capacity by rounding is the capacity
@@ -396,10 +438,15 @@ class Reference:
         bounds[:e, 1] = 1.0
         bounds[e + h + S : e + h + S + T, 0] = -np.inf
         found = linprog(
-            cost, A_ub=sp.csr_array(sp.block_array(blocks)), b_ub=np.concatenate(right), A_eq=sp.csr_array(equal), b_eq=total,
-            bounds=bounds, method="highs",
+            cost,
+            A_ub=sp.csr_array(sp.block_array(blocks)),
+            b_ub=np.concatenate(right),
+            A_eq=sp.csr_array(equal),
+            b_eq=total,
+            bounds=bounds,
+            method="highs",
             options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-        )  # fmt: skip
+        )
         if found.status != 0:
             raise RuntimeError(f"{case.label}: linprog says {found.message}")
         # The measure of the allocation itself, not HiGHS's sum of slightly violated hinges.

@@ -59,9 +59,13 @@ def test_conic_and_linear_program(seed: int) -> None:
     fund.
     """
     case = random_case(
-        seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=False, reduced=1 + seed % 3,
-        settlement=seed // 2 % 2 == 1, fund=seed // 4 % 2 == 1,
-    )  # fmt: skip
+        seed,
+        ("cross", "mixed", "isolated")[seed % 3],
+        one_factor=False,
+        reduced=1 + seed % 3,
+        settlement=seed // 2 % 2 == 1,
+        fund=seed // 4 % 2 == 1,
+    )
     objective, terms = MEASURES[seed // 3 % 3]
     reference = Reference(case)
     before, optimum = reference.measure(reference.losses(None), terms), reference.optimum(terms)

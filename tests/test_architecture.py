@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "adlopt"
 
-# Every folder and every module of the root, from the ground up: each imports itself and what stands before it.
+# Every folder and every module of the root, from the ground up: each imports itself and what stands
+# before it.
 ORDER = (
     "errors",
     "_internal",

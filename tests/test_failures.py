@@ -18,9 +18,16 @@ MARKS = {"BTC": 100.0, "ETH": 10.0}
 def positions(**changed: Any) -> pd.DataFrame:
     """Three rows; `changed` maps a column to (row, value)."""
     table = pd.DataFrame(
-        {"account": ["a", "b", "c"], "asset": ["BTC", "BTC", "ETH"], "size": [-1.0, -2.0, 3.0], "equity": [50.0, 60.0, 7.0],
-         "entry_price": [100.0, 90.0, 11.0], "mark": [100.0, 100.0, 10.0], "margin_mode": "cross"}
-    )  # fmt: skip
+        {
+            "account": ["a", "b", "c"],
+            "asset": ["BTC", "BTC", "ETH"],
+            "size": [-1.0, -2.0, 3.0],
+            "equity": [50.0, 60.0, 7.0],
+            "entry_price": [100.0, 90.0, 11.0],
+            "mark": [100.0, 100.0, 10.0],
+            "margin_mode": "cross",
+        }
+    )
     for column, (row, value) in changed.items():
         table[column] = table[column].astype(object)
         table.loc[row, column] = value
@@ -397,7 +404,11 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.Scenarios(pd.DataFrame()),
         r"a row per scenario and a column per asset; got shape",
     ),
-    ("exact of a number", lambda: adl.ExactLogNormal.of(3, MARKS), r"3 is no LogNormal"),  # type: ignore[arg-type]
+    (
+        "exact of a number",
+        lambda: adl.ExactLogNormal.from_lognormal(3, MARKS),
+        r"3 is no LogNormal",
+    ),  # type: ignore[arg-type]
     ("levels no list", lambda: adl.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),  # type: ignore[arg-type]
     (
         "weight of another scenario",
@@ -625,4 +636,4 @@ def test_tables_of_nullable_columns() -> None:
 def test_caps_beside_positions_of_size_zero() -> None:
     caps = pd.DataFrame({"account": ["b"], "fraction": [0.5]})
     problem = adl.Problem(book(size=(2, 0.0)), {"BTC": -1.0}, caps=caps)  # no warning
-    assert problem.capacity.tolist() == [-1.0, -1.0]
+    assert problem.max_reduction.tolist() == [-1.0, -1.0]

@@ -81,11 +81,14 @@ def read(path: Path) -> Notebook:
     raw = json.loads(path.read_text(encoding="utf-8"))
     cells = [
         Cell(
-            cell["cell_type"], "".join(cell["source"]), tuple(cell["metadata"].get("tags", ())), cell.get("outputs", []),
+            cell["cell_type"],
+            "".join(cell["source"]),
+            tuple(cell["metadata"].get("tags", ())),
+            cell.get("outputs", []),
             cell["metadata"].get("adlopt", {}),
         )
         for cell in raw["cells"]
-    ]  # fmt: skip
+    ]
     return Notebook(cells, raw["metadata"].get("adlopt", {}))
 
 

@@ -55,7 +55,9 @@ def row_name(frame: pd.DataFrame, at: int) -> str:
     return f"{kind} {frame.index[at]}" + (f" ({', '.join(about)})" if about else "")
 
 
-def refuse(table: str, frame: pd.DataFrame, bad: npt.ArrayLike, column: str, problem: str) -> None:
+def raise_for_rows(
+    table: str, frame: pd.DataFrame, bad: npt.ArrayLike, column: str, problem: str
+) -> None:
     """Raise InputError naming the first row of the mask `bad`, if there is one."""
     rows = np.flatnonzero(np.asarray(bad))
     if rows.size == 0:
@@ -85,7 +87,9 @@ def require_columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) ->
 def labels(table: str, frame: pd.DataFrame, column: str) -> pd.Series[Any]:
     """A column of names; none may be missing or empty."""
     values = frame[column]
-    refuse(table, frame, values.isna() | (values == ""), column, "is empty; a name is needed")
+    raise_for_rows(
+        table, frame, values.isna() | (values == ""), column, "is empty; a name is needed"
+    )
     return values
 
 
@@ -97,24 +101,24 @@ def numbers(table: str, frame: pd.DataFrame, column: str, *, optional: bool = Fa
     else:
         missing = raw.isna()
         converted = pd.to_numeric(raw, errors="coerce")
-        refuse(table, frame, converted.isna() & ~missing, column, "{!r} is not a number")
+        raise_for_rows(table, frame, converted.isna() & ~missing, column, "{!r} is not a number")
         values = converted.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     bad = np.isinf(values) if optional else ~np.isfinite(values)
-    refuse(table, frame, bad, column, "{} is not a finite number")
+    raise_for_rows(table, frame, bad, column, "{} is not a finite number")
     return np.asarray(values, dtype=np.float64)
 
 
-def named(given: object) -> bool:
+def has_asset_names(given: object) -> bool:
     """Whether numbers by asset carry the assets' names."""
     return isinstance(given, Mapping | pd.Series)
 
 
-def names_of(given: Any) -> pd.Index:
+def asset_names(given: Any) -> pd.Index:
     """The assets that numbers by asset are given for; positions if they carry no names."""
-    return pd.Index(list(given.keys())) if named(given) else pd.RangeIndex(np.size(given))
+    return pd.Index(list(given.keys())) if has_asset_names(given) else pd.RangeIndex(np.size(given))
 
 
-def name_list(what: str, names: object) -> pd.Index:
+def as_name_index(what: str, names: object) -> pd.Index:
     """Assets' names from a list of them."""
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise InputError(
@@ -123,18 +127,22 @@ def name_list(what: str, names: object) -> pd.Index:
     return pd.Index(list(names))
 
 
-def by_asset(what: str, given: object, assets: pd.Index, *, partial: bool = False) -> FloatArray:
+def vector_by_asset(
+    what: str, given: object, assets: pd.Index, *, partial: bool = False
+) -> FloatArray:
     """Numbers by asset, in the order of `assets`, from a mapping, a Series, or an array in that
     order.
 
     With `partial`, assets may be missing (NaN there), and names outside `assets` are refused.
     """
     if isinstance(given, pd.Series):
-        given = once(what, given).to_dict()
+        given = require_unique(what, given).to_dict()
     if isinstance(given, Mapping):
         unknown = [name for name in given if name not in assets]
         if partial and unknown:
-            raise InputError(f"{what}: unknown asset {unknown[0]!r}; the book has {known(assets)}")
+            raise InputError(
+                f"{what}: unknown asset {unknown[0]!r}; the book has {format_names(assets)}"
+            )
         missing = [name for name in assets if name not in given]
         if missing and not partial:
             raise InputError(
@@ -142,25 +150,25 @@ def by_asset(what: str, given: object, assets: pd.Index, *, partial: bool = Fals
             )
         return np.array(
             [
-                number(f"{what}, asset {name!r}", given[name]) if name in given else np.nan
+                as_finite(f"{what}, asset {name!r}", given[name]) if name in given else np.nan
                 for name in assets
             ]
         )
     values = np.asarray(given, dtype=object)
     if values.shape != (len(assets),):
         raise InputError(
-            f"{what}: {len(assets)} numbers are needed, in the order {known(assets)}, or a mapping by asset; "
+            f"{what}: {len(assets)} numbers are needed, in the order {format_names(assets)}, or a mapping by asset; "
             f"got shape {values.shape}"
         )
     return np.array(
         [
-            number(f"{what}, asset {name!r}", value)
+            as_finite(f"{what}, asset {name!r}", value)
             for name, value in zip(assets, values, strict=True)
         ]
     )
 
 
-def once(what: str, given: pd.Series[Any]) -> pd.Series[Any]:
+def require_unique(what: str, given: pd.Series[Any]) -> pd.Series[Any]:
     """Numbers by asset in which every asset stands once."""
     twice = given.index[given.index.duplicated()]
     if len(twice):
@@ -168,13 +176,13 @@ def once(what: str, given: pd.Series[Any]) -> pd.Series[Any]:
     return given
 
 
-def whole(what: str, value: object, least: int) -> None:
+def require_integer(what: str, value: object, least: int) -> None:
     """Refuse what is not a whole number >= `least`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise InputError(f"{what} is {value!r}; a whole number >= {least} is needed")
 
 
-def number(what: str, value: object) -> float:
+def as_finite(what: str, value: object) -> float:
     """One finite number, or an InputError that says which."""
     try:
         result = float(value)  # type: ignore[arg-type]
@@ -185,15 +193,15 @@ def number(what: str, value: object) -> float:
     return result
 
 
-def positive(what: str, value: object) -> float:
+def as_positive(what: str, value: object) -> float:
     """One finite number > 0, or an InputError that says which."""
-    result = number(what, value)
+    result = as_finite(what, value)
     if not result > 0:
         raise InputError(f"{what} is {value}; it must be > 0")
     return result
 
 
-def told_apart(names: list[str]) -> list[str]:
+def number_duplicates(names: list[str]) -> list[str]:
     """Names of rows: one that occurs again gets its number."""
     return [
         f"{name} ({names[: at + 1].count(name)})" if names.count(name) > 1 else name
@@ -201,7 +209,7 @@ def told_apart(names: list[str]) -> list[str]:
     ]
 
 
-def known(assets: pd.Index) -> str:
+def format_names(assets: pd.Index) -> str:
     """The assets' names for a message, cut when there are many."""
     names = [str(name) for name in assets[:8]]
     return ", ".join(names) + (f", ... ({len(assets)} in all)" if len(assets) > 8 else "")

@@ -459,6 +459,14 @@ class Continuous(Axiom):
 
 
 AXIOMS: tuple[Axiom, ...] = (
-    Feasible(), WashTrade(), Sybil(), PathIndependent(), LeveragePriority(), Monotone(), Anonymous(), ScaleInvariant(),
-    DistributionFree(), Continuous(),
-)  # fmt: skip
+    Feasible(),
+    WashTrade(),
+    Sybil(),
+    PathIndependent(),
+    LeveragePriority(),
+    Monotone(),
+    Anonymous(),
+    ScaleInvariant(),
+    DistributionFree(),
+    Continuous(),
+)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.axioms.definitions import AXIOMS, Anonymous, Axiom, Finding, Rule, Shown
 from adlopt.axioms.report import Audit, Counterexample, Step
 from adlopt.axioms.small_books import ASSET, Scene, scenes, simpler, taken
 from adlopt.policies.protocol import AnyPolicy, name_of
-from adlopt.policies.queues import Ranked
+from adlopt.policies.queues import ScoreQueue
 
 ORDER = Anonymous()
 VISIBLE = 0.01  # of the requirement: smaller violations are the worse counterexamples
@@ -31,8 +31,8 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
     policy : of any kind; it is asked some forty times per trial.
     trials : books per axiom.
     """
-    tables.whole("audit: trials", trials, 1)
-    tables.whole("audit: seed", seed, 0)
+    validation.require_integer("audit: trials", trials, 1)
+    validation.require_integer("audit: seed", seed, 0)
     found: dict[str, Counterexample] = {}
     for at, axiom in enumerate(AXIOMS):
         counterexample = _search(policy, axiom, int(trials), np.random.default_rng([seed, at]))
@@ -118,7 +118,7 @@ def _step(policy: AnyPolicy, shown: Shown) -> Step:
         "equity": scene.equity,
         "leverage": scene.leverage,
     }
-    if isinstance(policy, Ranked):
+    if isinstance(policy, ScoreQueue):
         problem = scene.problem
         score = np.full(size.size, np.nan)
         score[problem.pool] = policy.scores(problem)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.cli import render
 from adlopt.cli.command import OUTPUT, Json, app
 from adlopt.cli.reading import numbers, read_marks
@@ -105,9 +105,18 @@ def convert(
     render.check_writable(out, "OUT", (".csv", ".parquet"))
     render.check_writable(rejected, "--rejected")
     loaded = load_records(
-        format, source, accounts=accounts, equity=equity, wallet=wallet, account=account, currency=currency, margin=margin,
-        contract_size=contract_size, mark=mark, marks=marks,
-    )  # fmt: skip
+        format,
+        source,
+        accounts=accounts,
+        equity=equity,
+        wallet=wallet,
+        account=account,
+        currency=currency,
+        margin=margin,
+        contract_size=contract_size,
+        mark=mark,
+        marks=marks,
+    )
     if rejected is not None:
         texts = {name: str for name in ("symbol", "side", "size")}
         render.write(loaded.rejected.astype(texts), rejected, "--rejected")
@@ -173,5 +182,5 @@ def load_records(
 def _money(flag: str, entries: list[str] | None) -> float | dict[str, float] | None:
     """A number, or numbers by account."""
     if entries is not None and len(entries) == 1 and "=" not in entries[0]:
-        return tables.number(flag, entries[0])
+        return validation.as_finite(flag, entries[0])
     return numbers(flag, entries, "account") if entries else None

@@ -106,7 +106,8 @@ def exposure(
     """
     chosen = None if not policy else [read_policy(name) for name in policy]
     ladder = [
-        dict(problem.varied(multiple=each).reduction) for each in multiple or (0.25, 0.5, 0.75, 1.0)
+        dict(problem.with_changes(multiple=each).reduction)
+        for each in multiple or (0.25, 0.5, 0.75, 1.0)
     ]
     standing = account_exposure(
         problem.book,

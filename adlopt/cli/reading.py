@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import (
@@ -47,8 +47,8 @@ MODELS = ("--direction", "--volatility", "--covariance", "--history", "--scenari
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV or Parquet table, accounts and assets as text."""
     if path.suffix.lower() not in (".parquet", ".pq"):
-        return tables.read_csv(path)
-    frame = tables.read_parquet(path)
+        return validation.read_csv(path)
+    frame = validation.read_parquet(path)
     for column in {"account", "asset"} & set(frame.columns):
         if pd.api.types.is_string_dtype(frame[column]):
             continue  # text already: mapping a million accounts takes a second
@@ -72,9 +72,12 @@ def read_book(
 def read_marks(path: Path) -> dict[str, float]:
     """Prices by asset from a table with columns `asset` and `mark`."""
     frame = read_table(path)
-    tables.require_columns("marks", frame, ("asset", "mark"))
-    asset, price = tables.labels("marks", frame, "asset"), tables.numbers("marks", frame, "mark")
-    tables.refuse(
+    validation.require_columns("marks", frame, ("asset", "mark"))
+    asset, price = (
+        validation.labels("marks", frame, "asset"),
+        validation.numbers("marks", frame, "mark"),
+    )
+    validation.raise_for_rows(
         "marks",
         frame,
         asset.duplicated(),
@@ -92,11 +95,13 @@ def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
     for asset, text in pairs("--reduce", entries).items():
         what = f"--reduce, asset {asset!r}"
         if not text.endswith("%"):
-            reduction[asset] = tables.number(what, text)
+            reduction[asset] = validation.as_finite(what, text)
             continue
-        share = tables.number(what, text.removesuffix("%")) / 100
+        share = validation.as_finite(what, text.removesuffix("%")) / 100
         if asset not in book.assets:
-            raise InputError(f"{what}: unknown asset; the book has {tables.known(book.assets)}")
+            raise InputError(
+                f"{what}: unknown asset; the book has {validation.format_names(book.assets)}"
+            )
         side = "short" if share < 0 else "long"
         held = float(book.open_interest.loc[asset, side])
         if held == 0:
@@ -180,7 +185,7 @@ def read_history(path: Path, window: str) -> History:
 def read_scenarios(path: Path) -> Scenarios:
     """Horizon prices from a table with a column per asset and perhaps `weight`."""
     frame = read_table(path)
-    weights = tables.numbers("scenarios", frame, "weight") if "weight" in frame else None
+    weights = validation.numbers("scenarios", frame, "weight") if "weight" in frame else None
     return Scenarios(frame.drop(columns="weight", errors="ignore"), weights=weights)
 
 
@@ -219,24 +224,24 @@ def _term(text: str) -> Objective:
         raise InputError(
             f"--objective: {text!r} is unknown; use {', '.join(OBJECTIVES)}, such as cvar:0.99, or a sum of them"
         )
-    arguments = [tables.number(f"--objective, {name}", parameter)] if colon else []
+    arguments = [validation.as_finite(f"--objective, {name}", parameter)] if colon else []
     try:
         inspect.signature(OBJECTIVES[name]).bind(*arguments)
     except TypeError:
         wanted = "no number" if arguments else "a number after a colon, such as cvar:0.99"
         raise InputError(f"--objective: {name} takes {wanted}") from None
     objective = OBJECTIVES[name](*arguments)
-    return tables.number("--objective, factor", factor) * objective if times else objective
+    return validation.as_finite("--objective, factor", factor) * objective if times else objective
 
 
 def read_sweep(flag: str, text: str) -> list[float]:
     """Numbers as A,B,... or evenly spaced as FROM:TO:COUNT."""
     if ":" not in text:
-        return [tables.number(flag, part.strip()) for part in text.split(",")]
+        return [validation.as_finite(flag, part.strip()) for part in text.split(",")]
     parts = text.split(":")
     if len(parts) != 3 or not parts[2].strip().isdecimal() or int(parts[2]) < 1:
         raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
-    first, last = (tables.number(flag, part) for part in parts[:2])
+    first, last = (validation.as_finite(flag, part) for part in parts[:2])
     return [float(point) for point in np.linspace(first, last, int(parts[2]))]
 
 
@@ -254,7 +259,7 @@ def read_policy(text: str) -> Policy:
     if name == "pro-rata":
         return ProRata(cast(By, parameter))
     if name == "risk-aware":
-        power = tables.number(f"policy {name}", parameter)
+        power = validation.as_finite(f"policy {name}", parameter)
         return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
     if name == "dydx-v4":
         if not parameter.isdecimal():
@@ -266,7 +271,7 @@ def read_policy(text: str) -> Policy:
 def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:
     """Numbers by asset (or account) from repeated ASSET=NUMBER."""
     return {
-        name: tables.number(f"{flag}, {kind} {name!r}", text)
+        name: validation.as_finite(f"{flag}, {kind} {name!r}", text)
         for name, text in pairs(flag, entries, kind).items()
     }
 

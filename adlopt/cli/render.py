@@ -19,7 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 
 from adlopt._internal.number_format import allocation_columns, figure, figures
-from adlopt._internal.validation import known
+from adlopt._internal.validation import format_names
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.solving.solution import Solution
@@ -273,7 +273,7 @@ def show_loaded(out: Console, loaded: Loaded, path: Path) -> None:
     """What was written, and the rows that were not taken."""
     book, rejected = loaded.book, loaded.rejected
     out.print(
-        f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {known(book.assets)}"
+        f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {format_names(book.assets)}"
     )
     if rejected.empty:
         return

@@ -145,9 +145,14 @@ def frontier(
         text and read_sweep(flag, text) for flag, text in sweeps.items()
     )
     points = sweep_problem(
-        problem, reduction or None, insurance_fund=insurance_fund or None, level=level or None,
-        method=method, tolerance=tolerance, track=partial(render.tracked, "solving"),
-    )  # fmt: skip
+        problem,
+        reduction or None,
+        insurance_fund=insurance_fund or None,
+        level=level or None,
+        method=method,
+        tolerance=tolerance,
+        track=partial(render.tracked, "solving"),
+    )
     if out is not None:
         render.write(points, out)
     if json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
@@ -57,7 +57,7 @@ def problem(
         raise InputError(
             f"synthetic: reduce is {reduce}; it is a share of the open interest, in (0, 1]"
         )
-    tables.whole("synthetic: seed", seed, 0)
+    validation.require_integer("synthetic: seed", seed, 0)
     rng = np.random.default_rng(seed)
     names = pd.Index([f"A{k}" for k in range(assets)])
     book = _book(rng, pools, names, held or assets)

@@ -17,10 +17,10 @@ import scipy.sparse as sp
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, SolverFailed
 from adlopt.methods.elliptical_solver import radial
-from adlopt.methods.repair import repaired, typical_loss
+from adlopt.methods.repair import restore_feasibility, typical_loss
 from adlopt.methods.result import Result
-from adlopt.model.losses import closed_form, excess_losses, objective_value
-from adlopt.model.problem import CAPACITY_ROUNDING, Problem, stated
+from adlopt.model.losses import closed_form, losses_beyond_fund, objective_value
+from adlopt.model.problem import CAPACITY_ROUNDING, Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.presolve.pairs import Pairs, Presolved, presolve
 from adlopt.proof.multipliers import Multipliers
@@ -49,9 +49,13 @@ class Model(cp.Problem):  # type: ignore[misc]
     """
 
     def __init__(
-        self, objective: cp.Minimize, constraints: list[cp.Constraint], allocation: cp.Expression, loss: cp.Expression,
+        self,
+        objective: cp.Minimize,
+        constraints: list[cp.Constraint],
+        allocation: cp.Expression,
+        loss: cp.Expression,
         positions: pd.DataFrame,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(objective, constraints)
         self.allocation = allocation
         self.loss = loss
@@ -134,9 +138,9 @@ def build(
         # Where all must go there is no choice, and a sum of rounded shares that just fails to reach
         # one.
         available = np.bincount(
-            problem.asset, np.abs(problem.capacity), minlength=problem.target.size
+            problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
         )
-        whole = np.abs(problem.target) >= available * (1 - CAPACITY_ROUNDING)
+        whole = np.abs(problem.required) >= available * (1 - CAPACITY_ROUNDING)
         least[column[whole[problem.asset]]] = 1.0
         totals = _totals(problem, allocation, kept=~whole)
     constraints = [fraction >= least, fraction <= 1, *totals]
@@ -185,7 +189,7 @@ def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]
 
     def solve_at(variant: Problem, point: float) -> Result:
         if swept == "multiple":
-            value = float(np.abs(variant.target).sum() / np.abs(problem.target).sum())
+            value = float(np.abs(variant.required).sum() / np.abs(problem.required).sum())
         elif swept == "insurance_fund":
             value = point / program.unit
         else:
@@ -207,7 +211,7 @@ def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
     The presolve behind it is exact for every allocation within the boxes, whatever constraints are
     added.
     """
-    stated("to_cvxpy", problem)
+    require_problem("to_cvxpy", problem)
     return build(problem, presolved=_presolve(problem, enabled=presolve), merge=False).model
 
 
@@ -265,7 +269,7 @@ def _uneven(problem: Problem) -> bool:
     """Whether the largest loss is so far above the typical one that a solver's tolerances mean
     little.
     """
-    return float(excess_losses(problem, None).max()) > UNEVEN * typical_loss(problem)
+    return float(losses_beyond_fund(problem, None).max()) > UNEVEN * typical_loss(problem)
 
 
 def _attempts(
@@ -286,7 +290,7 @@ def _attempts(
     cone = problem.objective.cone
     if cone != "exponential":
         yield unit, None, {}
-    losses = excess_losses(problem, None)
+    losses = losses_beyond_fund(problem, None)
     risk = problem.objective.value(losses, problem.scenarios.weights)
     if cone != "exponential":
         if risk > unit:
@@ -314,7 +318,7 @@ def _result(problem: Problem, program: Program) -> Result:
         note += f"; solved on {drawn:,} scenarios, but valued and certified in closed form: more points narrow the gap"
         note += ", method='shadow_price' needs none" if radial(problem) is not None else ""
     return Result(
-        allocation=repaired(problem, np.asarray(program.model.allocation.value)),
+        allocation=restore_feasibility(problem, np.asarray(program.model.allocation.value)),
         multipliers=program.multipliers(problem),
         note=note,
     )
@@ -356,7 +360,7 @@ def further(
     return made
 
 
-def least_cost(
+def linear_minimum(
     problem: Problem, slope: FloatArray, constraints: Constraints | Sequence[Constraints]
 ) -> tuple[float, FloatArray]:
     """Smallest slope.x over allocations x that keep the user's constraints too, and money saved per
@@ -366,17 +370,19 @@ def least_cost(
     without scenarios, less
     the solver's tolerance, so that this cannot make the bound optimistic.
     """
-    fraction = cp.Variable(problem.capacity.size)
-    allocation = sp.diags_array(problem.capacity) @ fraction
+    fraction = cp.Variable(problem.max_reduction.size)
+    allocation = sp.diags_array(problem.max_reduction) @ fraction
     totals = _totals(problem, allocation)
-    unit = float(np.abs(slope * problem.capacity).max()) or 1.0
+    unit = float(np.abs(slope * problem.max_reduction).max()) or 1.0
     model = cp.Problem(
-        cp.Minimize((slope * problem.capacity / unit) @ fraction),
+        cp.Minimize((slope * problem.max_reduction / unit) @ fraction),
         [fraction >= 0, fraction <= 1, *totals, *further(constraints, allocation)],
     )
     run(model, None, {})
     saved = (
-        unit * np.atleast_1d(totals[0].dual_value) / np.abs(problem.target[problem.reduced_assets])
+        unit
+        * np.atleast_1d(totals[0].dual_value)
+        / np.abs(problem.required[problem.reduced_assets])
     )
     return unit * (float(model.value) - SOLVER_TOLERANCE * (1.0 + abs(float(model.value)))), saved
 
@@ -414,7 +420,7 @@ def _allocation(
     problem: Problem, presolved: Presolved, merge: bool
 ) -> tuple[cp.Variable, cp.Expression, IntArray]:
     """Fractions in [0, 1], the allocation in contracts, and each eligible position's column."""
-    e = problem.position.size
+    e = problem.eligible.size
     column = np.arange(e)
     if merge:
         involved = np.zeros(problem.book.equity.size, dtype=bool)
@@ -426,7 +432,7 @@ def _allocation(
         column[free] = (e - free.sum()) + block
     width = int(column.max()) + 1
     fraction = cp.Variable(width, name="fraction")
-    spread = sp.csr_array((problem.capacity, (np.arange(e), column)), shape=(e, width))
+    spread = sp.csr_array((problem.max_reduction, (np.arange(e), column)), shape=(e, width))
     return fraction, spread @ fraction, column
 
 
@@ -439,7 +445,7 @@ def _totals(
     assets = problem.reduced_assets
     row = np.searchsorted(assets, problem.asset)
     share = sp.csr_array(
-        (1.0 / problem.target[problem.asset], (row, np.arange(row.size))),
+        (1.0 / problem.required[problem.asset], (row, np.arange(row.size))),
         shape=(assets.size, row.size),
     )
     if kept is not None:
@@ -463,7 +469,7 @@ def _shortfall(
     asset = problem.asset[position]
     change = problem.moves[asset, pairs.scenario[pair]] - problem.settlement_offset[asset]
     slope = sp.csr_array(
-        (change * (problem.capacity[position] / unit), (pair, column[position])),
+        (change * (problem.max_reduction[position] / unit), (pair, column[position])),
         shape=(count.size, width),
     )
     S = problem.moves.shape[1]

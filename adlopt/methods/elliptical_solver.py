@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.methods.repair import repaired
+from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.result import Result
 from adlopt.model.losses import closed_form, objective_value
 from adlopt.model.problem import Problem
-from adlopt.prices.protocol import Radial, Smooth
+from adlopt.prices.protocol import EllipticalForm, HasEllipticalForm
 from adlopt.prices.shocks import student_constant
 
 FULL = 1e-13  # relative to capacity: a reduction this close to it takes all there is
@@ -42,10 +42,10 @@ NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
 NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
 
 
-def radial(problem: Problem) -> Radial | None:
+def radial(problem: Problem) -> EllipticalForm | None:
     """The price model as volatility and a scalar law, if that is all the objective needs."""
     model = closed_form(problem)
-    return model.radial(problem.book.assets) if isinstance(model, Smooth) else None
+    return model.radial(problem.book.assets) if isinstance(model, HasEllipticalForm) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,56 +70,65 @@ class Blocks:
     @property
     def arrays(self) -> tuple[Any, ...]:
         return (
-            self.variable, self.entry, self.basis, self.equity, self.offset, self.row, self.share,
-            self.df, self.constant, self.table, self.reach,
-        )  # fmt: skip
+            self.variable,
+            self.entry,
+            self.basis,
+            self.equity,
+            self.offset,
+            self.row,
+            self.share,
+            self.df,
+            self.constant,
+            self.table,
+            self.reach,
+        )
 
 
-def solve(problem: Problem, law: Radial, *, tolerance: float = 1e-6) -> Result:
+def solve(problem: Problem, law: EllipticalForm, *, tolerance: float = 1e-6) -> Result:
     """Follow the path until its barriers weigh less than `tolerance` of the loss, or `CLOSE` if
     that is less.
     """
     unit = _typical_loss(problem)
     tolerance = min(tolerance, CLOSE)
-    fraction = np.ones(problem.position.size)
+    fraction = np.ones(problem.eligible.size)
     blocks = build(problem, law, unit)
     if blocks is None:
         return Result(
-            allocation=repaired(problem, problem.capacity),
+            allocation=restore_feasibility(problem, problem.max_reduction),
             note="every eligible position is taken whole",
         )
     path = Path(blocks)
     path.follow(START / path.barriers, ROUGH / path.barriers, last=False)
     while True:
         fraction[blocks.position] = np.where(path.y < 0.5, path.y, 1.0 - path.yc)
-        value = objective_value(problem, fraction * problem.capacity) / unit
+        value = objective_value(problem, fraction * problem.max_reduction) / unit
         goal = AIM * tolerance / path.barriers * value
         # What the value falls from here on is no more than what the barriers weigh.
         if path.mu <= (1.0 + ROUGH) * goal or path.exhausted or value == 0.0:
             break
         path.follow(max(FALL * path.mu, goal), goal)
-    allocation = repaired(problem, fraction * problem.capacity)
+    allocation = restore_feasibility(problem, fraction * problem.max_reduction)
     return Result(
         allocation,
         note=f"pool losses in closed form; {path.points} points of the path, {path.sweeps} sweeps",
     )
 
 
-def build(problem: Problem, law: Radial, unit: float) -> Blocks | None:
+def build(problem: Problem, law: EllipticalForm, unit: float) -> Blocks | None:
     """Gather each pool's choices, and what it holds besides, in `unit` money; None if every
     position is taken whole.
     """
     from adlopt.methods import _elliptical_kernels as kernels
 
-    d = problem.target.size
-    cap = np.abs(problem.capacity)
+    d = problem.required.size
+    cap = np.abs(problem.max_reduction)
     available = np.bincount(problem.asset, cap, minlength=d)
-    open_asset = (problem.target != 0) & (np.abs(problem.target) < available * (1 - FULL))
+    open_asset = (problem.required != 0) & (np.abs(problem.required) < available * (1 - FULL))
     number = np.cumsum(open_asset) - 1
     position = np.flatnonzero(open_asset[problem.asset] & (cap > 0))
     if not position.size:
         return None
-    asset, capacity = problem.asset[position], problem.capacity[position]
+    asset, capacity = problem.asset[position], problem.max_reduction[position]
     pools, first = np.unique(problem.pool[position], return_index=True)
     variable = np.append(first, position.size).astype(np.int64)
     columns = np.diff(variable) + 1
@@ -128,10 +137,10 @@ def build(problem: Problem, law: Radial, unit: float) -> Blocks | None:
     )
     basis = np.empty(entry[-1])
     root = law.root / unit
-    fixed = problem.sizes(problem.capacity)[pools] @ root
+    fixed = problem.sizes(problem.max_reduction)[pools] @ root
     kernels.compress(variable, entry, fixed, asset, root, capacity, basis)
     # Equity with the choices open: what is taken whole has settled.
-    whole = problem.capacity.copy()
+    whole = problem.max_reduction.copy()
     whole[position] = 0.0
     finite = np.isfinite(law.df)
     tabled = finite and bool(problem.settlement_offset[asset].any())
@@ -142,7 +151,7 @@ def build(problem: Problem, law: Radial, unit: float) -> Blocks | None:
         equity=problem.equity_after(whole)[pools] / unit,
         offset=problem.settlement_offset[asset] * capacity / unit,
         row=number[asset].astype(np.int64),
-        share=np.abs(capacity / problem.target[asset]),
+        share=np.abs(capacity / problem.required[asset]),
         df=law.df,
         constant=student_constant(law.df) if finite else 1.0 / np.sqrt(2 * np.pi),
         table=_table(law.df) if tabled else np.empty((2, 0)),
@@ -228,10 +237,12 @@ class Path:
 
 def _typical_loss(problem: Problem) -> float:
     """Money unit: the loss when every position gives the same share, or before any reduction."""
-    total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
-    share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
+    total = np.bincount(
+        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
+    )
+    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
     equity = float(problem.book.equity[problem.book.solvent].sum())
-    for allocation in (problem.capacity * share[problem.asset], None):
+    for allocation in (problem.max_reduction * share[problem.asset], None):
         value = objective_value(problem, allocation)
         if value > 1e-13 * equity:
             return value

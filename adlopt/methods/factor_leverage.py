@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import NotApplicable
-from adlopt.methods.repair import repaired
+from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.result import Result
 from adlopt.model.losses import closed_form
 from adlopt.model.problem import Problem
@@ -77,19 +77,21 @@ def solve(problem: Problem) -> Result:
         assert fraction is not None
         note = f"{problem.reduced_assets.size} assets follow one level exactly"
         return Result(
-            repaired(problem, fraction * problem.capacity), water_level=np.array([level]), note=note
+            restore_feasibility(problem, fraction * problem.max_reduction),
+            water_level=np.array([level]),
+            note=note,
         )
     book = problem.book
     v = problem.prices.vector(book.assets)
     k = int(problem.reduced_assets[0])
     # Count exposure in contracts of the reduced asset, positive on the side that reductions shrink.
-    unit = np.sign(problem.target[k]) * v[k]
+    unit = np.sign(problem.required[k]) * v[k]
     exposure = (problem.sizes(None) @ v) / unit
     width = book.equity[problem.pool] / abs(v[k])
     taken, level = drain(
-        exposure[problem.pool], width, np.abs(problem.capacity), abs(problem.target[k])
+        exposure[problem.pool], width, np.abs(problem.max_reduction), abs(problem.required[k])
     )
-    return Result(np.sign(problem.target[k]) * taken, water_level=np.array([level]))
+    return Result(np.sign(problem.required[k]) * taken, water_level=np.array([level]))
 
 
 def rule(problem: Problem) -> Rule:
@@ -111,11 +113,13 @@ def _rule(problem: Problem) -> Rule:
     v = problem.prices.vector(problem.book.assets)
     n = problem.book.equity.size
     exposure = problem.sizes(None) @ v
-    gives = v[problem.asset] * problem.capacity  # exposure that goes with the whole of a position
+    gives = (
+        v[problem.asset] * problem.max_reduction
+    )  # exposure that goes with the whole of a position
     upward = np.bincount(problem.pool, np.maximum(-gives, 0.0), minlength=n)
     reach = np.bincount(problem.pool, np.abs(gives), minlength=n).astype(np.float64)
     pools = np.flatnonzero(reach > 0)
-    total = float(upward.sum() + v @ problem.target)
+    total = float(upward.sum() + v @ problem.required)
     taken, level = np.zeros(n), np.inf
     if total > ROUNDING * reach.sum():
         taken[pools], level = drain(
@@ -139,7 +143,7 @@ def _reductions(
     """
     from scipy.optimize import linprog
 
-    pool, asset, cap = problem.pool, problem.asset, np.abs(problem.capacity)
+    pool, asset, cap = problem.pool, problem.asset, np.abs(problem.max_reduction)
     fraction = np.where(np.where(highest[pool], gives < 0, gives > 0), 1.0, 0.0)
     choices = np.bincount(pool, (gives != 0) & (cap > 0), minlength=target.size)
     middle = ~(highest | lowest)[pool] & (gives != 0)
@@ -149,8 +153,8 @@ def _reductions(
     taken = fraction * cap
     taken[free] = 0.0
     assets = problem.reduced_assets
-    required = np.abs(problem.target)[assets]
-    missing = required - np.bincount(asset, taken, minlength=problem.target.size)[assets]
+    required = np.abs(problem.required)[assets]
+    missing = required - np.bincount(asset, taken, minlength=problem.required.size)[assets]
     if not free.size:
         return fraction if (np.abs(missing) <= EXACT * required).all() else None
     tied = np.flatnonzero(gives[free])
@@ -165,10 +169,13 @@ def _reductions(
         shape=(assets.size, free.size),
     )
     found = linprog(
-        np.zeros(free.size), A_eq=sp.vstack([by_asset, by_pool]), b_eq=np.append(missing / required, target[pools] / size),
-        bounds=(0.0, 1.0), method="highs",
+        np.zeros(free.size),
+        A_eq=sp.vstack([by_asset, by_pool]),
+        b_eq=np.append(missing / required, target[pools] / size),
+        bounds=(0.0, 1.0),
+        method="highs",
         options={"primal_feasibility_tolerance": EXACT, "dual_feasibility_tolerance": EXACT},
-    )  # fmt: skip
+    )
     if found.status != 0:
         return None
     fraction[free] = np.clip(found.x, 0.0, 1.0)
@@ -183,8 +190,13 @@ def _value(problem: Problem, exposure: FloatArray) -> float:
     assert isinstance(model, OneFactor)
     if closed_form(problem) is not None:
         k = int(np.flatnonzero(model.vector(book.assets))[0])
-        size = sp.csr_array((exposure / model.vector(book.assets)[k], (np.arange(exposure.size), np.full(exposure.size, k))),
-                            shape=(exposure.size, len(book.assets)))  # fmt: skip
+        size = sp.csr_array(
+            (
+                exposure / model.vector(book.assets)[k],
+                (np.arange(exposure.size), np.full(exposure.size, k)),
+            ),
+            shape=(exposure.size, len(book.assets)),
+        )
         none: IntArray = np.empty(0, dtype=np.int64)
         loss = model.pool_loss(book.assets, book.equity, size, none, none)
         return float(loss.value[book.solvent].sum())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt.methods.repair import repaired
+from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.result import Result
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Presolved
@@ -22,10 +22,10 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     """Reductions, and multipliers at the kinks that prove them to rounding."""
     k = int(problem.reduced_assets[0])
     weights = problem.scenarios.weights
-    change = np.sign(problem.target[k]) * (
+    change = np.sign(problem.required[k]) * (
         problem.moves[k] - problem.settlement_offset[k]
     )  # of -V by contract taken
-    cap = np.abs(problem.capacity)
+    cap = np.abs(problem.max_reduction)
     position = np.full(problem.book.equity.size, -1)
     position[problem.pool] = np.arange(cap.size)
 
@@ -61,7 +61,7 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
     owner = np.concatenate([np.arange(cap.size), row])
     called = np.argsort(cost, kind="stable")
     filled = np.cumsum(length[called])
-    needed = abs(problem.target[k])
+    needed = abs(problem.required[k])
     marginal = min(int(np.searchsorted(filled, needed)), called.size - 1)
     price = cost[called[marginal]]
     taken = np.bincount(
@@ -86,7 +86,9 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
         weight=share[by_pool],
     )
     return Result(
-        allocation=repaired(problem, np.sign(problem.capacity) * np.minimum(taken, cap)),
+        allocation=restore_feasibility(
+            problem, np.sign(problem.max_reduction) * np.minimum(taken, cap)
+        ),
         multipliers=multipliers,
         note=f"{presolved}; merit order",
     )

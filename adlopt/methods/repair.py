@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.model.losses import excess_losses
+from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem
 
 ROUNDING = 1e-13
@@ -18,18 +18,20 @@ def typical_loss(problem: Problem) -> float:
     """Money unit of the program: the objective when every position gives the same share, or before
     any reduction.
     """
-    total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
-    share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
+    total = np.bincount(
+        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
+    )
+    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
     # What rounding leaves of a loss that is zero is no unit.
     equity = float(problem.book.equity[problem.book.solvent].sum())
-    for allocation in (problem.capacity * share[problem.asset], None):
-        value = float(problem.scenarios.weights @ excess_losses(problem, allocation))
+    for allocation in (problem.max_reduction * share[problem.asset], None):
+        value = float(problem.scenarios.weights @ losses_beyond_fund(problem, allocation))
         if value > ROUNDING * equity:
             return value
     return equity
 
 
-def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
+def restore_feasibility(problem: Problem, allocation: FloatArray) -> FloatArray:
     """The solver's allocation with boxes kept exactly and sums to rounding.
 
     What is left of a sum is spread over the positions at the margin, those taken about half; then
@@ -38,13 +40,13 @@ def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
     over their caps.
     """
     taken = np.clip(
-        allocation / np.where(problem.capacity == 0, 1.0, problem.capacity), 0.0, 1.0
-    ) * np.abs(problem.capacity)
-    cap = np.abs(problem.capacity)
+        allocation / np.where(problem.max_reduction == 0, 1.0, problem.max_reduction), 0.0, 1.0
+    ) * np.abs(problem.max_reduction)
+    cap = np.abs(problem.max_reduction)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
         for attempt in range(4):
-            residual = abs(problem.target[k]) - taken[rows].sum()
+            residual = abs(problem.required[k]) - taken[rows].sum()
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
             margin = np.minimum(cap[rows] - taken[rows], taken[rows])
             partly = np.where(margin > 0, room, 0.0)
@@ -53,10 +55,10 @@ def repaired(problem: Problem, allocation: FloatArray) -> FloatArray:
                 continue
             change = np.clip(room * (residual / room.sum()), -taken[rows], cap[rows] - taken[rows])
             taken[rows] += change
-    return np.sign(problem.capacity) * taken
+    return np.sign(problem.max_reduction) * taken
 
 
-def tidied(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
+def snapped_to_bounds(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
     """The allocation without the traces that interior-point steps leave on accounts that nothing is
     to be taken from.
 
@@ -65,8 +67,11 @@ def tidied(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
     the first that costs no more than the solver has left open anyway.
     """
     share = np.divide(
-        allocation, problem.capacity, out=np.zeros(allocation.size), where=problem.capacity != 0
+        allocation,
+        problem.max_reduction,
+        out=np.zeros(allocation.size),
+        where=problem.max_reduction != 0,
     )
     for negligible in NEXT_TO_NOTHING:
         rounded = np.where(share < negligible, 0.0, np.where(share > 1.0 - negligible, 1.0, share))
-        yield repaired(problem, rounded * problem.capacity)
+        yield restore_feasibility(problem, rounded * problem.max_reduction)

@@ -40,14 +40,14 @@ def solve(problem: Problem) -> Result:
             f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')"
         )
     book = problem.book
-    allocation = np.zeros(problem.position.size)
+    allocation = np.zeros(problem.eligible.size)
     levels = np.full(len(book.assets), np.nan)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
-        size = np.abs(book.size[problem.position[rows]])
+        size = np.abs(book.size[problem.eligible[rows]])
         width = book.equity[problem.pool[rows]] / book.marks[k]
         taken, levels[k] = drain(
-            size, width, np.abs(problem.capacity[rows]), abs(problem.target[k])
+            size, width, np.abs(problem.max_reduction[rows]), abs(problem.required[k])
         )
-        allocation[rows] = np.sign(problem.target[k]) * taken
+        allocation[rows] = np.sign(problem.required[k]) * taken
     return Result(allocation, water_level=levels)

@@ -92,9 +92,21 @@ def stressed_shortfall(
     S = moves.shape[1]
     value, mass, by_size = np.zeros(equity.size), np.zeros(equity.size), np.zeros(size.size)
     arguments = (
-        solvent, equity, start, asset, size, moves, stress, given, pair_start, pair_scenario, pair_weight,
-        value, mass, by_size,
-    )  # fmt: skip
+        solvent,
+        equity,
+        start,
+        asset,
+        size,
+        moves,
+        stress,
+        given,
+        pair_start,
+        pair_scenario,
+        pair_weight,
+        value,
+        mass,
+        by_size,
+    )
     on_all(_stressed_shortfall, shares(equity.size, S), arguments, (S,), (S,))
     return value, mass, by_size
 

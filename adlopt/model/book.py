@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError
 
@@ -68,18 +68,18 @@ class Book:
         InputError : naming table, row and column.
         """
         table = "positions"
-        tables.require_columns(table, positions, ("account", "asset", "size"))
+        validation.require_columns(table, positions, ("account", "asset", "size"))
         if len(positions) == 0:
             raise InputError("positions: the table has no rows; a book needs at least one position")
-        account = tables.labels(table, positions, "account")
-        asset_names = tables.labels(table, positions, "asset")
-        size = tables.numbers(table, positions, "size")
+        account = validation.labels(table, positions, "account")
+        asset_names = validation.labels(table, positions, "asset")
+        size = validation.numbers(table, positions, "size")
         isolated = _isolated(positions)
         entry = _entry_price(positions)
         assets, mark = _marks(positions, asset_names, marks)
 
         asset = assets.get_indexer(pd.Index(asset_names))
-        tables.refuse(
+        validation.raise_for_rows(
             table, positions, asset < 0, "asset", "there is no mark for {!r}; add it to the marks"
         )
         account_code, names = pd.factorize(account)
@@ -102,10 +102,13 @@ class Book:
         if own is not None:
             equity = own[first_row]
             repeated = ~isolated & np.isfinite(own)
-            tables.refuse(
-                table, positions, repeated & (own != equity[pool]), "equity",
+            validation.raise_for_rows(
+                table,
+                positions,
+                repeated & (own != equity[pool]),
+                "equity",
                 "{} differs from an earlier row of the same cross account; a cross account has one equity",
-            )  # fmt: skip
+            )
         if accounts is not None:
             by_name = _account_equity(accounts, names, account_code, ~isolated, profit, positions)
             cross = ~pool_isolated
@@ -115,7 +118,9 @@ class Book:
                 conflict = (
                     ~isolated & np.isfinite(own) & np.isfinite(given[pool]) & (own != given[pool])
                 )
-            tables.refuse(table, positions, conflict, "equity", "{} contradicts the accounts table")
+            validation.raise_for_rows(
+                table, positions, conflict, "equity", "{} contradicts the accounts table"
+            )
             equity = np.where(cross & np.isfinite(given), given, equity)
             idle = np.isfinite(by_name)
             idle[pool_account[cross]] = False
@@ -128,17 +133,20 @@ class Book:
             if accounts is not None
             else "a column 'equity'"
         )
-        tables.refuse(
+        validation.raise_for_rows(
             table,
             positions,
             lacking & ~isolated,
             "account",
             f"no equity is known for {{!r}}; give it as {where}",
         )
-        tables.refuse(
-            table, positions, lacking, "account",
+        validation.raise_for_rows(
+            table,
+            positions,
+            lacking,
+            "account",
             "no equity is known for this isolated position of {!r}; give 'equity', or 'collateral' and 'entry_price'",
-        )  # fmt: skip
+        )
 
         order = np.argsort(pool, kind="stable")
         return cls(
@@ -163,8 +171,8 @@ class Book:
     ) -> Book:
         """Read the tables of `from_frame` from CSV files; errors count lines as an editor does."""
         return cls.from_frame(
-            tables.read_csv(positions),
-            None if accounts is None else tables.read_csv(accounts),
+            validation.read_csv(positions),
+            None if accounts is None else validation.read_csv(accounts),
             marks,
         )
 
@@ -176,8 +184,8 @@ class Book:
         marks: Mapping[str, float] | pd.Series[float] | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from Parquet files."""
-        listed = None if accounts is None else tables.read_parquet(accounts)
-        return cls.from_frame(tables.read_parquet(positions), listed, marks)
+        listed = None if accounts is None else validation.read_parquet(accounts)
+        return cls.from_frame(validation.read_parquet(positions), listed, marks)
 
     # ------------------------------------------------------------------ out
 
@@ -343,7 +351,7 @@ class Book:
         bankrupt = int((~self.solvent).sum())
         return (
             f"Book({len(self.names):,} accounts, {self.equity.size:,} pools ({int(self.isolated.sum()):,} isolated, "
-            f"{bankrupt:,} bankrupt), {self.size.size:,} positions in {tables.known(self.assets)})"
+            f"{bankrupt:,} bankrupt), {self.size.size:,} positions in {validation.format_names(self.assets)})"
         )
 
     def _repr_html_(self) -> str:
@@ -361,7 +369,7 @@ def _isolated(positions: pd.DataFrame) -> BoolArray:
     mode = positions["margin_mode"]
     isolated: BoolArray = mode.isin(["isolated"]).to_numpy(dtype=bool)
     known = isolated | (mode.isin(["cross"]) | mode.isna()).to_numpy(dtype=bool)
-    tables.refuse(
+    validation.raise_for_rows(
         "positions", positions, ~known, "margin_mode", "{!r} is neither 'cross' nor 'isolated'"
     )
     return isolated
@@ -370,8 +378,10 @@ def _isolated(positions: pd.DataFrame) -> BoolArray:
 def _entry_price(positions: pd.DataFrame) -> FloatArray | None:
     if "entry_price" not in positions:
         return None
-    entry = tables.numbers("positions", positions, "entry_price", optional=True)
-    tables.refuse("positions", positions, entry <= 0, "entry_price", "{} is not a price > 0")
+    entry = validation.numbers("positions", positions, "entry_price", optional=True)
+    validation.raise_for_rows(
+        "positions", positions, entry <= 0, "entry_price", "{} is not a price > 0"
+    )
     return entry
 
 
@@ -385,12 +395,14 @@ def _marks(
             raise InputError(
                 "marks: give a price for every asset, as marks={...} or as a column 'mark' of positions"
             )
-        price = tables.numbers("positions", positions, "mark")
-        tables.refuse("positions", positions, price <= 0, "mark", "{} is not a price > 0")
+        price = validation.numbers("positions", positions, "mark")
+        validation.raise_for_rows(
+            "positions", positions, price <= 0, "mark", "{} is not a price > 0"
+        )
         code, assets = pd.factorize(asset_names)
         first = np.empty(len(assets))
         first[code[::-1]] = price[::-1]
-        tables.refuse(
+        validation.raise_for_rows(
             "positions",
             positions,
             price != first[code],
@@ -398,14 +410,18 @@ def _marks(
             "{} differs from an earlier mark of the same asset",
         )
         return pd.Index(assets), first
-    if not tables.named(marks):
+    if not validation.has_asset_names(marks):
         raise InputError(
             f"marks: {marks!r} does not name assets; give a mapping, such as {{'BTC': 67000.0}}"
         )
-    given = dict((tables.once("marks", marks) if isinstance(marks, pd.Series) else marks).items())
+    given = dict(
+        (
+            validation.require_unique("marks", marks) if isinstance(marks, pd.Series) else marks
+        ).items()
+    )
     assets = pd.Index(list(given))
     price = np.array(
-        [tables.number(f"marks, asset {name!r}", value) for name, value in given.items()]
+        [validation.as_finite(f"marks, asset {name!r}", value) for name, value in given.items()]
     )
     for name, value in zip(assets, price, strict=True):
         if value <= 0:
@@ -415,9 +431,9 @@ def _marks(
 
 def _with_further(names: pd.Index, accounts: pd.DataFrame) -> pd.Index:
     """Names of the positions table, then those that only the accounts table has."""
-    tables.require_columns("accounts", accounts, ("account",))
-    listed = tables.labels("accounts", accounts, "account")
-    tables.refuse(
+    validation.require_columns("accounts", accounts, ("account",))
+    listed = validation.labels("accounts", accounts, "account")
+    validation.raise_for_rows(
         "accounts",
         accounts,
         listed.duplicated(),
@@ -432,10 +448,13 @@ def _refuse_duplicates(
     positions: pd.DataFrame, account: IntArray, asset: IntArray, isolated: BoolArray
 ) -> None:
     key = (account * (int(asset.max()) + 1) + asset) * 2 + isolated
-    tables.refuse(
-        "positions", positions, pd.Series(key).duplicated(), "asset",
+    validation.raise_for_rows(
+        "positions",
+        positions,
+        pd.Series(key).duplicated(),
+        "asset",
         "this account already has a position in {!r} under the same margin mode; give one row",
-    )  # fmt: skip
+    )
 
 
 def _position_equity(
@@ -453,20 +472,23 @@ def _position_equity(
     equity = np.full(len(positions), np.nan)
     if "equity" in positions:
         optional = given_elsewhere or "collateral" in positions
-        equity = tables.numbers("positions", positions, "equity", optional=optional)
+        equity = validation.numbers("positions", positions, "equity", optional=optional)
     if "collateral" in positions:
-        collateral = tables.numbers("positions", positions, "collateral", optional=True)
-        tables.refuse(
-            "positions", positions, np.isfinite(collateral) & ~isolated, "collateral",
+        collateral = validation.numbers("positions", positions, "collateral", optional=True)
+        validation.raise_for_rows(
+            "positions",
+            positions,
+            np.isfinite(collateral) & ~isolated,
+            "collateral",
             "{} belongs to a cross position; the collateral of a cross account goes into the accounts table",
-        )  # fmt: skip
+        )
         wanted = isolated & np.isnan(equity) & np.isfinite(collateral)
         if wanted.any():
             if profit is None:
                 raise InputError(
                     "positions: equity from 'collateral' needs the column 'entry_price'"
                 )
-            tables.refuse(
+            validation.raise_for_rows(
                 "positions",
                 positions,
                 wanted & np.isnan(profit),
@@ -492,9 +514,9 @@ def _account_equity(
     listed = names.get_indexer(pd.Index(accounts["account"]))
     equity = np.full(len(accounts), np.nan)
     if "equity" in accounts:
-        equity = tables.numbers("accounts", accounts, "equity", optional=both)
+        equity = validation.numbers("accounts", accounts, "equity", optional=both)
     if "collateral" in accounts:
-        collateral = tables.numbers("accounts", accounts, "collateral", optional=both)
+        collateral = validation.numbers("accounts", accounts, "collateral", optional=both)
         wanted = np.isnan(equity)
         rows = np.zeros(len(names), dtype=bool)
         rows[listed[wanted]] = True
@@ -503,7 +525,7 @@ def _account_equity(
             raise InputError("positions: equity from 'collateral' needs the column 'entry_price'")
         unrealised = np.zeros(len(names))
         if profit is not None:
-            tables.refuse(
+            validation.raise_for_rows(
                 "positions",
                 positions,
                 needing & np.isnan(profit),
@@ -512,7 +534,7 @@ def _account_equity(
             )
             unrealised += np.bincount(account_code[needing], profit[needing], minlength=len(names))
         equity[wanted] = collateral[wanted] + unrealised[listed[wanted]]
-        tables.refuse(
+        validation.raise_for_rows(
             "accounts",
             accounts,
             np.isnan(equity),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -31,7 +31,7 @@ else:
 def at_most_fraction(problem: Problem, fraction: float) -> Constraints:
     """No position loses more than `fraction` in [0, 1] of its size."""
     limit = _share("at_most_fraction: fraction", fraction) * np.abs(
-        problem.book.size[problem.position]
+        problem.book.size[problem.eligible]
     )
     return lambda allocation: _unsigned(problem, allocation) <= limit
 
@@ -55,7 +55,7 @@ def at_most_equity(problem: Problem, multiple: float) -> Constraints:
     solvent pools).
     """
     book = problem.book
-    z = tables.number("at_most_equity: multiple", multiple)
+    z = validation.as_finite("at_most_equity: multiple", multiple)
     if z < 0:
         raise InputError(f"at_most_equity: multiple is {z:g}; a multiple of equity is >= 0")
     equity = np.bincount(
@@ -78,13 +78,13 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
         codes = problem.book.assets.get_indexer(list(pair))
         if len(pair) != 2 or codes.min() < 0:
             raise InputError(
-                f"hedged_together: {pair!r} is not a pair of assets; there are {tables.known(problem.book.assets)}"
+                f"hedged_together: {pair!r} is not a pair of assets; there are {validation.format_names(problem.book.assets)}"
             )
         first, second = (int(code) for code in codes)
         rows += [
             (row, at[i, second]) for (i, k), row in at.items() if k == first and (i, second) in at
         ]
-    size = problem.book.size[problem.position]
+    size = problem.book.size[problem.eligible]
     index = np.array(rows, dtype=np.int64).reshape(-1, 2)
     line = np.repeat(np.arange(len(rows)), 2)
     sign = np.tile([1.0, -1.0], len(rows))
@@ -101,17 +101,17 @@ def _by_account(
     (accounts,).
     """
     owner, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
-    value = np.sign(problem.capacity) * price[problem.asset]
+    value = np.sign(problem.max_reduction) * price[problem.asset]
     total = sp.csr_array((value, (account, np.arange(value.size))), shape=(owner.size, value.size))
     return lambda allocation: total @ allocation <= limit[owner]
 
 
 def _unsigned(problem: Problem, allocation: cp.Expression) -> cp.Expression:
-    return sp.diags_array(np.sign(problem.book.size[problem.position])) @ allocation
+    return sp.diags_array(np.sign(problem.book.size[problem.eligible])) @ allocation
 
 
 def _share(what: str, given: float) -> float:
-    value = tables.number(what, given)
+    value = validation.as_finite(what, given)
     if not 0 <= value <= 1:
         raise InputError(f"{what} is {value:g}; it is a share in [0, 1]")
     return value

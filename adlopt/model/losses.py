@@ -34,7 +34,7 @@ def scenario_losses(problem: Problem, allocation: FloatArray | None) -> FloatArr
     )
 
 
-def closed_pool_loss(
+def expected_pool_loss(
     problem: Problem, model: ClosedForm, allocation: FloatArray | None
 ) -> PoolLoss:
     """Expected shortfall by pool after reductions (e,), with its gradient at the eligible
@@ -46,7 +46,7 @@ def closed_pool_loss(
     )
 
 
-def excess_losses(problem: Problem, allocation: FloatArray | None) -> FloatArray:
+def losses_beyond_fund(problem: Problem, allocation: FloatArray | None) -> FloatArray:
     """(S,) losses beyond the insurance fund."""
     return np.maximum(scenario_losses(problem, allocation) - problem.insurance_fund, 0.0)
 
@@ -55,6 +55,8 @@ def objective_value(problem: Problem, allocation: FloatArray | None) -> float:
     """The objective after reductions (e,), in money; before any reduction with None."""
     model = closed_form(problem)
     if model is not None:
-        loss = closed_pool_loss(problem, model, allocation)
+        loss = expected_pool_loss(problem, model, allocation)
         return float(loss.value[problem.book.solvent].sum())
-    return problem.objective.value(excess_losses(problem, allocation), problem.scenarios.weights)
+    return problem.objective.value(
+        losses_beyond_fund(problem, allocation), problem.scenarios.weights
+    )

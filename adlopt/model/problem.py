@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
 from adlopt.model.bankrupt import (
@@ -71,9 +71,9 @@ class Problem:
     settlement: Mapping[str, float] | None = None
     insurance_fund: float = 0.0
 
-    target: FloatArray = field(init=False)  # (d,) Q, 0 where nothing is to be reduced
-    position: IntArray = field(init=False)  # (e,) eligible positions, as rows of the book
-    capacity: FloatArray = field(
+    required: FloatArray = field(init=False)  # (d,) Q, 0 where nothing is to be reduced
+    eligible: IntArray = field(init=False)  # (e,) eligible positions, as rows of the book
+    max_reduction: FloatArray = field(
         init=False
     )  # (e,) most that may be taken from each, signed like the position
     settlement_offset: FloatArray = field(init=False)  # (d,) s - p
@@ -91,15 +91,15 @@ class Problem:
             )
         self._check_parameters()
         put = object.__setattr__
-        put(self, "target", self._target())
+        put(self, "required", self._target())
         put(self, "settlement_offset", self._settlement_offset())
         book = self.book
-        wanted = self.target[book.asset]
+        wanted = self.required[book.asset]
         eligible = np.flatnonzero(
             book.solvent[book.pool] & (np.sign(book.size) == np.sign(wanted)) & (wanted != 0)
         )
-        put(self, "position", eligible)
-        put(self, "capacity", self._capacity(eligible))
+        put(self, "eligible", eligible)
+        put(self, "max_reduction", self._capacity(eligible))
         self._refuse_infeasible()
         if self.prices is not None:
             self.scenarios  # noqa: B018  (a model that does not fit the book is refused now)
@@ -157,7 +157,7 @@ class Problem:
 
     # ------------------------------------------------------------------ derived
 
-    def varied(
+    def with_changes(
         self,
         *,
         multiple: float = 1.0,
@@ -170,18 +170,18 @@ class Problem:
         Scenarios drawn already are kept: that is what makes a sweep cheaper than stating each
         problem anew.
         """
-        if not tables.number("multiple of the reduction", multiple) > 0:
+        if not validation.as_finite("multiple of the reduction", multiple) > 0:
             raise InputError(
                 f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction is its sign"
             )
         self.positions  # noqa: B018  (cached before the copy, so that variants share it)
         other = copy.copy(self)
         put = object.__setattr__
-        put(other, "target", self.target * multiple)
+        put(other, "required", self.required * multiple)
         put(
             other,
             "reduction",
-            {self.book.assets[k]: float(other.target[k]) for k in self.reduced_assets},
+            {self.book.assets[k]: float(other.required[k]) for k in self.reduced_assets},
         )
         put(
             other,
@@ -196,17 +196,17 @@ class Problem:
     @property
     def pool(self) -> IntArray:
         """(e,) pool of each eligible position."""
-        return self.book.pool[self.position]
+        return self.book.pool[self.eligible]
 
     @property
     def asset(self) -> IntArray:
         """(e,) asset of each eligible position."""
-        return self.book.asset[self.position]
+        return self.book.asset[self.eligible]
 
     @property
     def reduced_assets(self) -> IntArray:
         """Assets with a requirement, as positions in `book.assets`."""
-        return np.flatnonzero(self.target)
+        return np.flatnonzero(self.required)
 
     @cached_property
     def scenarios(self) -> ScenarioSet:
@@ -236,7 +236,7 @@ class Problem:
         if allocation is None:
             return self.book.size
         size = self.book.size.copy()
-        size[self.position] -= allocation
+        size[self.eligible] -= allocation
         return size
 
     def sizes(self, allocation: FloatArray | None) -> sp.csr_array:
@@ -265,7 +265,7 @@ class Problem:
                 "account": book.names.take(book.pool_account[self.pool]),
                 "asset": book.assets.take(self.asset),
                 "margin_mode": book._margin_mode(self.pool),
-                "size": book.size[self.position],
+                "size": book.size[self.eligible],
             }
         )
 
@@ -278,19 +278,19 @@ class Problem:
             raise InputError(
                 f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)"
             )
-        if not tables.number("insurance_fund", self.insurance_fund) >= 0:
+        if not validation.as_finite("insurance_fund", self.insurance_fund) >= 0:
             raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
 
     def _target(self) -> FloatArray:
         reduction = self.reduction
         if isinstance(reduction, pd.Series):
-            reduction = tables.once("reduction", reduction).to_dict()
+            reduction = validation.require_unique("reduction", reduction).to_dict()
         if not isinstance(reduction, Mapping) or not reduction:
             raise InputError(
                 "reduction: give contracts by asset, such as {'BTC': -10.0} to take 10 off the shorts"
             )
         target = np.nan_to_num(
-            tables.by_asset("reduction", reduction, self.book.assets, partial=True)
+            validation.vector_by_asset("reduction", reduction, self.book.assets, partial=True)
         )
         for name, amount in reduction.items():
             if float(amount) == 0:
@@ -302,7 +302,9 @@ class Problem:
     def _settlement_offset(self) -> FloatArray:
         if self.settlement is None:
             return np.zeros(len(self.book.assets))
-        price = tables.by_asset("settlement", self.settlement, self.book.assets, partial=True)
+        price = validation.vector_by_asset(
+            "settlement", self.settlement, self.book.assets, partial=True
+        )
         for name, value in zip(self.book.assets, price, strict=True):
             if value <= 0:
                 raise InputError(f"settlement, asset {name!r}: {value} is not a price > 0")
@@ -317,8 +319,8 @@ class Problem:
         )
 
     def _refuse_infeasible(self) -> None:
-        required = np.abs(self.target)
-        available = np.bincount(self.asset, np.abs(self.capacity), minlength=required.size)
+        required = np.abs(self.required)
+        available = np.bincount(self.asset, np.abs(self.max_reduction), minlength=required.size)
         short = np.flatnonzero(required > available * (1 + CAPACITY_ROUNDING))
         if short.size:
             raise InfeasibleReduction(
@@ -326,16 +328,16 @@ class Problem:
             )
         over = required > available
         if over.any():
-            self.target[over] = np.sign(self.target[over]) * available[over]
+            self.required[over] = np.sign(self.required[over]) * available[over]
 
     def __repr__(self) -> str:
         wanted = ", ".join(
-            f"{self.book.assets[k]}: {self.target[k]:g}" for k in self.reduced_assets
+            f"{self.book.assets[k]}: {self.required[k]:g}" for k in self.reduced_assets
         )
         return f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, objective={self.objective})"
 
 
-def stated(what: str, problem: object) -> None:
+def require_problem(what: str, problem: object) -> None:
     """Refuse what is not a problem, in the name of the function `what` that was given it."""
     if not isinstance(problem, Problem):
         raise InputError(
@@ -350,12 +352,12 @@ def match_positions(
 
     InputError for a row that names no position, one that could mean two, or one given twice.
     """
-    tables.require_columns(table, given, ("account", "asset", column))
-    value = tables.numbers(table, given, column)
-    account = book.names.get_indexer(pd.Index(tables.labels(table, given, "account")))
-    asset = book.assets.get_indexer(pd.Index(tables.labels(table, given, "asset")))
-    tables.refuse(table, given, account < 0, "account", "{!r} is not in the book")
-    tables.refuse(table, given, asset < 0, "asset", "{!r} is not an asset of the book")
+    validation.require_columns(table, given, ("account", "asset", column))
+    value = validation.numbers(table, given, column)
+    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
+    asset = book.assets.get_indexer(pd.Index(validation.labels(table, given, "asset")))
+    validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
+    validation.raise_for_rows(table, given, asset < 0, "asset", "{!r} is not an asset of the book")
     d = len(book.assets)
     key = book.pool_account[book.pool] * d + book.asset
     wanted = account * d + asset
@@ -363,24 +365,26 @@ def match_positions(
         mode = given["margin_mode"]
         isolated = mode.isin(["isolated"]).to_numpy(dtype=bool)
         unknown = ~isolated & ~mode.isin(["cross"]).to_numpy(dtype=bool)
-        tables.refuse(
+        validation.raise_for_rows(
             table, given, unknown, "margin_mode", "{!r} is neither 'cross' nor 'isolated'"
         )
         key, wanted = key * 2 + book.isolated[book.pool], wanted * 2 + isolated
     order = np.argsort(key, kind="stable")
     at = np.searchsorted(key[order], wanted)
     found = (at < key.size) & (key[order][np.minimum(at, key.size - 1)] == wanted)
-    tables.refuse(table, given, ~found, "asset", "this account has no such position in {!r}")
+    validation.raise_for_rows(
+        table, given, ~found, "asset", "this account has no such position in {!r}"
+    )
     following = np.minimum(at + 1, key.size - 1)
     double = (following != at) & (key[order][following] == wanted)
-    tables.refuse(
+    validation.raise_for_rows(
         table,
         given,
         double,
         "account",
         "{!r} holds this asset under both margin modes; add a column 'margin_mode'",
     )
-    tables.refuse(
+    validation.raise_for_rows(
         table,
         given,
         pd.Series(wanted).duplicated(),
@@ -395,7 +399,7 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
     where it says nothing.
     """
     table = "caps"
-    tables.require_columns(table, caps, ("account",))
+    validation.require_columns(table, caps, ("account",))
     if not {"cap", "fraction"} & set(caps.columns):
         raise InputError(
             "caps: column 'cap' is missing (contracts), or 'fraction' (of the position's size)"
@@ -408,20 +412,20 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
     for column, unit in (("cap", 1.0), ("fraction", np.abs(book.size))):
         if column not in caps:
             continue
-        value = tables.numbers(
+        value = validation.numbers(
             table, caps, column, optional=len({"cap", "fraction"} & set(caps.columns)) == 2
         )
         listed = ~np.isnan(value)
         given |= listed
         if column == "cap":
-            tables.refuse(
+            validation.raise_for_rows(
                 table,
                 caps,
                 listed & (value < 0),
                 column,
                 "{} is negative; a cap is a number of contracts, >= 0",
             )
-            tables.refuse(
+            validation.raise_for_rows(
                 table,
                 caps,
                 listed & of_account,
@@ -429,7 +433,7 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
                 "{} contracts of what? add the asset, or give a 'fraction'",
             )
         else:
-            tables.refuse(
+            validation.raise_for_rows(
                 table,
                 caps,
                 listed & ~((value >= 0) & (value <= 1)),
@@ -444,7 +448,7 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
             by_account[_accounts(book, table, caps[of_account])] = value[of_account]
             capped = np.minimum(capped, by_account[book.pool_account[book.pool]])
         np.minimum(most, np.multiply(capped, unit, where=np.isfinite(capped), out=capped), out=most)
-    tables.refuse(
+    validation.raise_for_rows(
         table, caps, ~given, "account", "neither 'cap' nor 'fraction' is given for this row of {!r}"
     )
     return most
@@ -452,9 +456,9 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
 
 def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
     """The accounts, as positions in `book.names`, that rows without asset mean."""
-    account = book.names.get_indexer(pd.Index(tables.labels(table, given, "account")))
-    tables.refuse(table, given, account < 0, "account", "{!r} is not in the book")
-    tables.refuse(
+    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
+    validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
+    validation.raise_for_rows(
         table,
         given,
         pd.Series(account).duplicated(),
@@ -462,7 +466,7 @@ def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
         "{!r} is given twice; keep one row",
     )
     if "margin_mode" in given:
-        tables.refuse(
+        validation.raise_for_rows(
             table,
             given,
             given["margin_mode"].notna(),
@@ -476,7 +480,7 @@ def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     """The public allocation table of reductions (e,): a row per eligible position, in the book's
     order.
     """
-    size = problem.book.size[problem.position]
+    size = problem.book.size[problem.eligible]
     before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
     numbers = {
         "reduction": allocation + 0.0,  # no negative zeros

@@ -13,6 +13,15 @@ from adlopt.objectives.spectral import Spectral
 from adlopt.objectives.worst_case import WorstCase
 
 __all__ = [
-    "CVaR", "ChiSquareRobust", "Custom", "EVaR", "Entropic", "ExpectedLoss", "Expectile", "Objective", "Semideviation",
-    "Spectral", "WorstCase",
-]  # fmt: skip
+    "CVaR",
+    "ChiSquareRobust",
+    "Custom",
+    "EVaR",
+    "Entropic",
+    "ExpectedLoss",
+    "Expectile",
+    "Objective",
+    "Semideviation",
+    "Spectral",
+    "WorstCase",
+]

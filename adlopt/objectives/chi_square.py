@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution
@@ -31,7 +31,7 @@ class ChiSquareRobust(Objective):
     cone = "second-order"
 
     def __post_init__(self) -> None:
-        if tables.number("ChiSquareRobust: the radius", self.radius) < 0:
+        if validation.as_finite("ChiSquareRobust: the radius", self.radius) < 0:
             raise InputError(
                 f"ChiSquareRobust: the radius is {self.radius:g}; it must be >= 0, or no probabilities are left"
             )
@@ -47,9 +47,9 @@ class ChiSquareRobust(Objective):
         )
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
-        return float(self.stress(loss, weights) @ loss)
+        return float(self.subgradient(loss, weights) @ loss)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         likely = weights > 0
         p = weights[likely]
         worst, spread = loss[likely].max(), np.ptp(loss[likely])
@@ -78,7 +78,7 @@ class ChiSquareRobust(Objective):
         stressed[likely] = np.maximum(q * (1 + tilt * over), 0.0)
         return np.asarray(stressed / stressed.sum())
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
         likely = weights > 0

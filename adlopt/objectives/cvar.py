@@ -47,9 +47,9 @@ class CVaR(Objective):
         )
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
-        return float(self.stress(loss, weights) @ loss)
+        return float(self.subgradient(loss, weights) @ loss)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         order = np.argsort(-loss, kind="stable")
         stressed = np.empty(loss.size)
         stressed[order] = self.tail(weights[order])
@@ -60,7 +60,7 @@ class CVaR(Objective):
         most = weights / (1 - self.level)
         return np.minimum(most, np.maximum(1.0 - (np.cumsum(most) - most), 0.0))
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         return distribution(stress, weights) and bool(
             (stress <= weights * ((1 + ROUNDING) / (1 - self.level))).all()
         )

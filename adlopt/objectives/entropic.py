@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
@@ -34,7 +34,7 @@ class Entropic(Objective):
     cone = "exponential"
 
     def __post_init__(self) -> None:
-        if not tables.number("Entropic: theta", self.theta) > 0:
+        if not validation.as_finite("Entropic: theta", self.theta) > 0:
             raise InputError(
                 f"Entropic: theta is {self.theta:g}; it must be > 0 (ExpectedLoss() is its limit at 0)"
             )
@@ -52,11 +52,11 @@ class Entropic(Objective):
             worst + log_mean_exp(self.theta * (loss[likely] - worst), weights[likely]) / self.theta
         )
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         worst = loss[weights > 0].max()
         return tilted(self.theta * np.minimum(loss - worst, 0.0), weights)
 
-    def penalty(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
+    def conjugate(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
         return (
             relative_entropy(stress, weights) / self.theta
             if distribution(stress, weights)

@@ -64,7 +64,7 @@ class EVaR(Objective):
             else worst + spread * (log_mean_exp(x * below, weights[likely]) + self.radius) / x
         )
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         if self.level == 0:
             return weights
         likely = weights > 0
@@ -79,7 +79,7 @@ class EVaR(Objective):
         )
         return stressed
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if self.level == 0:
             return bool(np.allclose(stress, weights, rtol=ROUNDING, atol=0.0))
         # Summing S logarithms of numbers near one leaves an absolute error of some 1e-16.

@@ -27,8 +27,8 @@ class ExpectedLoss(Objective):
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(weights @ loss)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         return weights
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         return bool(np.allclose(stress, weights, rtol=ROUNDING, atol=0.0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
@@ -32,7 +32,7 @@ class Expectile(Objective):
     cone = "linear"
 
     def __post_init__(self) -> None:
-        tau = tables.number("Expectile: tau", self.tau)
+        tau = validation.as_finite("Expectile: tau", self.tau)
         if not 0.5 <= tau < 1:
             reason = (
                 "below 1/2 an expectile is not convex"
@@ -55,10 +55,11 @@ class Expectile(Objective):
         return least(e, weights @ loss + self.bonus * (weights @ cp.pos(loss - e)) <= e, over=[e])
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
-        return float(self.stress(loss, weights) @ loss)
+        return float(self.subgradient(loss, weights) @ loss)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
-        # Counting the k worst scenarios 1 + bonus times is admissible for every k, and best for one
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+        # Counting the k worst scenarios 1 + bonus times is project_to_dual_set for every k, and
+        # best for one
         # of them.
         order = np.argsort(-loss, kind="stable")
         p = weights[order]
@@ -71,7 +72,7 @@ class Expectile(Objective):
         stressed[order[:k]] *= 1 + self.bonus
         return np.asarray(stressed / stressed.sum())
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
         ratio = stress[weights > 0] / weights[weights > 0]

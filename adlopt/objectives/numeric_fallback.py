@@ -33,7 +33,7 @@ def value(measure: Objective, loss: FloatArray, weights: FloatArray) -> float:
     return unit * float(expression.value)
 
 
-def stress(measure: Objective, loss: FloatArray, weights: FloatArray) -> FloatArray:
+def subgradient(measure: Objective, loss: FloatArray, weights: FloatArray) -> FloatArray:
     """(S,) multipliers of `variable == loss` in the measure of the variable."""
     unit = _unit(loss)
     variable = cp.Variable(loss.size)
@@ -52,7 +52,7 @@ def stress(measure: Objective, loss: FloatArray, weights: FloatArray) -> FloatAr
     return np.asarray(np.maximum(found, 0.0))
 
 
-def penalty(measure: Objective, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
+def conjugate(measure: Objective, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
     """Largest stress . l - rho(l) over l >= 0 with rho(l) <= ceiling, infinite if the solver finds
     no bound.
     """

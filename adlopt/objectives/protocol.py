@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import probabilities
@@ -53,33 +53,33 @@ class Objective(ABC):
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         """The measure of numbers."""
-        from adlopt.objectives import numeric_fallback as by_cvxpy
+        from adlopt.objectives import numeric_fallback
 
-        return by_cvxpy.value(self, loss, weights)
+        return numeric_fallback.value(self, loss, weights)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         """(S,) a subgradient at `loss`: of a coherent measure, probabilities under which the mean
         loss is the measure.
         """
-        from adlopt.objectives import numeric_fallback as by_cvxpy
+        from adlopt.objectives import numeric_fallback
 
-        return by_cvxpy.stress(self, loss, weights)
+        return numeric_fallback.subgradient(self, loss, weights)
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         """Whether the measure is known to be at least the mean under `stress` for all losses; slack
         only for rounding.
         """
         return False
 
-    def penalty(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
+    def conjugate(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
         """A c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <= ceiling: the
         conjugate. May be infinite.
         """
-        if self.admits(stress, weights):
+        if self.in_dual_set(stress, weights):
             return 0.0
-        from adlopt.objectives import numeric_fallback as by_cvxpy
+        from adlopt.objectives import numeric_fallback
 
-        return by_cvxpy.penalty(self, stress, weights, ceiling)
+        return numeric_fallback.conjugate(self, stress, weights, ceiling)
 
     def scaled(self, unit: float) -> Objective:
         """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous
@@ -91,9 +91,11 @@ class Objective(ABC):
         """The measure of scenario losses (S,), equally likely unless `weights` are given."""
         return self.value(*_checked(loss, weights))
 
-    def weights(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> FloatArray:
+    def stressed_probabilities(
+        self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None
+    ) -> FloatArray:
         """(S,) stressed probabilities at scenario losses: a subgradient of the measure."""
-        return self.stress(*_checked(loss, weights))
+        return self.subgradient(*_checked(loss, weights))
 
     @property
     def terms(self) -> tuple[tuple[float, Objective], ...]:
@@ -121,9 +123,9 @@ class Scaled(Objective):
     unit: float
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
-        from adlopt.objectives import numeric_fallback as by_cvxpy
+        from adlopt.objectives import numeric_fallback
 
-        if by_cvxpy.homogeneous(
+        if numeric_fallback.homogeneous(
             self.measure, weights
         ):  # its auxiliary variables then keep the scale of the losses
             return self.measure.expression(loss, weights)
@@ -184,10 +186,10 @@ class Combination(Objective):
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(sum(factor * term.value(loss, weights) for factor, term in self.terms))
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         total = np.zeros(loss.size)
         for factor, term in self.terms:
-            total += factor * term.stress(loss, weights)
+            total += factor * term.subgradient(loss, weights)
         return total
 
     def scaled(self, unit: float) -> Objective:
@@ -199,7 +201,9 @@ class Combination(Objective):
         )
 
 
-def admissible(objective: Objective, stress: FloatArray, weights: FloatArray) -> FloatArray:
+def project_to_dual_set(
+    objective: Objective, stress: FloatArray, weights: FloatArray
+) -> FloatArray:
     """Of a solver's `stress`, what rounding cannot have meant taken out; then as near to it as the
     measure admits.
 
@@ -212,12 +216,12 @@ def admissible(objective: Objective, stress: FloatArray, weights: FloatArray) ->
     stress[weights == 0] = 0.0
     total = float(stress.sum())
     stress = stress / total if total > 0 else weights
-    if objective.admits(stress, weights) or not objective.admits(weights, weights):
+    if objective.in_dual_set(stress, weights) or not objective.in_dual_set(weights, weights):
         return stress
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        inside = objective.admits(weights + middle * (stress - weights), weights)
+        inside = objective.in_dual_set(weights + middle * (stress - weights), weights)
         low, high = (middle, high) if inside else (low, middle)
     return weights + low * (stress - weights)
 
@@ -234,7 +238,7 @@ def _checked(loss: npt.ArrayLike, weights: npt.ArrayLike | None) -> tuple[FloatA
 
 def level(what: str, given: Any, low: float, high: float) -> float:
     """A parameter in [low, high), or an InputError that says so."""
-    value = tables.number(what, given)
+    value = validation.as_finite(what, given)
     if not low <= value < high:
         raise InputError(f"{what} is {value:g}; it must lie in [{low:g}, {high:g})")
     return value

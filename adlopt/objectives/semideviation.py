@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.protocol import ROUNDING, Objective, distribution, least
@@ -29,7 +29,7 @@ class Semideviation(Objective):
     coherent = cash_additive = True
 
     def __post_init__(self) -> None:
-        c = tables.number("Semideviation: c", self.c)
+        c = validation.as_finite("Semideviation: c", self.c)
         if c < 0:
             raise InputError(
                 f"Semideviation: c is {c:g}; below 0 the measure would not be convex: take c in [0, 1]"
@@ -69,7 +69,7 @@ class Semideviation(Objective):
         moment = float(weights @ (over / largest) ** self.order)
         return mean + self.c * largest * float(moment ** (1 / self.order))
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         over = np.maximum(loss - weights @ loss, 0.0)
         largest = np.max(over, where=weights > 0, initial=0.0)
         if largest == 0:
@@ -81,7 +81,7 @@ class Semideviation(Objective):
             slope = slope / np.sqrt(weights @ slope**2)
         return np.where(weights > 0, weights * (1 + self.c * (slope - weights @ slope)), 0.0)
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
         # w = p (1 + c (slope - E slope)) for some slope >= 0 whose dual norm is at most one. The

@@ -83,9 +83,9 @@ class Spectral(Objective):
         return sum(share * measure.expression(loss, weights) for share, measure in self.mixture)
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
-        return float(self.stress(loss, weights) @ loss)
+        return float(self.subgradient(loss, weights) @ loss)
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         order = np.argsort(-loss, kind="stable")
         p = weights[order]
         stressed = np.zeros(loss.size)
@@ -93,7 +93,7 @@ class Spectral(Objective):
             stressed[order] += share * measure.tail(p)
         return stressed
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not distribution(stress, weights):
             return False
         # Of all sets of scenarios of a given probability, those that w / p ranks first hold the

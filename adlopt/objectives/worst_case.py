@@ -31,10 +31,10 @@ class WorstCase(Objective):
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
         return float(loss[weights > 0].max())
 
-    def stress(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
+    def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
         stressed = np.zeros(loss.size)
         stressed[np.argmax(np.where(weights > 0, loss, -np.inf))] = 1.0
         return stressed
 
-    def admits(self, stress: FloatArray, weights: FloatArray) -> bool:
+    def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         return distribution(stress, weights)

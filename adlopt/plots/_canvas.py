@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import AdlError, InputError
 from adlopt.model.problem import Problem
@@ -174,8 +174,8 @@ def columns_of(table: str, frame: pd.DataFrame, names: Sequence[Any]) -> Mapping
     """Columns of finite numbers, by name."""
     if len(frame) == 0:
         raise InputError(f"{table}: the table has no rows")
-    tables.require_columns(table, frame, tuple(names))
-    return {column: tables.numbers(table, frame, column) for column in names}
+    validation.require_columns(table, frame, tuple(names))
+    return {column: validation.numbers(table, frame, column) for column in names}
 
 
 def merged(width: FloatArray, *heights: FloatArray) -> tuple[FloatArray, ...]:

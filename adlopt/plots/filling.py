@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -45,14 +45,14 @@ def water_filling(
     book = problem.book
     pools = problem.pool[rows]
     equity = book.equity[pools]
-    size = book.size[problem.position[rows]]
+    size = book.size[problem.eligible[rows]]
     before = np.abs(size) * book.marks[k] / equity
     after = np.abs(size - taken[rows]) * book.marks[k] / equity
     level = None
     if isinstance(solution, Solution) and solution.method == "water_filling":
         given = solution.water_level
         level = float(given[book.assets[k]]) if isinstance(given, pd.Series) else given
-    side = "short" if problem.target[k] < 0 else "long"
+    side = "short" if problem.required[k] < 0 else "long"
     ax = canvas.axes(ax)
     _draw(ax, equity, before, after, level, book.names.take(book.pool_account[pools]))
     _label(
@@ -95,7 +95,7 @@ def volatility_filling(
 
 
 def _numbers(what: str, given: npt.ArrayLike) -> FloatArray:
-    return tables.numbers("volatility_filling", pd.DataFrame({what: given}), what)
+    return validation.numbers("volatility_filling", pd.DataFrame({what: given}), what)
 
 
 def _label(ax: Axes, x: str, y: str) -> None:
@@ -162,9 +162,15 @@ def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Inde
         if room[at] > 14:
             middle = (edges[at] + edges[at + 1]) / 2
             ax.annotate(
-                text, (middle, 0.0), xytext=(0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=9,
+                text,
+                (middle, 0.0),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=9,
                 rotation=90 if upright else 0,
-            )  # fmt: skip
+            )
 
 
 def _frame(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt.errors import InputError
-from adlopt.model.losses import excess_losses, scenario_losses
+from adlopt.model.losses import losses_beyond_fund, scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.objectives.protocol import ROUNDING
 from adlopt.plots import _canvas as canvas
@@ -97,8 +97,8 @@ def stressed_probabilities(
     for no reduction. Raises NotApplicable without a price model.
     """
     weights = problem.scenarios.weights
-    losses = excess_losses(problem, canvas.reductions(problem, solution))
-    stressed = problem.objective.weights(losses, weights)
+    losses = losses_beyond_fund(problem, canvas.reductions(problem, solution))
+    stressed = problem.objective.stressed_probabilities(losses, weights)
     possible = np.flatnonzero(weights > 0)
     ratios = stressed[possible] / weights[possible]
     order = np.lexsort(
@@ -108,9 +108,15 @@ def stressed_probabilities(
     edges = np.concatenate([[0.0], np.cumsum(width)])
     ax = canvas.axes(ax)
     canvas.steps(
-        ax, ratio, edges, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="..", linewidth=0,
+        ax,
+        ratio,
+        edges,
+        facecolor=canvas.SKY,
+        edgecolor=canvas.BLUE,
+        hatch="..",
+        linewidth=0,
         label=f"stressed: {_short(str(problem.objective))}",
-    )  # fmt: skip
+    )
     canvas.steps(ax, ratio, edges, fill=False, edgecolor=canvas.BLUE, linewidth=1.2)
     ax.axhline(1.0, color=canvas.BLACK, linestyle="--", linewidth=1.5, label="physical")
     stressed_more = np.flatnonzero(ratio > 1 + ROUNDING)

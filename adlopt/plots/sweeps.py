@@ -49,8 +49,8 @@ def factor_leverage(
     if reason is not None:
         raise NotApplicable(f"factor_leverage: {reason}")
     k = int(problem.reduced_assets[0])
-    required = abs(float(problem.target[k]))
-    sizes = _sizes(contracts, float(np.abs(problem.capacity).sum()))
+    required = abs(float(problem.required[k]))
+    sizes = _sizes(contracts, float(np.abs(problem.max_reduction).sum()))
     factor, gross, level = _sweep(problem, sizes / required)
     other, ylabel = gross, "Gross leverage"
     if beside is not None:
@@ -78,9 +78,14 @@ def factor_leverage(
         right.set_ylim(left.get_ylim())
     handles, labels = left.get_legend_handles_labels()
     right.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title="Account" if few else None,
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        title="Account" if few else None,
         alignment="left",
-    )  # fmt: skip
+    )
     return left, right
 
 
@@ -102,7 +107,9 @@ def _sweep(problem: Problem, multiples: FloatArray) -> tuple[FloatArray, FloatAr
     pools = np.unique(problem.pool)
     factor, gross, level = [], [], []
     for multiple in multiples:
-        result = method.solve(problem.varied(multiple=float(multiple))) if multiple > 0 else None
+        result = (
+            method.solve(problem.with_changes(multiple=float(multiple))) if multiple > 0 else None
+        )
         taken = None if result is None else result.allocation
         factor.append(_factor_leverage(problem, taken))
         gross.append(gross_leverage(problem, taken)[pools])
@@ -122,7 +129,7 @@ def _optima(problem: Problem, prices: PriceModel, multiples: FloatArray) -> Floa
     rows = []
     for multiple in multiples:
         best = (
-            solve(other.varied(multiple=float(multiple))).allocation["reduction"].to_numpy()
+            solve(other.with_changes(multiple=float(multiple))).allocation["reduction"].to_numpy()
             if multiple > 0
             else None
         )
@@ -138,7 +145,7 @@ def _factor_leverage(problem: Problem, taken: FloatArray | None) -> FloatArray:
     v = problem.prices.vector(problem.book.assets)
     k = int(problem.reduced_assets[0])
     adverse = np.sign(
-        problem.target[k] * v[k]
+        problem.required[k] * v[k]
     )  # a short loses when its factor exposure, negative, meets a rise
     return np.asarray(
         (adverse * (problem.sizes(taken) @ v) / problem.book.equity)[np.unique(problem.pool)]

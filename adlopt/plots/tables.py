@@ -39,9 +39,16 @@ def risk_against_concentration(
         zip(comparison.index, canvas.styles(len(comparison)), strict=True)
     ):
         ax.plot(
-            given[concentration][at], given[risk][at], color=style["color"], marker=style["marker"], linestyle="none",
-            markersize=8, fillstyle="full" if at % 2 == 0 else "none", markeredgewidth=1.5, label=canvas.name(policy),
-        )  # fmt: skip
+            given[concentration][at],
+            given[risk][at],
+            color=style["color"],
+            marker=style["marker"],
+            linestyle="none",
+            markersize=8,
+            fillstyle="full" if at % 2 == 0 else "none",
+            markeredgewidth=1.5,
+            label=canvas.name(policy),
+        )
     values = given[risk]
     if values.min() > 0 and values.max() > 30 * values.min():
         ax.set_yscale("log")
@@ -144,9 +151,16 @@ def optimal_band(
     few = count <= canvas.FEW
     edges = np.arange(count + 1) - 0.5
     canvas.steps(
-        ax, high, edges, low, facecolor=canvas.SKY, edgecolor=canvas.BLUE, hatch="////" if few else None,
-        linewidth=0.8 if few else 0.0, label="optimal",
-    )  # fmt: skip
+        ax,
+        high,
+        edges,
+        low,
+        facecolor=canvas.SKY,
+        edgecolor=canvas.BLUE,
+        hatch="////" if few else None,
+        linewidth=0.8 if few else 0.0,
+        label="optimal",
+    )
     dots: dict[str, Any] = (
         {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
     )

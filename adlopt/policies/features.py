@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem, gross_leverage
@@ -13,7 +13,7 @@ from adlopt.prices.one_factor import OneFactor
 
 def contracts(problem: Problem) -> FloatArray:
     """Size of the position, unsigned."""
-    return np.abs(problem.book.size[problem.position])
+    return np.abs(problem.book.size[problem.eligible])
 
 
 def notional(problem: Problem) -> FloatArray:
@@ -38,13 +38,13 @@ def position_leverage(problem: Problem) -> FloatArray:
 
 def entry_price(problem: Problem, rule: str) -> FloatArray:
     """Entry price; InputError in the name of `rule` if the book lacks one that is needed."""
-    return _entry_prices(problem, rule, _eligible(problem))[problem.position]
+    return _entry_prices(problem, rule, _eligible(problem))[problem.eligible]
 
 
 def profit(problem: Problem, rule: str) -> FloatArray:
     """Unrealised profit of the position at the mark, negative for a loss."""
     gain = problem.book.marks[problem.asset] - entry_price(problem, rule)
-    return np.asarray(problem.book.size[problem.position] * gain)
+    return np.asarray(problem.book.size[problem.eligible] * gain)
 
 
 def pool_profit(problem: Problem, rule: str) -> FloatArray:
@@ -81,7 +81,7 @@ def factor(problem: Problem) -> FloatArray:
 
 def _eligible(problem: Problem) -> BoolArray:
     mask = np.zeros(problem.book.size.size, dtype=bool)
-    mask[problem.position] = True
+    mask[problem.eligible] = True
     return mask
 
 
@@ -94,7 +94,7 @@ def _entry_prices(problem: Problem, rule: str, needed: BoolArray) -> FloatArray:
         )
     if np.isnan(entry[needed]).any():
         wanted = f"is missing, and {rule} ranks by profit; give the price at which the position was opened"
-        tables.refuse(
+        validation.raise_for_rows(
             "positions", problem.book.to_frame(), needed & np.isnan(entry), "entry_price", wanted
         )
     return entry

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import NotApplicable, SolverFailed
 from adlopt.model.problem import Problem
@@ -92,7 +92,7 @@ class FactorLeverage(Policy):
     def reductions(self, problem: Problem) -> FloatArray:
         book = problem.book
         if self.direction is not None:
-            v = tables.by_asset("FactorLeverage, direction", self.direction, book.assets)
+            v = validation.vector_by_asset("FactorLeverage, direction", self.direction, book.assets)
         elif problem.prices is not None:
             v = features.factor(problem)
         else:
@@ -100,7 +100,7 @@ class FactorLeverage(Policy):
                 "FactorLeverage: give its direction, or the problem a price model that has one"
             )
         exposure = problem.sizes(None) @ v
-        return drain_exposure(problem, exposure, np.sign(problem.target) * v)
+        return drain_exposure(problem, exposure, np.sign(problem.required) * v)
 
     def __str__(self) -> str:
         return "FactorLeverage"
@@ -144,7 +144,7 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
     """
     from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
-    capacity = np.abs(problem.capacity)
+    capacity = np.abs(problem.max_reduction)
     taken = np.zeros(capacity.size)
     if not unit[problem.reduced_assets].all():
         still = unit[problem.asset] == 0
@@ -161,14 +161,14 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
             pool = problem.pool[at]
             height = left[pool] / unit[k] + taken[at]
             amount, _level = drain(
-                height, equity[at] / abs(unit[k]), capacity[at], abs(problem.target[k])
+                height, equity[at] / abs(unit[k]), capacity[at], abs(problem.required[k])
             )
             left[pool] -= (amount - taken[at]) * unit[k]
-            settled = SETTLED * abs(problem.target[k]) + ROUNDING * float(np.abs(height).max())
+            settled = SETTLED * abs(problem.required[k]) + ROUNDING * float(np.abs(height).max())
             change = max(change, float(np.abs(amount - taken[at]).max()) / settled)
             taken[at] = amount
         if not coupled or change <= 1.0:
-            return np.asarray(np.sign(problem.capacity) * taken)
+            return np.asarray(np.sign(problem.max_reduction) * taken)
     moved = change * SETTLED
     raise SolverFailed(
         f"sweeps over {len(moving)} assets still move reductions by {moved:.1g} after {SWEEPS:,} rounds"

@@ -35,7 +35,9 @@ class Optimal(Policy):
             )
 
     def reductions(self, problem: Problem) -> FloatArray:
-        posed = problem if self.objective is None else problem.varied(objective=self.objective)
+        posed = (
+            problem if self.objective is None else problem.with_changes(objective=self.objective)
+        )
         return run(posed, resolve(posed, self.method)).allocation
 
     def __str__(self) -> str:

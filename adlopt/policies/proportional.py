@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -53,20 +53,20 @@ def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
     """Reductions (e,) proportional to weights (e,) within the boxes; then, if need be, to
     contracts.
     """
-    capacity, size = np.abs(problem.capacity), features.contracts(problem)
+    capacity, size = np.abs(problem.max_reduction), features.contracts(problem)
     taken = np.zeros(capacity.size)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
         first = rows[(weight[rows] > 0) & (capacity[rows] > 0)]
         rest = rows[~(weight[rows] > 0) & (capacity[rows] > 0)]
-        total = abs(problem.target[k])
+        total = abs(problem.required[k])
         have = float(capacity[first].sum())
         if have >= total or rest.size == 0:
             _fill(taken, first, weight, capacity, total)
         else:
             taken[first] = capacity[first]
             _fill(taken, rest, size, capacity, total - have)
-    return np.asarray(np.sign(problem.capacity) * taken)
+    return np.asarray(np.sign(problem.max_reduction) * taken)
 
 
 def _fill(
@@ -161,7 +161,7 @@ class RiskAware(Proportional):
         bad = np.flatnonzero(~(np.isfinite(g) & (g >= 0)))
         if bad.size:
             at = int(bad[0])
-            where = tables.row_name(problem.positions, at)
+            where = validation.row_name(problem.positions, at)
             raise InputError(
                 f"{self}: g({leverage[at]:g}) is {g[at]}, at {where}; it must be finite and >= 0"
             )

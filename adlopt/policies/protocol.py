@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem, as_table, match_positions
@@ -66,13 +66,16 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
     if isinstance(answer, pd.DataFrame):
         row, amount = match_positions(problem.book, f"{what}, allocation", answer, "reduction")
         where = np.full(problem.book.size.size, -1)
-        where[problem.position] = np.arange(problem.position.size)
+        where[problem.eligible] = np.arange(problem.eligible.size)
         eligible = where[row] >= 0
-        tables.refuse(
-            f"{what}, allocation", answer, ~eligible & (amount != 0), "reduction",
+        validation.raise_for_rows(
+            f"{what}, allocation",
+            answer,
+            ~eligible & (amount != 0),
+            "reduction",
             "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
-        )  # fmt: skip
-        taken = np.zeros(problem.position.size)
+        )
+        taken = np.zeros(problem.eligible.size)
         taken[where[row[eligible]]] = amount[eligible]
         return taken
     try:
@@ -81,14 +84,14 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
         raise InputError(
             f"{what}: it answered with a {type(answer).__name__}, not with an allocation table or numbers"
         ) from None
-    if values.shape != (problem.position.size,):
+    if values.shape != (problem.eligible.size,):
         raise InputError(
-            f"{what}: {problem.position.size} reductions are needed, one per row of problem.positions; got shape {values.shape}"
+            f"{what}: {problem.eligible.size} reductions are needed, one per row of problem.positions; got shape {values.shape}"
         )
     if not np.isfinite(values).all():
         at = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(
-            f"{what}: the reduction of {tables.row_name(problem.positions, at)} is {values[at]}, not a finite number"
+            f"{what}: the reduction of {validation.row_name(problem.positions, at)} is {values[at]}, not a finite number"
         )
     return values
 
@@ -97,12 +100,12 @@ def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
     """How far reductions (e,) miss the required sums, and overstep the boxes: relative to the
     requirement, largest first.
     """
-    required = np.abs(problem.target)
+    required = np.abs(problem.required)
     total = np.bincount(problem.asset, taken, minlength=required.size)
     assets = problem.reduced_assets
-    unmet = float((np.abs(total - problem.target)[assets] / required[assets]).max())
-    inside = np.sign(problem.book.size[problem.position]) * taken
-    over = np.maximum(inside - np.abs(problem.capacity), -inside) / required[problem.asset]
+    unmet = float((np.abs(total - problem.required)[assets] / required[assets]).max())
+    inside = np.sign(problem.book.size[problem.eligible]) * taken
+    over = np.maximum(inside - np.abs(problem.max_reduction), -inside) / required[problem.asset]
     return unmet, max(0.0, float(over.max(initial=0.0)))
 
 
@@ -118,4 +121,10 @@ def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, 
     if isinstance(policies, Policy | str) or callable(policies) or hasattr(policies, "allocate"):
         policies = [policies]
     listed = list(policies)
-    return dict(zip(tables.told_apart([name_of(policy) for policy in listed]), listed, strict=True))
+    return dict(
+        zip(
+            validation.number_duplicates([name_of(policy) for policy in listed]),
+            listed,
+            strict=True,
+        )
+    )

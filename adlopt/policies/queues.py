@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -23,7 +23,7 @@ from adlopt.policies import features
 from adlopt.policies.protocol import Policy, name_of
 
 
-class Ranked(Policy):
+class ScoreQueue(Policy):
     """A queue by `scores`."""
 
     theory: ClassVar[Mapping[str, str]] = {
@@ -36,22 +36,22 @@ class Ranked(Policy):
         """(e,) rank of each eligible position: higher goes first."""
 
     def reductions(self, problem: Problem) -> FloatArray:
-        return close_down(problem, self.scores(problem))
+        return close_in_order(problem, self.scores(problem))
 
 
-def close_down(problem: Problem, score: FloatArray) -> FloatArray:
+def close_in_order(problem: Problem, score: FloatArray) -> FloatArray:
     """Reductions (e,) that go down the queue of each asset, highest score first; of equal scores,
     the earlier row.
     """
-    taken = np.zeros(problem.position.size)
+    taken = np.zeros(problem.eligible.size)
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
         order = rows[np.argsort(-score[rows], kind="stable")]
-        capacity = np.abs(problem.capacity[order])
+        capacity = np.abs(problem.max_reduction[order])
         before = np.cumsum(capacity) - capacity
-        taken[order] = np.clip(abs(problem.target[k]) - before, 0.0, capacity)
-        _close_sum(taken, order, capacity, abs(problem.target[k]))
-    return np.asarray(np.sign(problem.capacity) * taken)
+        taken[order] = np.clip(abs(problem.required[k]) - before, 0.0, capacity)
+        _close_sum(taken, order, capacity, abs(problem.required[k]))
+    return np.asarray(np.sign(problem.max_reduction) * taken)
 
 
 def _close_sum(taken: FloatArray, order: Any, capacity: FloatArray, total: float) -> None:
@@ -62,7 +62,7 @@ def _close_sum(taken: FloatArray, order: Any, capacity: FloatArray, total: float
 
 
 @dataclass(frozen=True)
-class Queue(Ranked):
+class Queue(ScoreQueue):
     """A queue by the user's score.
 
     Parameters
@@ -75,21 +75,21 @@ class Queue(Ranked):
 
     score: Callable[[Problem], Any]
     name: str | None = None
-    theory: ClassVar[Mapping[str, str]] = {"feasible": Ranked.theory["feasible"]}
+    theory: ClassVar[Mapping[str, str]] = {"feasible": ScoreQueue.theory["feasible"]}
 
     def scores(self, problem: Problem) -> FloatArray:
         try:
             score = np.asarray(self.score(problem), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"{self}: its score is not a list of numbers ({error})") from error
-        if score.shape != (problem.position.size,):
+        if score.shape != (problem.eligible.size,):
             raise InputError(
-                f"{self}: {problem.position.size} scores are needed, one per row of problem.positions; got shape {score.shape}"
+                f"{self}: {problem.eligible.size} scores are needed, one per row of problem.positions; got shape {score.shape}"
             )
         if np.isnan(score).any():
             at = int(np.flatnonzero(np.isnan(score))[0])
             raise InputError(
-                f"{self}: the score of {tables.row_name(problem.positions, at)} is NaN; give a number, or -inf"
+                f"{self}: the score of {validation.row_name(problem.positions, at)} is NaN; give a number, or -inf"
             )
         return score
 
@@ -98,7 +98,7 @@ class Queue(Ranked):
 
 
 @dataclass(frozen=True)
-class BitMEX(Ranked):
+class BitMEX(ScoreQueue):
     """BitMEX: profit share times effective leverage; a loss share divided by it.
 
     PnL% = (mark value - entry value) / |entry value|, effective leverage = |mark value| / (mark
@@ -114,7 +114,7 @@ class BitMEX(Ranked):
 
     def scores(self, problem: Problem) -> FloatArray:
         entry = features.entry_price(problem, str(self))
-        side = np.sign(problem.book.size[problem.position])
+        side = np.sign(problem.book.size[problem.eligible])
         share = side * (problem.book.marks[problem.asset] - entry) / entry
         leverage = features.position_leverage(problem)
         return np.asarray(np.where(share > 0, share * leverage, share / leverage))
@@ -124,7 +124,7 @@ class BitMEX(Ranked):
 
 
 @dataclass(frozen=True)
-class Binance(Ranked):
+class Binance(ScoreQueue):
     """Binance USD-M: LeveragePnL = max(0, profit) / max(1, wallet) x maintenance margin / (wallet +
     profit). Second-hand.
 
@@ -147,7 +147,7 @@ class Binance(Ranked):
         given = self.maintenance
         rates = dict(given) if isinstance(given, Mapping) else {"all": given}
         for name, rate in rates.items():
-            if not tables.number(f"Binance: maintenance, {name}", rate) > 0:
+            if not validation.as_finite(f"Binance: maintenance, {name}", rate) > 0:
                 raise InputError(
                     f"Binance: maintenance, {name}, is {rate}; it is a share of notional, > 0"
                 )
@@ -156,7 +156,7 @@ class Binance(Ranked):
         book = problem.book
         profit = features.pool_profit(problem, str(self))
         if isinstance(self.maintenance, Mapping):
-            rate = tables.by_asset("Binance: maintenance", self.maintenance, book.assets)
+            rate = validation.vector_by_asset("Binance: maintenance", self.maintenance, book.assets)
         else:
             rate = np.full(len(book.assets), self.maintenance)
         margin = np.bincount(
@@ -173,7 +173,7 @@ class Binance(Ranked):
 
 
 @dataclass(frozen=True)
-class Hyperliquid(Ranked):
+class Hyperliquid(ScoreQueue):
     """Hyperliquid: (mark / entry) x (notional / account value) among positions in profit; entry /
     mark for shorts.
 
@@ -186,7 +186,7 @@ class Hyperliquid(Ranked):
 
     def scores(self, problem: Problem) -> FloatArray:
         entry, mark = features.entry_price(problem, str(self)), problem.book.marks[problem.asset]
-        gain = np.where(problem.book.size[problem.position] > 0, mark / entry, entry / mark)
+        gain = np.where(problem.book.size[problem.eligible] > 0, mark / entry, entry / mark)
         score = gain * features.position_leverage(problem)
         # Positive throughout, so that -1 / score ranks the others among themselves and behind.
         return np.asarray(np.where(gain > 1, score, -1.0 / score))
@@ -196,7 +196,7 @@ class Hyperliquid(Ranked):
 
 
 @dataclass(frozen=True)
-class DydxV4(Ranked):
+class DydxV4(ScoreQueue):
     """dYdX v4: no score; from a random start through the opposite subaccounts in their order, each
     used in full.
 
@@ -207,15 +207,15 @@ class DydxV4(Ranked):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        tables.whole("DydxV4: seed", self.seed, 0)
+        validation.require_integer("DydxV4: seed", self.seed, 0)
 
     theory: ClassVar[Mapping[str, str]] = {
-        **Ranked.theory,
+        **ScoreQueue.theory,
         "wash-trade resistant": "entry prices never enter",
     }
 
     def scores(self, problem: Problem) -> FloatArray:
-        score = np.zeros(problem.position.size)
+        score = np.zeros(problem.eligible.size)
         for k in problem.reduced_assets:
             rows = np.flatnonzero(problem.asset == k)
             start = np.random.default_rng([self.seed, int(k)]).integers(rows.size)

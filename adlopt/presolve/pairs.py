@@ -62,7 +62,7 @@ def presolve(problem: Problem, *, enabled: bool = True) -> Presolved:
     slack = (
         np.zeros(problem.book.equity.size) if enabled else np.full(problem.book.equity.size, np.inf)
     )
-    return _pairs(problem, np.zeros(problem.capacity.size), problem.capacity, slack)
+    return _pairs(problem, np.zeros(problem.max_reduction.size), problem.max_reduction, slack)
 
 
 def around(problem: Problem, allocation: FloatArray) -> Presolved:
@@ -87,9 +87,19 @@ def _pairs(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatAr
     book = problem.book
     start = np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
     rows = (
-        book.solvent, book.equity, book.start, book.asset, book.size, problem.moves,
-        start, problem.asset, first, last, problem.settlement_offset, slack,
-    )  # fmt: skip
+        book.solvent,
+        book.equity,
+        book.start,
+        book.asset,
+        book.size,
+        problem.moves,
+        start,
+        problem.asset,
+        first,
+        last,
+        problem.settlement_offset,
+        slack,
+    )
     S = problem.moves.shape[1]
     count = np.zeros((2, book.equity.size), dtype=np.int64)
     nothing = np.zeros((2, 0), dtype=np.int64), np.zeros((2, 0))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 
@@ -45,7 +45,7 @@ def covariance_matrix(
     Raises InputError, in the name of `model` and calling the matrix `what`, with the row and the
     column at fault.
     """
-    names = None if assets is None else tables.name_list(model, assets)
+    names = None if assets is None else validation.as_name_index(model, assets)
     if isinstance(given, pd.DataFrame):
         if not given.index.is_unique or not given.columns.is_unique:
             raise InputError(f"{model}: the {what} names an asset twice in its rows or columns")
@@ -115,7 +115,7 @@ def scale_of(marks: object, names: pd.Index | None, size: int) -> FloatArray:
     """(d,) marks > 0 as the unit of moves; ones without marks: moves are compared per contract."""
     if marks is None:
         return np.ones(size)
-    scale = tables.by_asset(
+    scale = validation.vector_by_asset(
         "OneFactor: marks", marks, pd.RangeIndex(size) if names is None else names
     )
     if (scale <= 0).any():

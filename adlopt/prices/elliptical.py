@@ -20,11 +20,11 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.covariance import correlation, covariance_matrix
-from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
+from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioSet
 from adlopt.prices.shocks import normal_excess, student_constant, student_excess
 
 RANK = (
@@ -43,8 +43,8 @@ class Elliptical(ABC):
     seed: int
 
     def __post_init__(self) -> None:
-        tables.whole(f"{type(self).__name__}: points", self.points, 1)
-        tables.whole(f"{type(self).__name__}: seed", self.seed, 0)
+        validation.require_integer(f"{type(self).__name__}: points", self.points, 1)
+        validation.require_integer(f"{type(self).__name__}: seed", self.seed, 0)
         self._checked  # noqa: B018  (validates now, not at the first solve)
 
     @abstractmethod
@@ -71,20 +71,20 @@ class Elliptical(ABC):
             if len(matrix) != len(assets):
                 raise InputError(
                     f"{type(self).__name__}: a {len(matrix)} x {len(matrix)} {self.what} for the book's {len(assets)} assets "
-                    f"({tables.known(assets)}); name its rows with assets=[...] or give a DataFrame"
+                    f"({validation.format_names(assets)}); name its rows with assets=[...] or give a DataFrame"
                 )
             return matrix
         where = names.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
                 f"{type(self).__name__}: the {self.what} has no row for asset {assets[where < 0][0]!r}; "
-                f"it has {tables.known(names)}"
+                f"it has {validation.format_names(names)}"
             )
         return matrix[np.ix_(where, where)]
 
-    def radial(self, assets: pd.Index) -> Radial:
+    def radial(self, assets: pd.Index) -> EllipticalForm:
         """The model in the form that methods for smooth losses take."""
-        return Radial(_root(self.covariance_of(assets)), self.degrees_of_freedom)
+        return EllipticalForm(_root(self.covariance_of(assets)), self.degrees_of_freedom)
 
     def volatility(self, assets: pd.Index, sizes: sp.csr_array) -> FloatArray:
         """(n,) volatility c of pools with signed `sizes` (n, d), in money:
@@ -220,7 +220,7 @@ class StudentT(Elliptical):
     what = "scale matrix"
 
     def __post_init__(self) -> None:
-        if not tables.number("StudentT, df", self.df) > 1:
+        if not validation.as_finite("StudentT, df", self.df) > 1:
             raise InputError(
                 f"StudentT: df is {self.df}; it must be > 1, or the expected loss is infinite"
             )

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet
@@ -74,7 +74,7 @@ class History:
         where = self.assets.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"History: no prices for asset {assets[where < 0][0]!r}; it has {tables.known(self.assets)}"
+                f"History: no prices for asset {assets[where < 0][0]!r}; it has {validation.format_names(self.assets)}"
             )
         return ScenarioSet(self.returns[:, where] * marks, self.weights)
 
@@ -83,7 +83,7 @@ class History:
         return self.ends
 
     def __repr__(self) -> str:
-        return f"History({len(self.returns):,} windows of {self._horizon!r}, {tables.known(self.assets)})"
+        return f"History({len(self.returns):,} windows of {self._horizon!r}, {validation.format_names(self.assets)})"
 
 
 def _prices(prices: pd.DataFrame) -> FloatArray:
@@ -103,12 +103,15 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
         )
     columns = []
     for name in prices.columns:
-        tables.refuse(
-            table, prices, prices[name].isna(), name,
+        validation.raise_for_rows(
+            table,
+            prices,
+            prices[name].isna(),
+            name,
             "is missing; fill it (prices.ffill()), drop the row (prices.dropna()) or leave the asset out",
-        )  # fmt: skip
-        column = tables.numbers(table, prices, name)
-        tables.refuse(table, prices, column <= 0, name, "{} is not a price > 0")
+        )
+        column = validation.numbers(table, prices, name)
+        validation.raise_for_rows(table, prices, column <= 0, name, "{} is not a price > 0")
         columns.append(column)
     return np.column_stack(columns)
 
@@ -153,7 +156,7 @@ def _weights(
     if not isinstance(half_life, int | float | np.number):
         age = (times[end[-1]] - times[end]) / _span("half_life", half_life, times)
     else:
-        rows = tables.number("History: half_life", half_life)
+        rows = validation.as_finite("History: half_life", half_life)
         if not rows > 0:
             raise InputError(f"History: half_life is {half_life}; it is an age > 0")
         age = (end[-1] - end) / rows

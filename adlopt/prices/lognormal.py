@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet
@@ -44,19 +44,19 @@ class LogNormal:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        if not tables.number("LogNormal, horizon", self.horizon) > 0:
+        if not validation.as_finite("LogNormal, horizon", self.horizon) > 0:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
-        tables.whole("LogNormal: points", self.points, 1)
-        tables.whole("LogNormal: seed", self.seed, 0)
+        validation.require_integer("LogNormal: points", self.points, 1)
+        validation.require_integer("LogNormal: seed", self.seed, 0)
         if (
             self.tolerance is not None
-            and not tables.number("LogNormal, tolerance", self.tolerance) > 0
+            and not validation.as_finite("LogNormal, tolerance", self.tolerance) > 0
         ):
             raise InputError(
                 f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed"
             )
         names = self._names()
-        volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)
+        volatility = validation.vector_by_asset("LogNormal, volatility", self.volatility, names)
         if not volatility.size:
             raise InputError(
                 "LogNormal: volatility names no asset; give a number for every asset of the book"
@@ -86,13 +86,15 @@ class LogNormal:
 
     def moments(self, assets: pd.Index) -> tuple[FloatArray, FloatArray]:
         """(d,) annualised volatilities and (d, d) correlations in the order of `assets`."""
-        names = self._names() if tables.named(self.volatility) else assets
+        names = self._names() if validation.has_asset_names(self.volatility) else assets
         where = names.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {tables.known(names)}"
+                f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {validation.format_names(names)}"
             )
-        volatility = tables.by_asset("LogNormal, volatility", self.volatility, names)[where]
+        volatility = validation.vector_by_asset("LogNormal, volatility", self.volatility, names)[
+            where
+        ]
         return volatility, correlation_matrix("LogNormal", self.correlation, names)[
             np.ix_(where, where)
         ]
@@ -103,7 +105,7 @@ class LogNormal:
         return replace(self, seed=seed)
 
     def _names(self) -> pd.Index[Any]:
-        return tables.names_of(self.volatility)
+        return validation.asset_names(self.volatility)
 
 
 def correlation_matrix(
@@ -128,7 +130,7 @@ def correlation_matrix(
         matrix = np.where(np.eye(d, dtype=bool), 1.0, matrix)
     if matrix.shape != (d, d):
         raise InputError(
-            f"{what}: the correlation matrix must be {d} x {d} ({tables.known(names)}); got shape {matrix.shape}"
+            f"{what}: the correlation matrix must be {d} x {d} ({validation.format_names(names)}); got shape {matrix.shape}"
         )
     if not np.isfinite(matrix).all():
         raise InputError(f"{what}: the correlation matrix has entries that are not finite numbers")

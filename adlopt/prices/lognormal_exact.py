@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.prices.lognormal import LogNormal
@@ -35,7 +35,8 @@ class ExactLogNormal(LogNormal):
     """`LogNormal` with exact instead of sampled expected losses, for books whose pools hold at most
     two assets each.
 
-    `marks` are the book's, by asset; `ExactLogNormal.of(prices, marks)` makes one of a LogNormal.
+    `marks` are the book's, by asset; `ExactLogNormal.from_lognormal(prices, marks)` makes one of a
+    LogNormal.
     Values and certificates of
     the expected loss are then those of the distribution itself; methods that need scenarios still
     draw `points` of them, so
@@ -51,7 +52,7 @@ class ExactLogNormal(LogNormal):
         """The same distribution, and the same draws where scenarios are needed."""
         if not isinstance(prices, LogNormal):
             raise InputError(
-                f"ExactLogNormal.of: {prices!r} is no LogNormal(...), whose distribution it integrates"
+                f"ExactLogNormal.from_lognormal: {prices!r} is no LogNormal(...), whose distribution it integrates"
             )
         return cls(
             prices.volatility,
@@ -75,7 +76,7 @@ class ExactLogNormal(LogNormal):
 
         NotApplicable for a pool with more than two assets that move, or with two that move as one.
         """
-        marks = tables.by_asset("ExactLogNormal, marks", self.marks, assets)
+        marks = validation.vector_by_asset("ExactLogNormal, marks", self.marks, assets)
         if (marks <= 0).any():
             raise InputError("ExactLogNormal: marks must be prices > 0")
         volatility, correlation = self.moments(assets)

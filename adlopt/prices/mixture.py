@@ -11,7 +11,13 @@ import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import PriceModel, Sampled, ScenarioSet, probabilities, scenario_names
+from adlopt.prices.protocol import (
+    PriceModel,
+    Resampleable,
+    ScenarioSet,
+    probabilities,
+    scenario_names,
+)
 
 
 class Mixture:
@@ -54,7 +60,7 @@ class Mixture:
     def replicate(self, number: int) -> Mixture:
         """The mixture with fresh draws of the models that are sampled."""
         fresh = [
-            model.replicate(number) if isinstance(model, Sampled) else model
+            model.replicate(number) if isinstance(model, Resampleable) else model
             for model in self.models
         ]
         return Mixture(zip(fresh, self.probabilities, strict=True))

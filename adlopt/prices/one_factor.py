@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.covariance import covariance_matrix, leading, scale_of
 from adlopt.prices.history import History, Horizon
-from adlopt.prices.protocol import PoolLoss, Radial, ScenarioSet
+from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
 
 WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
@@ -45,7 +45,9 @@ class OneFactor:
         points: int = 2**14,
     ) -> None:
         self.direction = direction
-        tables.by_asset("OneFactor, direction", direction, tables.names_of(direction))
+        validation.vector_by_asset(
+            "OneFactor, direction", direction, validation.asset_names(direction)
+        )
         if not isinstance(points, int | np.integer) or points < 3:
             raise InputError(
                 f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a middle"
@@ -127,7 +129,7 @@ class OneFactor:
         scale = (
             history.last.to_numpy()
             if marks is None
-            else tables.by_asset("OneFactor: marks", marks, names)
+            else validation.vector_by_asset("OneFactor: marks", marks, names)
         )
         centred = (history.returns - history.weights @ history.returns) * scale
         covariance = pd.DataFrame(
@@ -148,7 +150,7 @@ class OneFactor:
 
     def vector(self, assets: pd.Index) -> FloatArray:
         """(d,) direction in the order of `assets`."""
-        return tables.by_asset("OneFactor, direction", self.direction, assets)
+        return validation.vector_by_asset("OneFactor, direction", self.direction, assets)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         shock, weights = self.shock.strata(self.points)
@@ -189,12 +191,14 @@ class OneFactor:
         mean[certain] = -equity[certain]
         return PoolLoss(value=mean, by_equity=-probability, by_size=-tail[pool] * v[asset])
 
-    def radial(self, assets: pd.Index) -> Radial | None:
+    def radial(self, assets: pd.Index) -> EllipticalForm | None:
         """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at
         zero; None elsewhere.
         """
         law = self.shock.student
-        return None if law is None else Radial(self.vector(assets)[:, None] * law[0], law[1])
+        return (
+            None if law is None else EllipticalForm(self.vector(assets)[:, None] * law[0], law[1])
+        )
 
     def __repr__(self) -> str:
         return f"OneFactor({self.direction!r}, shock={self.shock!r})"

@@ -30,7 +30,7 @@ class PoolLoss(NamedTuple):
     by_size: FloatArray
 
 
-class Radial(NamedTuple):
+class EllipticalForm(NamedTuple):
     """A closed form in which a pool's loss depends on equity E and volatility c = |root' y| alone:
     c E[(X - E / c)^+].
 
@@ -71,12 +71,12 @@ class ClosedForm(Protocol):
 
 
 @runtime_checkable
-class Smooth(ClosedForm, Protocol):
+class HasEllipticalForm(ClosedForm, Protocol):
     """A closed form that is smooth in equity and sizes: no scenarios are needed to minimise it
     either.
     """
 
-    def radial(self, assets: pd.Index) -> Radial | None:
+    def radial(self, assets: pd.Index) -> EllipticalForm | None:
         """The model as volatility and a scalar law; None if this instance of it has no such
         form.
         """
@@ -84,7 +84,7 @@ class Smooth(ClosedForm, Protocol):
 
 
 @runtime_checkable
-class Sampled(Protocol):
+class Resampleable(Protocol):
     """A price model whose scenarios are drawn at random, and can be drawn again."""
 
     def replicate(self, number: int) -> PriceModel:

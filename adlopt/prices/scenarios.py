@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet, probabilities
@@ -52,12 +52,12 @@ class Scenarios:
             where = self.assets.get_indexer(assets)
             if (where < 0).any():
                 raise InputError(
-                    f"Scenarios: no {self._what} for asset {assets[where < 0][0]!r}; they have {tables.known(self.assets)}"
+                    f"Scenarios: no {self._what} for asset {assets[where < 0][0]!r}; they have {validation.format_names(self.assets)}"
                 )
             values = values[:, where]
         elif values.shape[1] != len(assets):
             raise InputError(
-                f"Scenarios: {values.shape[1]} columns for the book's {len(assets)} assets ({tables.known(assets)}); "
+                f"Scenarios: {values.shape[1]} columns for the book's {len(assets)} assets ({validation.format_names(assets)}); "
                 "name the columns with assets=[...] or give a DataFrame"
             )
         return ScenarioSet(
@@ -65,18 +65,22 @@ class Scenarios:
         )
 
     def __repr__(self) -> str:
-        names = "assets in the book's order" if self.assets is None else tables.known(self.assets)
+        names = (
+            "assets in the book's order"
+            if self.assets is None
+            else validation.format_names(self.assets)
+        )
         return f"Scenarios({len(self.values):,} x {names})"
 
 
 def _table(
     what: str, given: npt.ArrayLike | pd.DataFrame | None, assets: Sequence[str] | None
 ) -> tuple[FloatArray, pd.Index[Any] | None]:
-    names = None if assets is None else tables.name_list("Scenarios", assets)
+    names = None if assets is None else validation.as_name_index("Scenarios", assets)
     if isinstance(given, pd.DataFrame) and not given.empty:
         names = given.columns if names is None else names
         values = np.column_stack(
-            [tables.numbers(f"Scenarios {what}", given, name) for name in given.columns]
+            [validation.numbers(f"Scenarios {what}", given, name) for name in given.columns]
         )
     else:
         try:

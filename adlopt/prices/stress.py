@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import ScenarioSet, probabilities
@@ -45,7 +45,8 @@ class Stress:
                     f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; give it both"
                 )
             weights = [
-                tables.number(f"Stress, weight of {name!r}", weights[name]) for name in returns
+                validation.as_finite(f"Stress, weight of {name!r}", weights[name])
+                for name in returns
             ]
         self.weights = probabilities("Stress", weights, len(returns))
         self.others = None if others is None else _return("Stress: others", others)
@@ -84,7 +85,7 @@ def _returns(name: str, moves: Mapping[str, float]) -> dict[str, float]:
 
 
 def _return(what: str, given: float) -> float:
-    value = tables.number(what, given)
+    value = validation.as_finite(what, given)
     if value < -1:
         raise InputError(
             f"{what}: a simple return of {value:g} means a negative price; is it percent? divide by 100"

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.model.losses import closed_form, closed_pool_loss, scenario_losses
-from adlopt.model.problem import Problem, match_positions, stated
+from adlopt.model.losses import closed_form, expected_pool_loss, scenario_losses
+from adlopt.model.problem import Problem, match_positions, require_problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.objectives.protocol import admissible
+from adlopt.objectives.protocol import project_to_dual_set
 from adlopt.proof.multipliers import Multipliers
 
 FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
@@ -29,7 +29,7 @@ ROUGH = 3e-7  # what a solver's multipliers leave when they have not converged
 MOST_KINKS, MOST_PAIRS = 20_000, 200_000  # a second or two of Clarabel
 TINY = np.finfo(float).tiny
 
-LeastCost = Callable[[FloatArray], tuple[float, FloatArray]]
+LinearMinimum = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,30 +109,33 @@ def certify_array(
     problem: Problem,
     allocation: FloatArray,
     multipliers: Multipliers | None = None,
-    least_cost: LeastCost | None = None,
+    linear_minimum: LinearMinimum | None = None,
 ) -> Certificate:
     """`certify` for feasible reductions (e,), with a solver's multipliers where it has them.
 
-    `least_cost` gives the smallest slope.x and its prices where more than boxes and sums constrain
+    `linear_minimum` gives the smallest slope.x and its prices where more than boxes and sums
+    constrain
     the allocation.
     """
     model = closed_form(problem)
     if model is not None:
-        loss = closed_pool_loss(problem, model, allocation)
+        loss = expected_pool_loss(problem, model, allocation)
         value = float(loss.value[problem.book.solvent].sum())
         slope = (
             loss.by_equity[problem.pool] * problem.settlement_offset[problem.asset] - loss.by_size
         )
-        gap, prices = _gap(problem, allocation, slope, least_cost)
+        gap, prices = _gap(problem, allocation, slope, linear_minimum)
         lower_bound, floor = value - gap, 0.0
     else:
         objective, weights = problem.objective, problem.scenarios.weights
         losses = scenario_losses(problem, allocation)
         value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
-        lower_bound, prices = _scenario_bound(problem, allocation, losses, multipliers, least_cost)
+        lower_bound, prices = _scenario_bound(
+            problem, allocation, losses, multipliers, linear_minimum
+        )
         if multipliers is not None and value - lower_bound > ROUGH * abs(value):
             # Where the solver's multipliers are rough the plain subgradient may prove more.
-            plain = _scenario_bound(problem, allocation, losses, None, least_cost)
+            plain = _scenario_bound(problem, allocation, losses, None, linear_minimum)
             lower_bound, prices = max((lower_bound, prices), plain, key=lambda bound: bound[0])
         # Losses are never negative, and a monotone measure of them is never below that of none.
         floor = objective.value(np.zeros(losses.size), weights) if objective.monotone else -np.inf
@@ -144,16 +147,19 @@ def certify_array(
 
 
 def _gap(
-    problem: Problem, allocation: FloatArray, slope: FloatArray, least_cost: LeastCost | None
+    problem: Problem,
+    allocation: FloatArray,
+    slope: FloatArray,
+    linear_minimum: LinearMinimum | None,
 ) -> tuple[float, FloatArray]:
-    """`wolfe_gap`, over what `least_cost` knows to be feasible where it is given."""
-    if least_cost is None:
-        return wolfe_gap(problem, allocation, slope)
-    least, prices = least_cost(slope)
+    """`frank_wolfe_gap`, over what `linear_minimum` knows to be feasible where it is given."""
+    if linear_minimum is None:
+        return frank_wolfe_gap(problem, allocation, slope)
+    least, prices = linear_minimum(slope)
     return max(float(slope @ allocation) - least, 0.0), prices
 
 
-def wolfe_gap(
+def frank_wolfe_gap(
     problem: Problem, allocation: FloatArray, slope: FloatArray
 ) -> tuple[float, FloatArray]:
     """Largest g.(x - x') over feasible x', and by reduced asset the money saved per further
@@ -165,11 +171,11 @@ def wolfe_gap(
     gap = 0.0
     for at, k in enumerate(problem.reduced_assets):
         rows = np.flatnonzero(problem.asset == k)
-        cost = np.sign(problem.target[k]) * slope[rows]
-        taken, cap = np.abs(allocation[rows]), np.abs(problem.capacity[rows])
+        cost = np.sign(problem.required[k]) * slope[rows]
+        taken, cap = np.abs(allocation[rows]), np.abs(problem.max_reduction[rows])
         order = np.argsort(cost, kind="stable")
         filled = np.cumsum(cap[order])
-        last = min(int(np.searchsorted(filled, abs(problem.target[k]))), rows.size - 1)
+        last = min(int(np.searchsorted(filled, abs(problem.required[k]))), rows.size - 1)
         marginal = cost[order[last]]
         # Each term is >= 0, so that nothing cancels: the best x' is full below the marginal cost
         # and empty above.
@@ -184,7 +190,7 @@ def _scenario_bound(
     allocation: FloatArray,
     losses: FloatArray,
     multipliers: Multipliers | None,
-    least_cost: LeastCost | None,
+    linear_minimum: LinearMinimum | None,
 ) -> tuple[float, FloatArray]:
     """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given,
     and shadow prices.
@@ -207,14 +213,23 @@ def _scenario_bound(
         scenario = multipliers.scenario
         weight = np.clip(multipliers.weight, 0.0, 1.0) * stress[scenario]
     shortfall, mass, by_size = _kernels.stressed_shortfall(
-        book.solvent, problem.equity_after(allocation), book.start, book.asset, problem.remaining(allocation),
-        problem.moves, stress, given, start, scenario, weight,
-    )  # fmt: skip
+        book.solvent,
+        problem.equity_after(allocation),
+        book.start,
+        book.asset,
+        problem.remaining(allocation),
+        problem.moves,
+        stress,
+        given,
+        start,
+        scenario,
+        weight,
+    )
     slope = (
-        by_size[problem.position] - mass[problem.pool] * problem.settlement_offset[problem.asset]
+        by_size[problem.eligible] - mass[problem.pool] * problem.settlement_offset[problem.asset]
     )
     minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
-    gap, prices = _gap(problem, allocation, slope, least_cost)
+    gap, prices = _gap(problem, allocation, slope, linear_minimum)
     return minorant - gap, prices
 
 
@@ -229,17 +244,17 @@ def _stress(
     for at, (factor, term) in enumerate(objective.terms):
         w, c = None, np.inf
         if multipliers is not None:
-            w = admissible(term, multipliers.stress[at], weights)
-            if not term.admits(w, weights):
+            w = project_to_dual_set(term, multipliers.stress[at], weights)
+            if not term.in_dual_set(w, weights):
                 # No term of a sum that does not exceed its value here can rise by more than the
                 # whole sum has.
                 rise = objective.value(losses, weights) - objective.value(none, weights)
                 ceiling = term.value(none, weights) + rise / factor
-                c = term.penalty(w, weights, ceiling)
+                c = term.conjugate(w, weights, ceiling)
             else:
                 c = 0.0
         if w is None or not np.isfinite(c):
-            w = term.stress(losses, weights)
+            w = term.subgradient(losses, weights)
             c = float(w @ losses) - term.value(losses, weights)
         stress += factor * w
         penalty += factor * c
@@ -249,31 +264,37 @@ def _stress(
 def feasible_array(problem: Problem, allocation: pd.DataFrame) -> FloatArray:
     """Reductions (e,) from a user's table, or an InputError that names the violated rows."""
     table = "allocation"
-    stated(table, problem)
+    require_problem(table, problem)
     row, amount = match_positions(problem.book, table, allocation, "reduction")
     where = np.full(problem.book.size.size, -1)
-    where[problem.position] = np.arange(problem.position.size)
+    where[problem.eligible] = np.arange(problem.eligible.size)
     eligible = where[row]
-    tables.refuse(
-        table, allocation, (eligible < 0) & (amount != 0), "reduction",
+    validation.raise_for_rows(
+        table,
+        allocation,
+        (eligible < 0) & (amount != 0),
+        "reduction",
         "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
-    )  # fmt: skip
+    )
     listed = eligible >= 0
     cap = np.zeros(amount.size)
-    cap[listed] = problem.capacity[eligible[listed]]
+    cap[listed] = problem.max_reduction[eligible[listed]]
     allowed = np.abs(cap) * (1 + FEASIBILITY)
     signed = amount * np.where(cap < 0, -1.0, 1.0)
-    tables.refuse(
-        table, allocation, listed & ((signed < -FEASIBILITY * np.abs(cap)) | (signed > allowed)), "reduction",
+    validation.raise_for_rows(
+        table,
+        allocation,
+        listed & ((signed < -FEASIBILITY * np.abs(cap)) | (signed > allowed)),
+        "reduction",
         "{} does not lie between 0 and what may be taken from the position, signed like it",
-    )  # fmt: skip
-    reductions = np.zeros(problem.position.size)
+    )
+    reductions = np.zeros(problem.eligible.size)
     reductions[eligible[listed]] = (np.sign(cap) * np.clip(signed, 0.0, np.abs(cap)))[listed]
-    total = np.bincount(problem.asset, reductions, minlength=problem.target.size)
+    total = np.bincount(problem.asset, reductions, minlength=problem.required.size)
     for k in problem.reduced_assets:
-        if abs(total[k] - problem.target[k]) > FEASIBILITY * abs(problem.target[k]):
+        if abs(total[k] - problem.required[k]) > FEASIBILITY * abs(problem.required[k]):
             raise InputError(
                 f"allocation: reductions of {problem.book.assets[k]!r} sum to {total[k]:.12g}, "
-                f"required {problem.target[k]:.12g}"
+                f"required {problem.required[k]:.12g}"
             )
     return reductions

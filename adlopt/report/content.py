@@ -123,7 +123,7 @@ def _required(problem: Problem) -> str:
     """What must go, such as '10 BTC off the shorts'."""
     assets = problem.reduced_assets
     parts = [
-        f"{figure(abs(problem.target[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.target[k] < 0 else 'longs'}"
+        f"{figure(abs(problem.required[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.required[k] < 0 else 'longs'}"
         for k in assets[:3]
     ]
     return ", ".join(parts) + (f" and {assets.size - 3} more assets" if assets.size > 3 else "")
@@ -136,11 +136,13 @@ def _problem(problem: Problem) -> list[Block]:
     book, k = problem.book, problem.reduced_assets
     settles = "at the mark" if problem.settles_at_mark else "at the settlement prices below"
     prices = problem.book.marks + problem.settlement_offset
-    eligible = np.bincount(problem.asset, np.abs(problem.capacity), minlength=len(book.assets))[k]
-    required = np.abs(problem.target[k])
+    eligible = np.bincount(
+        problem.asset, np.abs(problem.max_reduction), minlength=len(book.assets)
+    )[k]
+    required = np.abs(problem.required[k])
     columns = {
         "asset": [str(name) for name in book.assets[k]],
-        "side": ["short" if target < 0 else "long" for target in problem.target[k]],
+        "side": ["short" if target < 0 else "long" for target in problem.required[k]],
         "required, contracts": figures(required),
         "eligible, contracts": figures(eligible),
         "share": [f"{100 * share:.4g} %" for share in required / eligible],
@@ -153,7 +155,7 @@ def _problem(problem: Problem) -> list[Block]:
     facts = {
         "accounts": f"{len(book.names):,}",
         "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated positions; {broke:,} bankrupt",
-        "positions": f"{book.size.size:,}, of which {problem.position.size:,} may be reduced",
+        "positions": f"{book.size.size:,}, of which {problem.eligible.size:,} may be reduced",
         "equity": f"{figure(float(book.equity[book.solvent].sum()))} of the solvent pools",
         "objective": str(problem.objective),
         "price model": "none: water-filling needs none"

@@ -108,11 +108,13 @@ def _multiples(problem: Problem) -> list[float]:
     """Multiples of the reduction, up to all that is eligible of some asset or four times what is
     required.
     """
-    eligible = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
+    eligible = np.bincount(
+        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
+    )
     most = min(
         4.0,
         float(
-            (eligible / np.maximum(np.abs(problem.target), np.finfo(float).tiny))[
+            (eligible / np.maximum(np.abs(problem.required), np.finfo(float).tiny))[
                 problem.reduced_assets
             ].min()
         ),

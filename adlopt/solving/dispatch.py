@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
-from adlopt.methods import choice as auto
-from adlopt.methods import elliptical_solver as smooth
-from adlopt.methods import factor_leverage, water_filling
-from adlopt.methods import repair as feasible
+from adlopt.methods import choice, elliptical_solver, factor_leverage, repair, water_filling
 from adlopt.methods.result import Result
 from adlopt.model.constraints import Constraints
 from adlopt.model.losses import closed_form, objective_value
-from adlopt.model.problem import Problem, as_table, stated
+from adlopt.model.problem import Problem, as_table, require_problem
 from adlopt.prices import LogNormal, OneFactor
 from adlopt.proof.certificate import CLOSED, Certificate, certify_array
 from adlopt.solving.sampling_error import sampled_enough
@@ -62,8 +59,8 @@ def solve(
     NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no
         answer.
     """
-    stated("solve", problem)
-    tables.positive("solve: tolerance", tolerance)
+    require_problem("solve", problem)
+    validation.as_positive("solve: tolerance", tolerance)
     if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
         coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
         again = partial(
@@ -107,13 +104,13 @@ def resolve(problem: Problem, method: str) -> str:
     return _choice(problem, method).method
 
 
-def _choice(problem: Problem, method: str, *, constrained: bool = False) -> auto.Choice:
+def _choice(problem: Problem, method: str, *, constrained: bool = False) -> choice.Choice:
     if method not in METHODS:
         raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
     return (
-        auto.choose(problem, constrained=constrained)
+        choice.choose(problem, constrained=constrained)
         if method == "auto"
-        else auto.Choice(method, {})
+        else choice.Choice(method, {})
     )
 
 
@@ -140,9 +137,13 @@ def run(
     from adlopt.methods import conic
 
     return conic.solve(
-        problem, constraints=constraints, solver=solver, presolve=presolve, options=options,
+        problem,
+        constraints=constraints,
+        solver=solver,
+        presolve=presolve,
+        options=options,
         gap=lambda result: certify_array(problem, result.allocation, result.multipliers).gap,
-    )  # fmt: skip
+    )
 
 
 def solution(
@@ -191,11 +192,11 @@ def _tidied(
     """
     allowed = proof.value + max(proof.excess, CLOSED * abs(proof.value)) / 10.0
     certain = closed_form(problem) is not None
-    for tidy in feasible.tidied(problem, allocation):
+    for tidy in repair.snapped_to_bounds(problem, allocation):
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
         if value <= allowed and not (
-            certain and certify_array(problem, tidy).gap > max(proof.gap, smooth.CLOSE)
+            certain and certify_array(problem, tidy).gap > max(proof.gap, elliptical_solver.CLOSE)
         ):
             return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
     return allocation, proof
@@ -208,7 +209,7 @@ def _least_cost(
         return None
     from adlopt.methods import conic
 
-    return lambda slope: conic.least_cost(problem, slope, constraints)
+    return lambda slope: conic.linear_minimum(problem, slope, constraints)
 
 
 def _water_level(

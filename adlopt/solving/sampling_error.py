@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.losses import closed_form, objective_value
 from adlopt.model.problem import Problem
 from adlopt.prices.lognormal import LogNormal
-from adlopt.prices.protocol import Sampled
+from adlopt.prices.protocol import Resampleable
 from adlopt.proof.certificate import feasible_array
 from adlopt.solving.solution import Solution
 
@@ -34,11 +34,11 @@ def standard_error(
     `certify` takes it.
     """
     model, reductions = problem.price_model, feasible_array(problem, allocation)
-    if tables.number("standard_error: replicates", replicates) < 2:
+    if validation.as_finite("standard_error: replicates", replicates) < 2:
         raise InputError(
             f"standard_error: {replicates} replicates; two draws at least are needed to compare"
         )
-    if closed_form(problem) is not None or not isinstance(model, Sampled):
+    if closed_form(problem) is not None or not isinstance(model, Resampleable):
         return 0.0
     draws = (replace(problem, prices=model.replicate(number)) for number in range(int(replicates)))
     return float(np.std([objective_value(draw, reductions) for draw in draws], ddof=1))

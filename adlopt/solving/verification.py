@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
-from adlopt.model.losses import excess_losses
-from adlopt.model.problem import Problem, stated
+from adlopt.model.losses import losses_beyond_fund
+from adlopt.model.problem import Problem, require_problem
 from adlopt.solving.dispatch import resolve, run
 
 NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it count as zero
@@ -76,8 +76,8 @@ def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -
     presolve. Raises NotApplicable for a problem without a price model: there is nothing to
     evaluate.
     """
-    stated("verify", problem)
-    tables.positive("verify: tolerance", tolerance)
+    require_problem("verify", problem)
+    validation.as_positive("verify: tolerance", tolerance)
     fast = resolve(problem, method)
     problem.price_model  # noqa: B018  (refuses now, before any work)
     started = time.perf_counter()
@@ -98,4 +98,6 @@ def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -
 
 
 def _on_scenarios(problem: Problem, allocation: FloatArray | None) -> float:
-    return problem.objective.value(excess_losses(problem, allocation), problem.scenarios.weights)
+    return problem.objective.value(
+        losses_beyond_fund(problem, allocation), problem.scenarios.weights
+    )

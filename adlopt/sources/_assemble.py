@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as _tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
-from adlopt.sources._records import Entry, Fields, Unusable
+from adlopt.sources._records import Entry, Fields, RecordError
 
 SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
 Marks: TypeAlias = "Mapping[str, float] | pd.Series[float]"
@@ -111,9 +111,9 @@ def gather(
             fields.refuse_empty(size)
             holding = parse(fields, row)
             if holding.size == 0:  # the product of two small numbers
-                raise Unusable("empty size", harmless=True)
+                raise RecordError("empty size", harmless=True)
             found.holdings.append(holding)
-        except Unusable as error:
+        except RecordError as error:
             found.reject(
                 row, str(error), harmless=error.harmless or (fields is not None and fields.isolated)
             )
@@ -207,7 +207,7 @@ def _marked(
 
 
 def _price(name: object, value: object) -> float:
-    price = _tables.number(f"marks, asset {name!r}", value)
+    price = validation.as_finite(f"marks, asset {name!r}", value)
     if price <= 0:
         raise InputError(f"marks, asset {name!r}: {price:g} is not a price > 0")
     return price
@@ -330,14 +330,14 @@ def money(what: str, given: Money | None, accounts: list[str]) -> dict[str, floa
         return {}
     if isinstance(given, Mapping):
         return {
-            str(name): _tables.number(f"{what}, account {name!r}", value)
+            str(name): validation.as_finite(f"{what}, account {name!r}", value)
             for name, value in given.items()
         }
     if len(accounts) > 1:
         raise InputError(
             f"{what}: one number for {len(accounts)} cross accounts; give a mapping by account"
         )
-    value = _tables.number(what, given)
+    value = validation.as_finite(what, given)
     return {name: value for name in accounts}
 
 

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as _tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 
 LARGEST = 1e60  # products of a few such numbers are still floats
 
 
-class Unusable(Exception):
+class RecordError(Exception):
     """A record cannot be taken. A harmless one leaves the risk of its account's other positions
     known all the same.
     """
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Fields:
-    """A record's values, read one by one; Unusable says what is wrong with which.
+    """A record's values, read one by one; RecordError says what is wrong with which.
 
     `isolated` is set once the margin mode is known: a bad isolated position leaves the rest of its
     account untouched.
@@ -53,7 +53,7 @@ class Fields:
 
     def __init__(self, record: object) -> None:
         if not isinstance(record, Mapping):
-            raise Unusable(
+            raise RecordError(
                 f"is no record: a mapping of names to values is needed, not {shown(record)}"
             )
         self.record: Mapping[str, Any] = record
@@ -66,7 +66,7 @@ class Fields:
     def number(self, key: str) -> float:
         value = self.record.get(key)
         if missing(value):
-            raise Unusable(
+            raise RecordError(
                 f"'{key}' is {'empty' if key in self.record else 'missing'}; a number is needed"
             )
         return number(f"'{key}'", value)
@@ -78,7 +78,7 @@ class Fields:
         """A price; None if it is missing."""
         value = self.optional(key)
         if value is not None and value <= 0:
-            raise Unusable(f"'{key}' is {value:g}, not a price > 0")
+            raise RecordError(f"'{key}' is {value:g}, not a price > 0")
         return value
 
     def entry_price(self, key: str) -> float | None:
@@ -86,22 +86,23 @@ class Fields:
         return self.price(key) if self.optional(key) else None
 
     def refuse_empty(self, key: str) -> None:
-        """Unusable, and harmless, for a size of zero: before anything else, since venues leave the
+        """RecordError, and harmless, for a size of zero: before anything else, since venues leave
+        the
         rest of such rows open.
         """
         try:
             size = self.optional(key)
-        except Unusable:
+        except RecordError:
             return  # read again, and refused, when the margin mode is known
         if size == 0:
-            raise Unusable("empty size", harmless=True)
+            raise RecordError("empty size", harmless=True)
 
     def size_of_side(self, key: str, side: str, sides: Mapping[str, float]) -> float:
         """An unsigned size with the sign of its side; one that contradicts its side is refused."""
         size = self.number(key)
         sign: float = self.one_of(side, sides)
         if size < 0 < sign:
-            raise Unusable(
+            raise RecordError(
                 f"'{key}' is {size:g}, and '{side}' says {self.record[side]}: which holds cannot be told"
             )
         return sign * abs(size)
@@ -109,16 +110,16 @@ class Fields:
     def text(self, key: str) -> str:
         value = self.record.get(key)
         if missing(value):
-            raise Unusable(f"'{key}' is {'empty' if key in self.record else 'missing'}")
+            raise RecordError(f"'{key}' is {'empty' if key in self.record else 'missing'}")
         if not isinstance(value, str):
-            raise Unusable(f"'{key}' is {shown(value)}, not text")
+            raise RecordError(f"'{key}' is {shown(value)}, not text")
         return value.strip()
 
     def one_of(self, key: str, known: Mapping[str, Any]) -> Any:
         """What `known` has for this text, in whatever case it is written."""
         value = self.text(key).lower()
         if value not in known:
-            raise Unusable(f"'{key}' is {shown(self.record[key])}; known are {', '.join(known)}")
+            raise RecordError(f"'{key}' is {shown(self.record[key])}; known are {', '.join(known)}")
         return known[value]
 
 
@@ -134,12 +135,12 @@ def missing(value: object) -> bool:
 
 
 def number(what: str, value: object) -> float:
-    """A finite number from a number or the text of one; Unusable else."""
+    """A finite number from a number or the text of one; RecordError else."""
     # Python alone reads "1_000", and True as 1: no venue means that.
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | str | Decimal | np.number
     ):
-        raise Unusable(f"{what} is {shown(value)}, not a number")
+        raise RecordError(f"{what} is {shown(value)}, not a number")
     try:
         if isinstance(value, str) and ("_" in value or not value.isascii()):
             raise ValueError
@@ -147,11 +148,11 @@ def number(what: str, value: object) -> float:
     except OverflowError:
         result = math.inf
     except (ValueError, TypeError, ArithmeticError):
-        raise Unusable(f"{what} is {shown(value)}, not a number") from None
+        raise RecordError(f"{what} is {shown(value)}, not a number") from None
     if not math.isfinite(result):
-        raise Unusable(f"{what} is {shown(value)}, not a finite number")
+        raise RecordError(f"{what} is {shown(value)}, not a finite number")
     if abs(result) > LARGEST:
-        raise Unusable(f"{what} is {shown(value)}, beyond anything a book can hold")
+        raise RecordError(f"{what} is {shown(value)}, beyond anything a book can hold")
     return result
 
 
@@ -180,7 +181,7 @@ def read(source: object) -> object:
     path = Path(source)
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
-        return _rows(_tables.read_parquet(path))
+        return _rows(validation.read_parquet(path))
     readers: dict[str, Callable[[str], object]] = {
         ".json": _json,
         ".jsonl": _lines,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.sources._assemble import (
     Holding,
@@ -19,7 +19,7 @@ from adlopt.sources._assemble import (
     gather,
     settlement,
 )
-from adlopt.sources._records import Fields, Unusable, entries, read
+from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "positionSide", "positionAmt", "markPrice", "entryPrice")
 SIDES = {"both": 0.0, "long": 1.0, "short": -1.0}
@@ -61,9 +61,13 @@ def load(
     )
     settled = settlement(found, currency)
     return assemble(
-        found, equity=equity, wallet=_wallets(read(wallet), account, settled), marks=marks, currency=settled,
+        found,
+        equity=equity,
+        wallet=_wallets(read(wallet), account, settled),
+        marks=marks,
+        currency=settled,
         unknown="no equity is known for this cross account; give wallet or equity",
-    )  # fmt: skip
+    )
 
 
 def _holding(record: Fields, row: Row) -> Holding:
@@ -72,7 +76,7 @@ def _holding(record: Fields, row: Row) -> Holding:
     size = record.number("positionAmt")
     sign = record.one_of("positionSide", SIDES) if record.has("positionSide") else 0.0
     if sign * size < 0:
-        raise Unusable(
+        raise RecordError(
             f"'positionAmt' is {size:g}, and 'positionSide' says {record.record['positionSide']}: which holds cannot be told"
         )
     profit = record.optional("unRealizedProfit")
@@ -94,7 +98,7 @@ def _isolated(record: Fields) -> bool:
     if record.has("marginType"):
         return bool(record.one_of("marginType", MODES))
     if not record.has("isolatedMargin") and not record.has("isolatedWallet"):
-        raise Unusable(
+        raise RecordError(
             "'isolatedMargin' and 'isolatedWallet' are missing; they tell the margin mode"
         )
     return bool(record.optional("isolatedMargin")) or bool(record.optional("isolatedWallet"))
@@ -108,15 +112,15 @@ def _isolated_equity(record: Fields) -> float:
 def _currency(record: Fields, symbol: str) -> str:
     """Settlement currency: version 2 tells it by the symbol alone."""
     if COIN_MARGINED.fullmatch(symbol):
-        raise Unusable(f"inverse contract: {symbol} is margined in coin", harmless=True)
+        raise RecordError(f"inverse contract: {symbol} is margined in coin", harmless=True)
     if record.has("marginAsset"):
         asset = record.text("marginAsset")
         if symbol.startswith(asset) and not symbol.endswith(asset):
-            raise Unusable(f"inverse contract: {symbol} settles in {asset}", harmless=True)
+            raise RecordError(f"inverse contract: {symbol} settles in {asset}", harmless=True)
         return asset
     parts = QUOTE.fullmatch(symbol)
     if parts is None:
-        raise Unusable(
+        raise RecordError(
             f"'marginAsset' is missing, and {symbol!r} does not tell the settlement currency"
         )
     return parts[1]
@@ -125,7 +129,7 @@ def _currency(record: Fields, symbol: str) -> str:
 def _wallets(given: object, account: str, currencies: Collection[str]) -> Money | None:
     """The cross wallet's balance by account, out of what the user has."""
     if given is None or isinstance(given, int | float | str):
-        return None if given is None else tables.number("wallet", given)
+        return None if given is None else validation.as_finite("wallet", given)
     if isinstance(given, list | tuple) or (isinstance(given, Mapping) and "assets" in given):
         return {account: _balance("wallet", given, currencies)}
     if not isinstance(given, Mapping):
@@ -152,6 +156,8 @@ def _balance(what: str, given: object, currencies: Collection[str]) -> float:
     if not held and currencies:
         raise InputError(f"{what}: there is no entry for {' or '.join(currencies)}")
     return sum(
-        tables.number(f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance"))
+        validation.as_finite(
+            f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance")
+        )
         for row in held
     )

@@ -7,11 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
 from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather
-from adlopt.sources._records import Fields, Unusable, entries, read
+from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "side", "size", "positionIdx", "avgPrice", "markPrice")
 SIDES = {"buy": 1.0, "sell": -1.0}
@@ -79,9 +79,13 @@ def load(
         entries(_unwrapped(read(positions)), account, KEYS), holding, "symbol", "side", "size"
     )
     return assemble(
-        found, equity=_equities(read(equity), account), wallet=wallet, marks=marks, currency=currency,
+        found,
+        equity=_equities(read(equity), account),
+        wallet=wallet,
+        marks=marks,
+        currency=currency,
         unknown="no equity is known for this cross account; give equity or wallet",
-    )  # fmt: skip
+    )
 
 
 def _unwrapped(source: object) -> object:
@@ -107,13 +111,15 @@ def _isolated(record: Fields, margin: Margin | None) -> bool:
         return margin == "isolated"
     mode = record.number("tradeMode")
     if mode not in (0, 1):
-        raise Unusable(f"'tradeMode' is {mode:g}, neither 0 (cross) nor 1 (isolated)")
+        raise RecordError(f"'tradeMode' is {mode:g}, neither 0 (cross) nor 1 (isolated)")
     return mode == 1
 
 
 def _size(record: Fields) -> float:
     if record.number("size") < 0:
-        raise Unusable(f"'size' is {record.number('size'):g}, and a size is unsigned beside 'side'")
+        raise RecordError(
+            f"'size' is {record.number('size'):g}, and a size is unsigned beside 'side'"
+        )
     return record.size_of_side("size", "side", SIDES)
 
 
@@ -123,9 +129,9 @@ def _paired(record: Fields) -> bool | None:
         return None
     index = record.number("positionIdx")
     if index not in (0, 1, 2):
-        raise Unusable(f"'positionIdx' is {index:g}, none of 0, 1, 2")
+        raise RecordError(f"'positionIdx' is {index:g}, none of 0, 1, 2")
     if index and SIDES[record.text("side").lower()] != (1 if index == 1 else -1):
-        raise Unusable(
+        raise RecordError(
             f"'positionIdx' is {index:g}, and 'side' says {record.text('side')}: which holds cannot be told"
         )
     return index != 0
@@ -134,19 +140,19 @@ def _paired(record: Fields) -> bool | None:
 def _currency(record: Fields, symbol: str) -> str:
     category = record.text("category").lower() if record.has("category") else ""
     if category == "inverse" or INVERSE.fullmatch(symbol):
-        raise Unusable(f"inverse contract: {symbol} is valued in coin", harmless=True)
+        raise RecordError(f"inverse contract: {symbol} is valued in coin", harmless=True)
     if category == "option" or OPTION.fullmatch(symbol):
-        raise Unusable("an option: its value is not linear in the price")
+        raise RecordError("an option: its value is not linear in the price")
     for name, pattern in (("USDT", USDT), ("USDC", USDC)):
         if pattern.fullmatch(symbol):
             return name
-    raise Unusable(f"{symbol!r} does not tell the settlement currency")
+    raise RecordError(f"{symbol!r} does not tell the settlement currency")
 
 
 def _equities(given: object, account: str) -> Money | None:
     """Equity by account, out of what the user has."""
     if given is None or isinstance(given, int | float | str):
-        return None if given is None else tables.number("equity", given)
+        return None if given is None else validation.as_finite("equity", given)
     if not isinstance(given, Mapping):
         raise InputError(
             "equity: a number, numbers by account, or the answer of /v5/account/wallet-balance is needed"
@@ -165,4 +171,4 @@ def _total(what: str, given: Mapping[str, object]) -> float:
     first = held[0] if isinstance(held, list) and held else None
     if not isinstance(first, Mapping) or "totalEquity" not in first:
         raise InputError(f"{what}: there is no totalEquity")
-    return tables.number(f"{what}, totalEquity", first["totalEquity"])
+    return validation.as_finite(f"{what}, totalEquity", first["totalEquity"])

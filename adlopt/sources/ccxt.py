@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
 from adlopt.sources._assemble import (
@@ -20,7 +20,7 @@ from adlopt.sources._assemble import (
     gather,
     settlement,
 )
-from adlopt.sources._records import Fields, Unusable, entries, read
+from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "side", "contracts", "contractSize", "notional", "marginMode", "info")
 SIDES = {"long": 1.0, "short": -1.0, "buy": 1.0, "sell": -1.0}
@@ -99,14 +99,18 @@ def load(
             raise InputError("ccxt: balances and equity say the same; give one")
         equity = _totals(read(balances), account, settled)
     return assemble(
-        found, equity=equity, wallet=wallet, marks=marks, currency=settled,
+        found,
+        equity=equity,
+        wallet=wallet,
+        marks=marks,
+        currency=settled,
         unknown="no equity is known for this cross account; give balances, equity or wallet",
-    )  # fmt: skip
+    )
 
 
 def _contract_sizes(given: Mapping[str, float] | None) -> dict[str, float]:
     sizes = {
-        name: tables.number(f"contract_sizes, {name!r}", size)
+        name: validation.as_finite(f"contract_sizes, {name!r}", size)
         for name, size in (given or {}).items()
     }
     for name, size in sizes.items():
@@ -123,7 +127,7 @@ def _isolated(record: Fields, margin: Margin | None) -> bool:
     if isinstance(flag, bool):
         return flag
     if margin is None:
-        raise Unusable(
+        raise RecordError(
             "'marginMode' is missing; give margin='cross' or margin='isolated' if you know it"
         )
     return margin == "isolated"
@@ -133,16 +137,16 @@ def _settle(symbol: str) -> str:
     """Settlement currency of a linear contract's symbol."""
     parts = SYMBOL.fullmatch(symbol)
     if parts is None:
-        raise Unusable(f"{symbol!r} is no symbol of a swap or future, such as BTC/USDT:USDT")
+        raise RecordError(f"{symbol!r} is no symbol of a swap or future, such as BTC/USDT:USDT")
     if parts["option"]:
-        raise Unusable("an option: its value is not linear in the price")
+        raise RecordError("an option: its value is not linear in the price")
     if parts["settle"] == parts["base"]:
-        raise Unusable(
+        raise RecordError(
             f"inverse contract: {symbol} settles in the {parts['base']} that it is on",
             harmless=True,
         )
     if parts["settle"] != parts["quote"]:
-        raise Unusable(
+        raise RecordError(
             f"quanto contract: {symbol} is quoted in {parts['quote']}, and settles in {parts['settle']}"
         )
     return parts["settle"]
@@ -152,10 +156,10 @@ def _multiplier(record: Fields, given: float | None) -> float:
     if given is not None and not record.has("contractSize"):
         return given
     if not record.has("contractSize"):
-        raise Unusable("'contractSize' is missing; give contract_sizes")
+        raise RecordError("'contractSize' is missing; give contract_sizes")
     size = record.number("contractSize")
     if size <= 0:
-        raise Unusable(f"'contractSize' is {size:g}, not > 0")
+        raise RecordError(f"'contractSize' is {size:g}, not > 0")
     return size
 
 
@@ -191,7 +195,7 @@ def _total(what: str, balance: object, currencies: Collection[str]) -> float:
             own.get("total") if isinstance(own, Mapping) else None,
         ):
             if amount is not None:
-                amounts.append(tables.number(f"{what}, {currency}", amount))
+                amounts.append(validation.as_finite(f"{what}, {currency}", amount))
                 break
     if not amounts:
         raise InputError(f"{what}: there is no total of {' or '.join(currencies)}")

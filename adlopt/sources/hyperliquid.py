@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
-from adlopt.sources._records import Entry, Fields, Unusable, entries, read
+from adlopt.sources._records import Entry, Fields, RecordError, entries, read
 
 KEYS = (
     "assetPositions",
@@ -36,14 +36,14 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
         positions: list[object] = []
         try:
             if entry.account in seen:
-                raise Unusable(
+                raise RecordError(
                     "there is an earlier state of this account, which was taken", harmless=True
                 )
             seen.add(entry.account)
             state = Fields(entry.record)
             positions = _positions(state)
             equity[entry.account] = _cross_equity(state)
-        except Unusable as error:
+        except RecordError as error:
             found.reject(
                 Row(at, entry.account, None, None, None), str(error), harmless=error.harmless
             )
@@ -80,7 +80,7 @@ def _named(states: list[Entry], account: str) -> list[Entry]:
 def _positions(state: Fields) -> list[object]:
     positions = state.record.get("assetPositions")
     if not isinstance(positions, list | tuple):
-        raise Unusable(
+        raise RecordError(
             "'assetPositions' is missing; a clearinghouseState has a list of positions there"
         )
     return list(positions)
@@ -89,8 +89,8 @@ def _positions(state: Fields) -> list[object]:
 def _cross_equity(state: Fields) -> float:
     try:
         return Fields(state.record.get("crossMarginSummary")).number("accountValue")
-    except Unusable as error:
-        raise Unusable(f"crossMarginSummary: {error}") from None
+    except RecordError as error:
+        raise RecordError(f"crossMarginSummary: {error}") from None
 
 
 def _inner(position: object) -> object:
@@ -103,7 +103,7 @@ def _holding(position: Fields, row: Row) -> Holding:
     size = position.number("szi")
     value = position.number("positionValue")
     if value <= 0:
-        raise Unusable(f"'positionValue' is {value:g}, not > 0; it is unsigned")
+        raise RecordError(f"'positionValue' is {value:g}, not > 0; it is unsigned")
     equity = None
     if position.isolated:
         raw = leverage.optional("rawUsd")
@@ -123,7 +123,7 @@ def _holding(position: Fields, row: Row) -> Holding:
 
 
 def _mark(value: float, size: float) -> float:
-    """Mark price behind a position's value; Unusable where the two cannot both be right."""
+    """Mark price behind a position's value; RecordError where the two cannot both be right."""
     mark = value / abs(size)
     Fields({"mark": mark}).price("mark")
     return mark

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from adlopt.errors import InputError
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
-from adlopt.sources._records import Entry, Fields, Unusable, entries, missing, read
+from adlopt.sources._records import Entry, Fields, RecordError, entries, missing, read
 
 NEEDED = ("user", "coin", "position_size", "adl_price")
 
@@ -41,7 +41,7 @@ def load(events: object, *, marks: Marks | None = None) -> Loaded:
         size = event.number("position_size")
         coin, mark = event.text("coin"), event.price("adl_price")
         if mark is None:
-            raise Unusable("'adl_price' is missing; a number is needed")
+            raise RecordError("'adl_price' is missing; a number is needed")
         return Holding(
             row=row,
             asset=coin,
@@ -93,7 +93,7 @@ def _equity(rows: list[Entry], found: Gathered) -> dict[str, float]:
             continue
         try:
             equity[user] = _total(Fields(record))
-        except Unusable as error:
+        except RecordError as error:
             found.aside[user] = str(error)
     return equity
 

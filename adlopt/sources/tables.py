@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adlopt._internal import validation as _tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
-from adlopt.sources._records import Fields, Unusable, entries, missing, read
+from adlopt.sources._records import Fields, RecordError, entries, missing, read
 
 KEYS = ("account", "asset", "size")
 MODES = {"cross": False, "isolated": True}
@@ -36,27 +36,30 @@ def load(positions: object, accounts: object = None, *, marks: Marks | None = No
     equity, wallet = _accounts(read(accounts)) if accounts is not None else ({}, {})
     found = gather(rows, _holding, "asset", "margin_mode", "size")
     return assemble(
-        found, equity=_stated(found, equity, wallet), wallet=wallet, marks=marks,
+        found,
+        equity=_stated(found, equity, wallet),
+        wallet=wallet,
+        marks=marks,
         unknown="no equity is known for this cross account; give it in a column 'equity' or in the accounts",
-    )  # fmt: skip
+    )
 
 
 def _holding(record: Fields, row: Row) -> Holding:
     if record.has("margin_mode"):
         record.isolated = record.one_of("margin_mode", MODES)
     if not row.account:
-        raise Unusable("'account' is missing", harmless=True)
+        raise RecordError("'account' is missing", harmless=True)
     asset, size = record.text("asset"), record.number("size")
     mark, entry = record.price("mark"), record.price("entry_price")
     equity, at = record.optional("equity"), mark
     if record.has("collateral") and not record.isolated:
-        raise Unusable(
+        raise RecordError(
             "'collateral' belongs to a cross position; that of a cross account goes into the accounts"
         )
     if record.isolated and equity is None:
         equity, at = record.number("collateral"), entry
         if entry is None:
-            raise Unusable("'entry_price' is missing; equity from collateral needs it")
+            raise RecordError("'entry_price' is missing; equity from collateral needs it")
     return Holding(
         row=row,
         asset=asset,
@@ -104,5 +107,5 @@ def _accounts(rows: object) -> tuple[dict[str, float], dict[str, float]]:
         if not own:
             raise InputError(f"{what}: 'equity' or 'collateral' of {account!r} is needed")
         target = equity if own[0] == "equity" else wallet
-        target[account] = _tables.number(f"{what}, {own[0]} of {account!r}", record[own[0]])
+        target[account] = validation.as_finite(f"{what}, {own[0]} of {account!r}", record[own[0]])
     return equity, wallet

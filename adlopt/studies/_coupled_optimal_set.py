@@ -38,10 +38,10 @@ class Face:
             unit = max(rest, float(contracts.max(initial=0.0)))
             if unit > 0:
                 self.rules.append((contracts / unit) @ self.share == rest / unit)
-        size, equity = np.abs(book.size[problem.position]), book.equity[problem.pool]
-        most = scenario_losses(problem, np.sign(problem.capacity) * found.low)
+        size, equity = np.abs(book.size[problem.eligible]), book.equity[problem.pool]
+        most = scenario_losses(problem, np.sign(problem.max_reduction) * found.low)
         for s in found.limited:
-            r = -np.sign(problem.target[asset]) * problem.moves[asset, s]  # money per contract
+            r = -np.sign(problem.required[asset]) * problem.moves[asset, s]  # money per contract
             start = (size - found.low)[self.free] * r - equity[self.free]
             at_risk = start > 0
             fixed = most[s] - float(start[at_risk].sum())
@@ -99,7 +99,7 @@ def select(found: OptimalSet, criterion: str, wanted: FloatArray | None) -> Floa
             face.share <= owner @ touched,
             touched >= forced.astype(float),
         )
-    size = np.abs(problem.book.size[problem.position])
+    size = np.abs(problem.book.size[problem.eligible])
     if criterion == "smallest_fraction":
         fraction = cp.Variable()
         lost = (found.low[face.free] + cp.multiply(face.room, face.share)) / size[face.free]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
@@ -18,7 +18,7 @@ from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.protocol import AnyPolicy, named
 from adlopt.policies.protocol import reductions as reductions_of
-from adlopt.policies.queues import Ranked
+from adlopt.policies.queues import ScoreQueue
 from adlopt.policies.standard import standard
 from adlopt.prices.protocol import PriceModel
 
@@ -67,7 +67,7 @@ def exposure(
     found = book.names.get_indexer([account])[0]
     if found < 0:
         raise InputError(
-            f"exposure: account {account!r} is not in the book; it has {tables.known(book.names)}"
+            f"exposure: account {account!r} is not in the book; it has {validation.format_names(book.names)}"
         )
     rows: list[dict[str, Any]] = []
     for required in _ladder(book, account, int(found), reductions):
@@ -91,22 +91,22 @@ def _standing(
     """The account's rows under one policy at one rung."""
     book = problem.book
     taken = reductions_of(policy, problem)
-    size = book.size[problem.position]
-    priority = policy.scores(problem) if isinstance(policy, Ranked) else taken / size
+    size = book.size[problem.eligible]
+    priority = policy.scores(problem) if isinstance(policy, ScoreQueue) else taken / size
     rows = []
     for at in own:
         k = problem.asset[at]
         rivals = np.flatnonzero(problem.asset == k)
-        interest = float(np.abs(problem.capacity[rivals]).sum())
+        interest = float(np.abs(problem.max_reduction[rivals]).sum())
         rows.append(
             {
                 "asset": book.assets[k],
                 "margin_mode": "isolated" if book.isolated[problem.pool[at]] else "cross",
                 "size": size[at],
-                "required": problem.target[k],
-                "share": abs(problem.target[k]) / interest,
+                "required": problem.required[k],
+                "share": abs(problem.required[k]) / interest,
                 "policy": name,
-                "rank": _rank(priority, rivals, int(at), in_order=isinstance(policy, Ranked)),
+                "rank": _rank(priority, rivals, int(at), in_order=isinstance(policy, ScoreQueue)),
                 "of": rivals.size,
                 "reduction": taken[at] + 0.0,
                 "remaining": size[at] - taken[at],
@@ -144,7 +144,7 @@ def _ladder(book: Book, account: Any, found: int, given: Any) -> list[dict[str, 
     steps = list(SHARES if given is None else given)
     if steps and all(isinstance(step, Mapping | pd.Series) for step in steps):
         return [dict(step) for step in steps]
-    shares = [tables.number("exposure, reductions", step) for step in steps]
+    shares = [validation.as_finite("exposure, reductions", step) for step in steps]
     for share in shares:
         if not 0 < share <= 1:
             raise InputError(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import Problem, as_table, gross_leverage, stated
+from adlopt.model.problem import Problem, as_table, gross_leverage, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
@@ -145,7 +145,7 @@ def compare(
     ------
     InputError : no policies; a policy that lacks data or does not answer with an allocation.
     """
-    stated("compare", problem)
+    require_problem("compare", problem)
     tail = CVaR(level)
     chosen = named(standard(problem) if policies is None else policies)
     if not chosen:
@@ -153,7 +153,7 @@ def compare(
     v = (
         features.factor(problem)
         if direction is None
-        else tables.by_asset("compare: direction", direction, problem.book.assets)
+        else validation.vector_by_asset("compare: direction", direction, problem.book.assets)
     )
     best = _optimum(problem, method, solution)
     bound: float | None = None
@@ -248,7 +248,7 @@ def _risk(problem: Problem, taken: FloatArray | None, tail: CVaR) -> dict[str, f
                 numbers,
                 (
                     objective_value(problem, taken),
-                    objective_value(problem.varied(objective=ExpectedLoss()), taken),
+                    objective_value(problem.with_changes(objective=ExpectedLoss()), taken),
                     tail.value(excess, weights),
                     float(weights[losses > negligible].sum()),
                     float(excess[weights > 0].max()),
@@ -269,7 +269,7 @@ def _quantile(values: FloatArray, share: float) -> float:
 
 def _concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
     book = problem.book
-    fraction = taken / book.size[problem.position]
+    fraction = taken / book.size[problem.eligible]
     money = np.abs(taken) * book.marks[problem.asset]
     owner, account = np.unique(book.pool_account[problem.pool], return_inverse=True)
     by_account = np.bincount(account, money, minlength=owner.size).astype(float)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
@@ -194,22 +194,22 @@ def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.
     if not isinstance(given, pd.DataFrame):
         path = Path(given)
         given = (
-            tables.read_parquet(path)
+            validation.read_parquet(path)
             if path.suffix.lower() in (".parquet", ".pq")
-            else tables.read_csv(path)
+            else validation.read_csv(path)
         )
     if {"user", "coin", "adl_size"} <= set(given.columns):
         table = given.rename(columns=HYPER_REPLAY)
     else:
         table = given.rename(columns={column: "realised_reduction", wave: "wave"})
-    tables.require_columns(
+    validation.require_columns(
         "realised", table, ("account", "asset", "size", "equity", "mark", "realised_reduction")
     )
     if len(table) == 0:
         raise InputError("realised: the table has no rows")
     size, taken = (
-        tables.numbers("realised", table, "size"),
-        tables.numbers("realised", table, "realised_reduction"),
+        validation.numbers("realised", table, "size"),
+        validation.numbers("realised", table, "realised_reduction"),
     )
     table = table.assign(size=size, realised_reduction=np.sign(size) * np.abs(taken))
     # Several fills of one position in one wave are one reduction, of the position before the first
@@ -218,7 +218,9 @@ def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.
     total = table.groupby(key, sort=False, observed=True)["realised_reduction"].transform("sum")
     table = table.assign(realised_reduction=total)[~table.duplicated(key)]
     over = np.abs(table["realised_reduction"]) > np.abs(table["size"]) * (1 + ROUNDING)
-    tables.refuse("realised", table, over, "realised_reduction", "{} is more than the position had")
+    validation.raise_for_rows(
+        "realised", table, over, "realised_reduction", "{} is more than the position had"
+    )
     return table
 
 
@@ -257,4 +259,4 @@ def _stated(
     reduction = {book.assets[k]: float(required[k]) for k in np.flatnonzero(required)}
     model = prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices
     problem = Problem(book, reduction, model, objective or ExpectedLoss())
-    return problem, by_position[problem.position]
+    return problem, by_position[problem.eligible]

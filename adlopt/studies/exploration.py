@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.model.losses import excess_losses
-from adlopt.model.problem import Problem, stated
+from adlopt.model.losses import losses_beyond_fund
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import Objective
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
@@ -74,7 +74,7 @@ def explore(
     `options` go to `solve`. Raises InputError without objectives, NotApplicable without a price
     model.
     """
-    stated("explore", problem)
+    require_problem("explore", problem)
     tried = (
         [objectives]
         if isinstance(objectives, Objective) or callable(objectives)
@@ -83,15 +83,15 @@ def explore(
     if not tried:
         raise InputError("explore: give at least one objective")
     problem.price_model  # noqa: B018  (refuses now, before any work)
-    variants = [problem.varied(objective=objective) for objective in tried]
-    names = tables.told_apart([str(variant.objective) for variant in variants])
+    variants = [problem.with_changes(objective=objective) for objective in tried]
+    names = validation.number_duplicates([str(variant.objective) for variant in variants])
     solutions = {
         name: solve(variant, **options) for name, variant in zip(names, variants, strict=True)
     }
     weights = problem.scenarios.weights
     values = {}
     for name, solution in solutions.items():
-        losses = excess_losses(problem, solution.allocation["reduction"].to_numpy())
+        losses = losses_beyond_fund(problem, solution.allocation["reduction"].to_numpy())
         values[name] = [variant.objective.value(losses, weights) for variant in variants]
     table = Exploration(
         pd.DataFrame.from_dict(values, orient="index", columns=names).rename_axis("minimised")

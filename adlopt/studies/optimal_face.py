@@ -27,7 +27,7 @@ from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable, SolverFailed
 from adlopt.methods import water_filling
 from adlopt.model.losses import closed_form, objective_value, scenario_losses
-from adlopt.model.problem import Problem, as_table, stated
+from adlopt.model.problem import Problem, as_table, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.proof.certificate import feasible_array
 
@@ -71,7 +71,7 @@ class OptimalSet:
         """Row per eligible position: account, asset, margin_mode, size, and `least` and `most`
         reduction over the set.
         """
-        sign = np.sign(self.problem.capacity)
+        sign = np.sign(self.problem.max_reduction)
         least, most = self._ranges()
         return self.problem.positions.assign(least=sign * least + 0.0, most=sign * most + 0.0)
 
@@ -88,7 +88,7 @@ class OptimalSet:
         reductions = feasible_array(self.problem, allocation)
         taken, slack = (
             np.abs(reductions),
-            TOLERANCE * np.abs(self.problem.book.size[self.problem.position]),
+            TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible]),
         )
         if ((taken < self.low - slack) | (taken > self.high + slack)).any():
             return False
@@ -118,10 +118,10 @@ class OptimalSet:
         else:
             wanted = None
         if self.limited.size:
-            from adlopt.studies import _coupled_optimal_set as _limited_set  # loads cvxpy
+            from adlopt.studies import _coupled_optimal_set  # loads cvxpy
 
             return self._table(
-                _limited_set.select(
+                _coupled_optimal_set.select(
                     self, criterion if isinstance(criterion, str) else "nearest", wanted
                 )
             )
@@ -131,7 +131,7 @@ class OptimalSet:
         taken = self.low.copy()
         for k, rest in self._rest().items():
             rows = np.flatnonzero(problem.asset == k)
-            size, room = np.abs(problem.book.size[problem.position[rows]]), (high - self.low)[rows]
+            size, room = np.abs(problem.book.size[problem.eligible[rows]]), (high - self.low)[rows]
             if not rest > 0:
                 continue
             # Each takes clip(height - level * width, 0, room), at one level for all.
@@ -146,7 +146,7 @@ class OptimalSet:
     def __repr__(self) -> str:
         least, most = self._box_ranges()
         free = int(
-            (most - least > TOLERANCE * np.abs(self.problem.book.size[self.problem.position])).sum()
+            (most - least > TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible])).sum()
         )
         kind = "one allocation" if free == 0 else f"{free:,} positions have a choice"
         return f"OptimalSet({kind}; {self.problem.objective} {self.value:,.6g}; leverage cutoff {self.cutoff})"
@@ -155,21 +155,21 @@ class OptimalSet:
 
     def _rest(self) -> dict[int, float]:
         """Contracts still to be spread over each reduced asset once everybody has given `low`."""
-        given = np.bincount(self.problem.asset, self.low, minlength=self.problem.target.size)
+        given = np.bincount(self.problem.asset, self.low, minlength=self.problem.required.size)
         return {
-            int(k): max(abs(self.problem.target[k]) - float(given[k]), 0.0)
+            int(k): max(abs(self.problem.required[k]) - float(given[k]), 0.0)
             for k in self.problem.reduced_assets
         }
 
     def _table(self, taken: FloatArray) -> pd.DataFrame:
-        cap = self.problem.capacity
+        cap = self.problem.max_reduction
         return as_table(self.problem, np.sign(cap) * np.minimum(taken, np.abs(cap)))
 
     def _ranges(self) -> tuple[FloatArray, FloatArray]:
         if self.limited.size:
-            from adlopt.studies import _coupled_optimal_set as _limited_set  # loads cvxpy
+            from adlopt.studies import _coupled_optimal_set  # loads cvxpy
 
-            return _limited_set.ranges(self)
+            return _coupled_optimal_set.ranges(self)
         return self._box_ranges()
 
     def _box_ranges(self) -> tuple[FloatArray, FloatArray]:
@@ -210,9 +210,12 @@ class OptimalSet:
         rules = [LinearConstraint(supply / unit[:, None], needed / unit)]
         while (supply[:, touched].sum(axis=1) < needed).any():
             found = milp(
-                np.ones(forced.size), integrality=1, bounds=Bounds(forced.astype(float), 1.0), constraints=rules,
+                np.ones(forced.size),
+                integrality=1,
+                bounds=Bounds(forced.astype(float), 1.0),
+                constraints=rules,
                 options={"mip_rel_gap": 0.0},
-            )  # fmt: skip
+            )
             if found.x is None:
                 raise SolverFailed(f"optimal_set: HiGHS says {found.message}")
             touched = found.x > 0.5
@@ -230,7 +233,7 @@ def optimal_set(problem: Problem) -> OptimalSet:
     NotApplicable : the objective is not a CVaR by scenarios, or water-filling does not apply (see
         its reasons).
     """
-    stated("optimal_set", problem)
+    require_problem("optimal_set", problem)
     obstacle = water_filling.obstacle(problem)
     if obstacle is not None:
         raise NotApplicable(f"optimal_set: {obstacle}")
@@ -249,9 +252,9 @@ def optimal_set(problem: Problem) -> OptimalSet:
     # Scenarios that the fund covers do not count; without a fund, nothing lies below zero.
     counts = stressed & ((losses > problem.insurance_fund) | (problem.insurance_fund == 0))
 
-    adverse = -np.sign(problem.target)[:, None] * problem.moves / book.marks[:, None]  # (d, S) r
-    size, equity = np.abs(book.size[problem.position]), book.equity[problem.pool]
-    cap = np.abs(problem.capacity)
+    adverse = -np.sign(problem.required)[:, None] * problem.moves / book.marks[:, None]  # (d, S) r
+    size, equity = np.abs(book.size[problem.eligible]), book.equity[problem.pool]
+    cap = np.abs(problem.max_reduction)
     low, high = np.zeros(size.size), np.zeros(size.size)
     flats = np.zeros((problem.reduced_assets.size, 2))
     cutoff = np.zeros(problem.reduced_assets.size)
@@ -314,10 +317,10 @@ def _limited(found: OptimalSet, adverse: FloatArray) -> IntArray:
     and on the sums.
     """
     problem = found.problem
-    sign = np.sign(problem.capacity)
+    sign = np.sign(problem.max_reduction)
     most = scenario_losses(problem, sign * found.low)
     suspects = found.limited[most[found.limited] > found.limit * (1 + ROUNDING)]
-    size, equity = np.abs(problem.book.size[problem.position]), problem.book.equity[problem.pool]
+    size, equity = np.abs(problem.book.size[problem.eligible]), problem.book.equity[problem.pool]
     mark, room, rest = problem.book.marks[problem.asset], found.high - found.low, found._rest()
     kept = []
     for s in suspects:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InfeasibleReduction, InputError, SolverFailed
 from adlopt.model.problem import Problem, as_table
@@ -100,11 +100,11 @@ def round_to_lots(
     """
     reductions = feasible_array(problem, allocation)
     assets, d = problem.book.assets, len(problem.book.assets)
-    lot = tables.by_asset("lots", lots, assets, partial=True)
+    lot = validation.vector_by_asset("lots", lots, assets, partial=True)
     least = (
         np.zeros(d)
         if minimum is None
-        else np.nan_to_num(tables.by_asset("minimum", minimum, assets, partial=True))
+        else np.nan_to_num(validation.vector_by_asset("minimum", minimum, assets, partial=True))
     )
     for k in problem.reduced_assets:
         if not lot[k] > 0:
@@ -123,19 +123,19 @@ def round_to_lots(
     for k in problem.reduced_assets:
         rows = np.flatnonzero(problem.asset == k)
         size, cap = (
-            np.abs(problem.book.size[problem.position[rows]]),
-            np.abs(problem.capacity[rows]),
+            np.abs(problem.book.size[problem.eligible[rows]]),
+            np.abs(problem.max_reduction[rows]),
         )
         choices = _choices(size, cap, lot[k], least[k])
-        required = abs(problem.target[k]) / lot[k]
+        required = abs(problem.required[k]) / lot[k]
         taken[rows] = nearest(choices, wanted[rows], required)
         total = int(taken[rows].sum())
         if total == 0 or abs(total - required) > WHOLE * max(required, 1.0):
             impossible.append(
-                (str(assets[k]), abs(float(problem.target[k])), float(total * lot[k]))
+                (str(assets[k]), abs(float(problem.required[k])), float(total * lot[k]))
             )
         whole = taken[rows] == choices.whole
-        rounded[rows] = np.sign(problem.target[k]) * np.where(
+        rounded[rows] = np.sign(problem.required[k]) * np.where(
             whole, size, np.minimum(taken[rows] * lot[k], cap)
         )
     if impossible:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from adlopt.model.losses import excess_losses
+from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem
 from adlopt.prices.protocol import scenario_names
 from adlopt.proof.certificate import feasible_array
@@ -22,8 +22,8 @@ def scenario_table(problem: Problem, allocation: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "probability": problem.scenarios.weights,
-            "before": excess_losses(problem, None),
-            "after": excess_losses(problem, feasible_array(problem, allocation)),
+            "before": losses_beyond_fund(problem, None),
+            "after": losses_beyond_fund(problem, feasible_array(problem, allocation)),
         },
         index=scenario_names(model, book.assets, book.marks).rename("scenario"),
     )

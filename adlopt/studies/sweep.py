@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation as tables
+from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.methods.result import Result
-from adlopt.model.problem import Problem, stated
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.proof.certificate import certify_array
 from adlopt.solving.dispatch import resolve, run
@@ -47,8 +47,8 @@ def frontier(
     accounts reduced, largest fraction, seconds; and by asset the reduction, shadow price and water
     level where it exists.
     """
-    stated("frontier", problem)
-    tables.positive("frontier: tolerance", tolerance)
+    require_problem("frontier", problem)
+    validation.as_positive("frontier: tolerance", tolerance)
     sweeps = {"multiple": reduction, "insurance_fund": insurance_fund, "level": level}
     given = [
         (name, list(points) if isinstance(points, Iterable) else [points])
@@ -58,7 +58,7 @@ def frontier(
     if len(given) != 1:
         raise InputError("frontier: sweep one of reduction (multiples), insurance_fund and level")
     name = given[0][0]
-    points = [tables.number(f"frontier, {name}", point) for point in given[0][1]]
+    points = [validation.as_finite(f"frontier, {name}", point) for point in given[0][1]]
     if not points:
         raise InputError(f"frontier: {name} has no points")
     if name == "level" and not isinstance(problem.objective, CVaR):
@@ -77,10 +77,10 @@ def frontier(
 
 def _variant(problem: Problem, name: str, point: float) -> Problem:
     if name == "multiple":
-        return problem.varied(multiple=point)
+        return problem.with_changes(multiple=point)
     if name == "insurance_fund":
-        return problem.varied(insurance_fund=point)
-    return problem.varied(objective=CVaR(point))
+        return problem.with_changes(insurance_fund=point)
+    return problem.with_changes(objective=CVaR(point))
 
 
 def _solver(
@@ -102,11 +102,13 @@ def _solver(
             chosen = "shadow_price"
     # The presolve depends on the boxes alone, which no sweep changes.
     if chosen == "shadow_price":
-        from adlopt.methods import elliptical_solver as smooth
+        from adlopt.methods import elliptical_solver
         from adlopt.methods.interior_point import shadow_price
         from adlopt.presolve.pairs import presolve
 
-        presolved = None if smooth.radial(variants[0]) is not None else presolve(variants[0])
+        presolved = (
+            None if elliptical_solver.radial(variants[0]) is not None else presolve(variants[0])
+        )
         return chosen, lambda variant, point: shadow_price.solve(
             variant, tolerance=tolerance, presolved=presolved
         )
@@ -143,12 +145,12 @@ def _row(
         "status": "optimal" if proof is None or proof.gap <= tolerance else "unproven",
         "method": method,
         "accounts_reduced": np.unique(problem.book.pool_account[problem.pool[taken]]).size,
-        "largest_fraction": float((result.allocation / problem.book.size[problem.position]).max()),
+        "largest_fraction": float((result.allocation / problem.book.size[problem.eligible]).max()),
         "seconds": time.perf_counter() - started,
     }
     for at, k in enumerate(problem.reduced_assets):
         asset = problem.book.assets[k]
-        row[f"reduction {asset}"] = float(problem.target[k])
+        row[f"reduction {asset}"] = float(problem.required[k])
         if proof is not None:
             row[f"shadow_price {asset}"] = float(proof.shadow_prices.iloc[at])
         if result.water_level is not None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from adlopt._internal import progress as _progress
+from adlopt._internal import progress
 
 
 class Terminal(io.StringIO):
@@ -25,9 +25,9 @@ def test_progress(
     out = stream()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", out)
-    monkeypatch.setattr(_progress, "PATIENCE", patience)
-    with _progress.Progress("shadow prices") as progress:
+    monkeypatch.setattr(progress, "PATIENCE", patience)
+    with progress.Progress("shadow prices") as line:
         time.sleep(0.1)
-        progress.report("interior-point step 3")
+        line.report("interior-point step 3")
         time.sleep(0.1)
     assert ("step 3" in out.getvalue()) == shown

@@ -15,9 +15,17 @@ import adlopt as adl
 P = adl.policies
 
 AXIOMS = [
-    "feasible", "wash-trade resistant", "Sybil resistant", "path-independent", "leverage priority", "monotone", "anonymous",
-    "scale-invariant", "distribution-free", "continuous",
-]  # fmt: skip
+    "feasible",
+    "wash-trade resistant",
+    "Sybil resistant",
+    "path-independent",
+    "leverage priority",
+    "monotone",
+    "anonymous",
+    "scale-invariant",
+    "distribution-free",
+    "continuous",
+]
 
 Rule = Callable[[pd.DataFrame, float, float], dict[str, float]]
 """Positions, mark and requirement to contracts taken by account, unsigned."""
@@ -136,8 +144,14 @@ def verify(found: object, rule: Rule) -> None:
 
 
 BROKEN_BY_QUEUES = {
-    "wash-trade resistant", "Sybil resistant", "path-independent", "leverage priority", "monotone", "anonymous", "continuous",
-}  # fmt: skip
+    "wash-trade resistant",
+    "Sybil resistant",
+    "path-independent",
+    "leverage priority",
+    "monotone",
+    "anonymous",
+    "continuous",
+}
 
 
 @pytest.mark.parametrize(
@@ -145,11 +159,15 @@ BROKEN_BY_QUEUES = {
     [
         (P.BitMEX(), queue(bitmex), BROKEN_BY_QUEUES),
         (P.Hyperliquid(), queue(hyperliquid), BROKEN_BY_QUEUES),
-        (P.Queue(P.features.leverage), queue(by_leverage), BROKEN_BY_QUEUES - {"wash-trade resistant", "monotone"}),
+        (
+            P.Queue(P.features.leverage),
+            queue(by_leverage),
+            BROKEN_BY_QUEUES - {"wash-trade resistant", "monotone"},
+        ),
         (P.ProRata(), pro_rata, {"leverage priority"}),
     ],
     ids=["BitMEX", "Hyperliquid", "leverage queue", "contracts pro rata"],
-)  # fmt: skip
+)
 def test_what_fails_is_verified_from_the_printed_numbers(
     policy: object, rule: Rule, broken: set[str]
 ) -> None:
@@ -196,7 +214,7 @@ def test_where_there_is_a_proof_it_says_so() -> None:
 
 def third(problem: adl.Problem) -> np.ndarray:
     """Contracts pro rata, as a user would write it."""
-    return problem.capacity * (problem.target / problem.capacity.sum())
+    return problem.max_reduction * (problem.required / problem.max_reduction.sum())
 
 
 def test_a_plain_function_is_audited_as_the_rule_that_it_is() -> None:

@@ -201,9 +201,17 @@ def test_tables_given_apart(book):
     )
     whole = solve_json(book, "--reduce", "BTC=-10", *DIRECTION)
     apart = solve_json(
-        "positions.parquet", "--accounts", "accounts.parquet", "--marks", "marks.csv", "--mark", "ETH=1900",
-        "--reduce", "BTC=-10", *DIRECTION,
-    )  # fmt: skip
+        "positions.parquet",
+        "--accounts",
+        "accounts.parquet",
+        "--marks",
+        "marks.csv",
+        "--mark",
+        "ETH=1900",
+        "--reduce",
+        "BTC=-10",
+        *DIRECTION,
+    )
     assert apart["allocation"] == whole["allocation"]
 
 
@@ -407,8 +415,11 @@ def test_demo_shows_that_gross_leverage_misleads():
     # In a process of its own: it runs the inner loops uncompiled.
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "adlopt", "demo"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
     assert (done.returncode, done.stderr) == (0, "")
     flat = " ".join(done.stdout.split())
     assert (
@@ -453,8 +464,11 @@ def test_module_runs_as_a_command(book):
     def module(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "adlopt", *arguments, str(Path(book).resolve())],
-            capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1],
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parents[1],
+        )
 
     done = module("solve", "--reduce", "BTC=-10", "--margin", "isolated", "--json")
     assert done.returncode == 0
@@ -542,7 +556,7 @@ def changed(**columns):
         (changed().drop(columns="mark"), ["--mark ASSET=PRICE"]),
         (changed().drop(columns="equity"), ["no equity is known for '1'"]),
     ],
-)  # fmt: skip
+)
 def test_bad_tables(table, parts):
     table.to_csv("book.csv", index=False)
     message = run("solve", "book.csv", "--reduce", "BTC=-1", *DIRECTION, code=cli.BAD_INPUT)
@@ -580,8 +594,14 @@ def test_bad_tables(table, parts):
         ([*DIRECTION, "--correlation", "0.5"], ["--correlation has no effect"]),
         ([*DIRECTION, "--points", "1"], [">= 3"]),
         ([*DIRECTION, "--points", "many"], ["--points"]),
-        (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "2"], ["must lie in [-1, 1]"]),
-        (["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "none.csv"], ["none.csv"]),
+        (
+            ["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "2"],
+            ["must lie in [-1, 1]"],
+        ),
+        (
+            ["--volatility", "BTC=1", "--volatility", "ETH=1", "--correlation", "none.csv"],
+            ["none.csv"],
+        ),
         (["--volatility", "BTC=1", "--volatility", "ETH=1", "--horizon-days", "0"], ["horizon"]),
         (["--scenarios", "none.csv"], ["cannot read none.csv"]),
         (["--accounts", "none.parquet"], ["cannot read none.parquet"]),
@@ -590,7 +610,7 @@ def test_bad_tables(table, parts):
         ([*DIRECTION, "--out", "nowhere/answer.csv"], ["nowhere/answer.csv"]),
         (["--bogus"], ["--bogus"]),
     ],
-)  # fmt: skip
+)
 def test_bad_flags(book, flags, parts):
     asked = [] if "--reduce" in flags else ["--reduce", "BTC=-1"]
     message = run("solve", book, *asked, *flags, code=cli.BAD_INPUT)

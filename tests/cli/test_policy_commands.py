@@ -80,8 +80,23 @@ def test_audit():
 
 
 def test_exposure(book):
-    rows = json.loads(run("exposure", book, "--reduce", "BTC=-10", "--account", "4", "--policy", "bitmex", "--multiple", "0.5",
-                          "--multiple", "1", "--json"))  # fmt: skip
+    rows = json.loads(
+        run(
+            "exposure",
+            book,
+            "--reduce",
+            "BTC=-10",
+            "--account",
+            "4",
+            "--policy",
+            "bitmex",
+            "--multiple",
+            "0.5",
+            "--multiple",
+            "1",
+            "--json",
+        )
+    )
     assert [(row["rank"], row["reduction"]) for row in rows] == [(1, -5.0), (1, -7.0)]
     assert "1 of 4" in run("exposure", book, "--reduce", "BTC=-10", "--account", "4")
 

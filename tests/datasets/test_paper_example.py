@@ -99,8 +99,10 @@ def expected_shortfall(paper: Paper, size: np.ndarray, equity: float) -> float:
         return b * put if b > 0 else -b * (put + forward - strike)
 
     edges = np.linspace(-9.0, 9.0, 37)
-    parts = [quad(lambda z: given_btc(z) * norm.pdf(z), a, b, epsabs=1e-10, epsrel=1e-11)[0]
-             for a, b in pairwise(edges)]  # fmt: skip
+    parts = [
+        quad(lambda z: given_btc(z) * norm.pdf(z), a, b, epsabs=1e-10, epsrel=1e-11)[0]
+        for a, b in pairwise(edges)
+    ]
     return float(sum(parts))
 
 

@@ -28,7 +28,7 @@ def test_the_book_has_the_stated_distribution() -> None:
         0.06 * 0.7407, rel=0.05
     )  # t quantile, four degrees of freedom
     assert np.corrcoef(log_return.T)[0, 1] == pytest.approx(0.8, abs=0.05)
-    assert np.abs(problem.target) == pytest.approx(0.3 * book.open_interest["short"])
+    assert np.abs(problem.required) == pytest.approx(0.3 * book.open_interest["short"])
 
 
 def test_sparse_books_hold_the_stated_number_of_different_assets() -> None:

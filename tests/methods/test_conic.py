@@ -9,14 +9,21 @@ import pytest
 import scipy.stats
 
 import adlopt as adl
-from adlopt.methods.conic import repaired
-from adlopt.model.losses import excess_losses
+from adlopt.methods.conic import restore_feasibility
+from adlopt.model.losses import losses_beyond_fund
 from tests.support import TAME, Case, Reference, random_case
 
 
 def case_of(seed: int) -> Case:
-    return random_case(seed, ("cross", "mixed")[seed % 2], one_factor=False, reduced=2, twist="plain",
-                       settlement=seed % 3 == 1, fund=seed % 4 == 2)  # fmt: skip
+    return random_case(
+        seed,
+        ("cross", "mixed")[seed % 2],
+        one_factor=False,
+        reduced=2,
+        twist="plain",
+        settlement=seed % 3 == 1,
+        fund=seed % 4 == 2,
+    )
 
 
 @pytest.mark.parametrize("presolve", [True, False])
@@ -71,12 +78,12 @@ def test_loss_expression(seed: int, presolve: bool) -> None:
     ):
         fraction.value = point
         x = np.asarray(model.allocation.value)
-        wanted = excess_losses(problem, x)
+        wanted = losses_beyond_fund(problem, x)
         np.testing.assert_allclose(
             model.loss.value,
             wanted,
             rtol=1e-8,
-            atol=1e-9 * max(excess_losses(problem, None).max(), 1e-300),
+            atol=1e-9 * max(losses_beyond_fund(problem, None).max(), 1e-300),
         )
 
 
@@ -86,20 +93,26 @@ def test_losses_of_the_package_are_those_of_the_tables(seed: int) -> None:
         seed, "mixed", one_factor=False, reduced=2, settlement=seed % 2 == 1, fund=seed % 3 == 1
     )
     reference = Reference(case)
-    np.testing.assert_allclose(excess_losses(case.problem(), None), reference.losses(None), rtol=1e-9,
-                               atol=1e-12 * np.abs(reference.equity).max())  # fmt: skip
+    np.testing.assert_allclose(
+        losses_beyond_fund(case.problem(), None),
+        reference.losses(None),
+        rtol=1e-9,
+        atol=1e-12 * np.abs(reference.equity).max(),
+    )
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_repair_keeps_boxes_and_sums(seed: int) -> None:
     """From any point, even far outside."""
     problem = random_case(seed, "mixed", one_factor=False, reduced=2).problem()
-    rough = problem.capacity * np.random.default_rng(seed).normal(0.5, 1.0, problem.capacity.size)
-    x = repaired(problem, rough)
-    assert (np.abs(x) <= np.abs(problem.capacity)).all()
-    assert (x * problem.capacity >= 0).all()
-    sums = np.bincount(problem.asset, x, minlength=problem.target.size)
-    np.testing.assert_allclose(sums, problem.target, rtol=1e-12)
+    rough = problem.max_reduction * np.random.default_rng(seed).normal(
+        0.5, 1.0, problem.max_reduction.size
+    )
+    x = restore_feasibility(problem, rough)
+    assert (np.abs(x) <= np.abs(problem.max_reduction)).all()
+    assert (x * problem.max_reduction >= 0).all()
+    sums = np.bincount(problem.asset, x, minlength=problem.required.size)
+    np.testing.assert_allclose(sums, problem.required, rtol=1e-12)
 
 
 HEAVY = adl.OneFactor(
@@ -138,12 +151,22 @@ def test_optimal_is_not_taken_on_trust(objective: adl.Objective) -> None:
     attempt is returned.
     """
     table = pd.DataFrame(
-        [("a", "X", 30.0, 900.0), ("a", "Y", -40.0, 900.0), ("b", "X", 55.0, 700.0), ("b", "Y", 80.0, 700.0),
-         ("c", "X", 20.0, 30.0), ("c", "Y", 9.0, 30.0), ("d", "Y", 70.0, 300.0)],
+        [
+            ("a", "X", 30.0, 900.0),
+            ("a", "Y", -40.0, 900.0),
+            ("b", "X", 55.0, 700.0),
+            ("b", "Y", 80.0, 700.0),
+            ("c", "X", 20.0, 30.0),
+            ("c", "Y", 9.0, 30.0),
+            ("d", "Y", 70.0, 300.0),
+        ],
         columns=["account", "asset", "size", "equity"],
-    )  # fmt: skip
+    )
     problem = adl.Problem(
-        adl.Book.from_frame(table, marks={"X": 18.0, "Y": 20.0}), {"X": 60.0, "Y": 90.0}, HEAVY, objective,
+        adl.Book.from_frame(table, marks={"X": 18.0, "Y": 20.0}),
+        {"X": 60.0, "Y": 90.0},
+        HEAVY,
+        objective,
         settlement={"X": 17.0, "Y": 20.5},
-    )  # fmt: skip
+    )
     assert adl.solve(problem, "conic").status == "optimal"

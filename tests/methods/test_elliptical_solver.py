@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 import adlopt as adl
 from adlopt.datasets import synthetic
-from adlopt.methods import choice as auto
+from adlopt.methods import choice
 from tests import support
 
 TOLERANCE = 1e-8
@@ -72,9 +72,13 @@ def test_agrees_with_the_conic_solution_of_a_large_sample() -> None:
 def test_agrees_with_a_general_optimiser(df: float | None) -> None:
     rng = np.random.default_rng(4)
     positions = pd.DataFrame(
-        {"account": np.repeat(list("abcd"), 2), "asset": ["A", "B"] * 4,
-         "size": [-5.0, -3.0, -2.0, 4.0, -6.0, -1.0, -3.0, -3.0], "equity": np.repeat([60.0, 20.0, 90.0, 15.0], 2)}
-    )  # fmt: skip
+        {
+            "account": np.repeat(list("abcd"), 2),
+            "asset": ["A", "B"] * 4,
+            "size": [-5.0, -3.0, -2.0, 4.0, -6.0, -1.0, -3.0, -3.0],
+            "equity": np.repeat([60.0, 20.0, 90.0, 15.0], 2),
+        }
+    )
     book = adl.Book.from_frame(positions, marks={"A": 100.0, "B": 50.0})
     S = covariance(book.marks, rng)
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
@@ -103,10 +107,16 @@ def test_agrees_with_a_general_optimiser(df: float | None) -> None:
     cap[0] = 1.5
     in_a = (positions["asset"].to_numpy()[row] == "A").astype(float)
     found = minimize(
-        total, np.where(in_a, 6.0 / 4, 2.5 / 3), bounds=[(0.0, c) for c in cap], method="SLSQP",
-        constraints=[{"type": "eq", "fun": lambda x: in_a @ x - 6.0}, {"type": "eq", "fun": lambda x: (1 - in_a) @ x - 2.5}],
+        total,
+        np.where(in_a, 6.0 / 4, 2.5 / 3),
+        bounds=[(0.0, c) for c in cap],
+        method="SLSQP",
+        constraints=[
+            {"type": "eq", "fun": lambda x: in_a @ x - 6.0},
+            {"type": "eq", "fun": lambda x: (1 - in_a) @ x - 2.5},
+        ],
         options={"ftol": 1e-12, "maxiter": 500},
-    )  # fmt: skip
+    )
     assert solution.value == pytest.approx(found.fun, rel=1e-6)
     assert solution.value <= found.fun * (1 + 1e-9)
 
@@ -183,7 +193,7 @@ def test_one_factor_uses_the_same_door() -> None:
     )
     solution = adl.solve(problem, tolerance=TOLERANCE)
     assert (solution.method, solution.status) == ("shadow_price", "optimal")
-    assert "settle off the mark" in auto.choose(problem).passed_over["factor_leverage"]
+    assert "settle off the mark" in choice.choose(problem).passed_over["factor_leverage"]
 
 
 def test_pools_that_hold_many_assets_are_compressed() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.methods import choice as auto
-from adlopt.methods import factor_leverage
+from adlopt.methods import choice, factor_leverage
 from adlopt.model.losses import objective_value
 from tests import support
 
@@ -50,7 +49,7 @@ def at_a_level(problem: adl.Problem, share: float) -> np.ndarray:
     """Reductions (e,) that bring every pool as near as it can come to one exposure over equity."""
     assert isinstance(problem.prices, adl.OneFactor)
     v = problem.prices.vector(problem.book.assets)
-    gives = v[problem.asset] * problem.capacity
+    gives = v[problem.asset] * problem.max_reduction
     exposure, equity = problem.sizes(None) @ v, problem.book.equity
     level = np.quantile(exposure[problem.pool] / equity[problem.pool], share)
     taken = np.zeros(gives.size)
@@ -60,7 +59,7 @@ def at_a_level(problem: adl.Problem, share: float) -> np.ndarray:
         for j in rows[np.sign(gives[rows]) == np.sign(missing)]:
             taken[j] = min(max(missing / gives[j], 0.0), 1.0)
             missing -= taken[j] * gives[j]
-    return taken * problem.capacity
+    return taken * problem.max_reduction
 
 
 def test_a_hundred_books() -> None:
@@ -74,7 +73,7 @@ def test_a_hundred_books() -> None:
         if rule.fraction is None:
             with pytest.raises(adl.NotApplicable, match="add up asset by asset"):
                 adl.solve(problem, "factor_leverage")
-            assert auto.choose(problem).method in ("shadow_price", "water_filling")
+            assert choice.choose(problem).method in ("shadow_price", "water_filling")
             continue
         exact += 1
         claimed = adl.solve(problem, "factor_leverage", tolerance=1e-8)

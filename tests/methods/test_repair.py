@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.methods import repair as feasible
+from adlopt.methods import repair
 from adlopt.solving.dispatch import run
 
 
@@ -33,19 +33,19 @@ def test_accounts_that_a_solver_left_traces_on_are_not_reduced(
 
 
 def test_tidying_keeps_boxes_and_sums(problem: adl.Problem) -> None:
-    candidates = list(feasible.tidied(problem, run(problem, "shadow_price").allocation))
+    candidates = list(repair.snapped_to_bounds(problem, run(problem, "shadow_price").allocation))
     touched = [np.count_nonzero(tidy) for tidy in candidates]
     assert touched == sorted(touched)
     assert touched[0] < touched[-1]
     for tidy in candidates:
-        assert (np.abs(tidy) <= np.abs(problem.capacity)).all()
-        sums = np.bincount(problem.asset, tidy, minlength=problem.target.size)
-        np.testing.assert_allclose(sums, problem.target, rtol=1e-12)
+        assert (np.abs(tidy) <= np.abs(problem.max_reduction)).all()
+        sums = np.bincount(problem.asset, tidy, minlength=problem.required.size)
+        np.testing.assert_allclose(sums, problem.required, rtol=1e-12)
 
 
 def test_a_missing_sum_is_taken_from_those_already_reduced(problem: adl.Problem) -> None:
     solution = adl.solve(problem, "shadow_price")
     exact = solution.allocation["reduction"].to_numpy()
-    mended = feasible.repaired(problem, exact * (1 - 1e-9))
+    mended = repair.restore_feasibility(problem, exact * (1 - 1e-9))
     np.testing.assert_array_equal(mended == 0, exact == 0)
-    assert (np.abs(mended - exact) <= 1e-7 * np.abs(problem.capacity)).all()
+    assert (np.abs(mended - exact) <= 1e-7 * np.abs(problem.max_reduction)).all()

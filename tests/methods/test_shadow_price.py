@@ -43,7 +43,7 @@ def feasible(problem: adl.Problem, solution: adl.Solution) -> None:
     fraction = table["reduction"] / table["size"]
     assert fraction.between(0, 1).all()
     total = table.groupby("asset")["reduction"].sum().reindex(problem.book.assets, fill_value=0.0)
-    np.testing.assert_allclose(total, problem.target, rtol=1e-12)
+    np.testing.assert_allclose(total, problem.required, rtol=1e-12)
 
 
 TAILS = (adl.CVaR(0.9), adl.Spectral([0.0, 0.5, 0.9], [0.2, 0.3, 0.5]))
@@ -184,13 +184,19 @@ def test_a_path_that_is_lost_ends() -> None:
     unproven.
     """
     table = pd.DataFrame(
-        [("u0", "A0", -8.861962425035845, "isolated", 66.57948421934876), ("u0", "A1", 0.0, "cross", 3684.9817938903166),
-         ("u0", "A2", 123.18093983094545, "cross", 3684.9817938903166), ("u1", "A1", 2.76078015026661, "cross", 283.131155292),
-         ("u2", "A1", 0.0, "cross", 547.4608378169685), ("u2", "A2", -193.61069876934863, "cross", 547.4608378169685),
-         ("u3", "A0", 75.80604759797728, "isolated", 2844.501796116698), ("u3", "A1", 30.3839425654732, "isolated", 418.331943),
-         ("u4", "A1", 3.626469734755425, "cross", 251.8655562243693)],
+        [
+            ("u0", "A0", -8.861962425035845, "isolated", 66.57948421934876),
+            ("u0", "A1", 0.0, "cross", 3684.9817938903166),
+            ("u0", "A2", 123.18093983094545, "cross", 3684.9817938903166),
+            ("u1", "A1", 2.76078015026661, "cross", 283.131155292),
+            ("u2", "A1", 0.0, "cross", 547.4608378169685),
+            ("u2", "A2", -193.61069876934863, "cross", 547.4608378169685),
+            ("u3", "A0", 75.80604759797728, "isolated", 2844.501796116698),
+            ("u3", "A1", 30.3839425654732, "isolated", 418.331943),
+            ("u4", "A1", 3.626469734755425, "cross", 251.8655562243693),
+        ],
         columns=["account", "asset", "size", "margin_mode", "equity"],
-    )  # fmt: skip
+    )
     book = adl.Book.from_frame(
         table, marks={"A0": 115.49649009218373, "A1": 105.51208965084034, "A2": 5.297585176979819}
     )

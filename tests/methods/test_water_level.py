@@ -8,9 +8,19 @@ import pytest
 from adlopt.methods.water_level import drain
 
 KINDS = (
-    "plain", "ties", "twelve orders", "wild widths", "caps", "tight caps", "zero caps", "capacity", "one", "negative heights",
-    "almost nothing", "almost all",
-)  # fmt: skip
+    "plain",
+    "ties",
+    "twelve orders",
+    "wild widths",
+    "caps",
+    "tight caps",
+    "zero caps",
+    "capacity",
+    "one",
+    "negative heights",
+    "almost nothing",
+    "almost all",
+)
 
 
 def instance(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

@@ -16,10 +16,17 @@ MARKS = {"BTC": 100.0, "ETH": 10.0}
 
 def book(**equity: float) -> adl.Book:
     positions = pd.DataFrame(
-        [("broke", "BTC", 5.0), ("broke", "ETH", -50.0), ("gone", "BTC", -2.0), ("a", "BTC", -4.0), ("b", "BTC", -3.0),
-         ("c", "ETH", 80.0), ("c", "BTC", 1.0)],
+        [
+            ("broke", "BTC", 5.0),
+            ("broke", "ETH", -50.0),
+            ("gone", "BTC", -2.0),
+            ("a", "BTC", -4.0),
+            ("b", "BTC", -3.0),
+            ("c", "ETH", 80.0),
+            ("c", "BTC", 1.0),
+        ],
         columns=["account", "asset", "size"],
-    )  # fmt: skip
+    )
     accounts = {"broke": -40.0, "gone": -6.0, "a": 50.0, "b": 60.0, "c": 200.0} | equity
     return adl.Book.from_frame(
         positions,
@@ -128,7 +135,7 @@ def test_random_books(seed: int) -> None:
     assert dict(problem.reduction) == pytest.approx((-lost).to_dict())
     one, other = adl.solve(problem), adl.solve(bare)
     assert other.value == pytest.approx(one.value, rel=1e-6, abs=1e-9)
-    np.testing.assert_allclose(bare.target, problem.target)
+    np.testing.assert_allclose(bare.required, problem.required)
 
 
 BAD = [

@@ -19,9 +19,10 @@ def same(left: adl.Book, right: adl.Book) -> None:
     pd.testing.assert_frame_equal(left.to_frame(), right.to_frame(), check_exact=True)
     keys = ["account"]
     pd.testing.assert_frame_equal(
-        left.accounts.sort_values(keys).reset_index(drop=True), right.accounts.sort_values(keys).reset_index(drop=True),
+        left.accounts.sort_values(keys).reset_index(drop=True),
+        right.accounts.sort_values(keys).reset_index(drop=True),
         check_exact=True,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("seed", range(36))
@@ -62,11 +63,14 @@ def test_equity_from_collateral() -> None:
     """Collateral plus unrealised profit, of cross accounts over their cross positions alone."""
     positions = pd.DataFrame(
         {
-            "account": ["a", "a", "a", "b"], "asset": ["BTC", "ETH", "ETH", "BTC"], "size": [-2.0, 5.0, 4.0, 1.0],
-            "entry_price": [110.0, 8.0, 7.0, 90.0], "margin_mode": ["cross", "cross", "isolated", "isolated"],
+            "account": ["a", "a", "a", "b"],
+            "asset": ["BTC", "ETH", "ETH", "BTC"],
+            "size": [-2.0, 5.0, 4.0, 1.0],
+            "entry_price": [110.0, 8.0, 7.0, 90.0],
+            "margin_mode": ["cross", "cross", "isolated", "isolated"],
             "collateral": [np.nan, np.nan, 3.0, 6.0],
         }
-    )  # fmt: skip
+    )
     accounts = pd.DataFrame({"account": ["a"], "collateral": [40.0]})
     book = adl.Book.from_frame(positions, accounts, MARKS)
     pools = book.pools.set_index(["account", "margin_mode"])["equity"]
@@ -106,9 +110,14 @@ def test_accounts_without_positions_stay() -> None:
 
 def test_cross_and_isolated_of_one_account() -> None:
     table = pd.DataFrame(
-        {"account": "a", "asset": ["BTC", "BTC", "ETH"], "size": [1.0, 2.0, -3.0],
-         "margin_mode": ["cross", "isolated", "cross"], "equity": [50.0, 20.0, 50.0]}
-    )  # fmt: skip
+        {
+            "account": "a",
+            "asset": ["BTC", "BTC", "ETH"],
+            "size": [1.0, 2.0, -3.0],
+            "margin_mode": ["cross", "isolated", "cross"],
+            "equity": [50.0, 20.0, 50.0],
+        }
+    )
     book = adl.Book.from_frame(table, marks=MARKS)
     assert len(book.names) == 1
     pools = book.pools
@@ -141,8 +150,11 @@ def test_to_isolated_splits_equity_by_notional(seed: int) -> None:
         np.testing.assert_allclose(split_owned, owned, rtol=1e-12, atol=1e-9)
         return
     np.testing.assert_array_equal(frame["size"], whole["size"])
-    np.testing.assert_allclose(np.bincount(book.pool, split.equity, minlength=book.equity.size)[book.pool],
-                               book.equity[book.pool], rtol=1e-12)  # fmt: skip
+    np.testing.assert_allclose(
+        np.bincount(book.pool, split.equity, minlength=book.equity.size)[book.pool],
+        book.equity[book.pool],
+        rtol=1e-12,
+    )
     leverage = split.pools["leverage"].to_numpy()
     held = split.solvent & (book.pools["notional"].to_numpy()[book.pool] > 0)
     np.testing.assert_allclose(
@@ -178,9 +190,15 @@ def test_there_and_back_again() -> None:
 
 def test_merged_entry_price_is_the_average() -> None:
     table = pd.DataFrame(
-        {"account": "a", "asset": "BTC", "size": [1.0, 3.0], "entry_price": [100.0, 80.0],
-         "margin_mode": ["cross", "isolated"], "equity": [5.0, 6.0]}
-    )  # fmt: skip
+        {
+            "account": "a",
+            "asset": "BTC",
+            "size": [1.0, 3.0],
+            "entry_price": [100.0, 80.0],
+            "margin_mode": ["cross", "isolated"],
+            "equity": [5.0, 6.0],
+        }
+    )
     merged = adl.Book.from_frame(table, marks=MARKS).with_margin("cross").to_frame()
     assert merged["entry_price"].tolist() == [85.0]
     assert merged["equity"].tolist() == [11.0]
@@ -241,10 +259,15 @@ def test_both_modes_of_an_asset_become_one_isolated_position() -> None:
     cancel leave no entry price.
     """
     table = pd.DataFrame(
-        [("a", "X", 6.0, "cross", 60.0, 8.0), ("a", "X", 2.0, "isolated", 5.0, 12.0), ("a", "Y", -4.0, "cross", 60.0, 3.0),
-         ("b", "X", 1.0, "cross", 9.0, 8.0), ("b", "X", -1.0, "isolated", 2.0, 9.0)],
+        [
+            ("a", "X", 6.0, "cross", 60.0, 8.0),
+            ("a", "X", 2.0, "isolated", 5.0, 12.0),
+            ("a", "Y", -4.0, "cross", 60.0, 3.0),
+            ("b", "X", 1.0, "cross", 9.0, 8.0),
+            ("b", "X", -1.0, "isolated", 2.0, 9.0),
+        ],
         columns=["account", "asset", "size", "margin_mode", "equity", "entry_price"],
-    )  # fmt: skip
+    )
     both = adl.Book.from_frame(table, marks={"X": 10.0, "Y": 10.0})
     split = both.with_margin("isolated")
     frame = split.to_frame().set_index(["account", "asset"])

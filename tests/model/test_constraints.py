@@ -100,10 +100,10 @@ def test_bound_holds_under_constraints_by_brute_force() -> None:
 
 
 def test_shadow_price_under_constraints_is_the_slope(problem: adl.Problem) -> None:
-    small = problem.varied(multiple=0.2)
+    small = problem.with_changes(multiple=0.2)
     limit = constraints.at_most_fraction(small, 0.7)
     solution = adl.solve(small, constraints=limit)
-    step = 1e-3 * abs(small.target[0])
+    step = 1e-3 * abs(small.required[0])
 
     def value(contracts: float) -> float:
         return adl.solve(
@@ -112,8 +112,8 @@ def test_shadow_price_under_constraints_is_the_slope(problem: adl.Problem) -> No
         ).value
 
     # Between the slopes on either side: the value is piecewise linear in the reduction.
-    before = (value(small.target[0] + step) - solution.value) / step
-    after = (solution.value - value(small.target[0] - step)) / step
+    before = (value(small.required[0] + step) - solution.value) / step
+    after = (solution.value - value(small.required[0] - step)) / step
     assert before > 100.0
     assert after * 0.999 <= solution.shadow_prices["A0"] <= before * 1.001
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
+from adlopt.model.losses import losses_beyond_fund
 from tests.objectives.families import losses
 from tests.objectives.test_theorem import isolated, one_factor, random_book, reductions
 
@@ -86,8 +87,8 @@ def test_an_expression_alone_gives_value_stress_and_penalty(own, built_in):
         for unit in (1e-6, 1.0, 1e6) if isinstance(own, WeightedCVaR) else (1.0, 1e2):
             value = built_in.value(unit * loss, weights)
             assert own.evaluate(unit * loss, weights) == pytest.approx(value, rel=1e-7)
-            stress = own.weights(unit * loss, weights)
-            penalty = own.penalty(stress, weights, value)
+            stress = own.stressed_probabilities(unit * loss, weights)
+            penalty = own.conjugate(stress, weights, value)
             assert stress @ (unit * loss) - penalty == pytest.approx(value, rel=1e-6)
     problem = cross(own)
     solution = adl.solve(problem)
@@ -116,15 +117,15 @@ def test_other_functions_are_solved_and_proven(function):
     rng = np.random.default_rng(0)
     problem = cross(function)
     for _ in range(20):  # no other allocation beats the bound
-        fractions = rng.random(problem.capacity.size)
-        taken = np.zeros(problem.capacity.size)
+        fractions = rng.random(problem.max_reduction.size)
+        taken = np.zeros(problem.max_reduction.size)
         for k in problem.reduced_assets:
             rows = np.flatnonzero(problem.asset == k)
-            left = problem.target[k]
+            left = problem.required[k]
             for row in rows[np.argsort(fractions[rows])]:
-                taken[row] = min(left, problem.capacity[row])
+                taken[row] = min(left, problem.max_reduction[row])
                 left -= taken[row]
-        excess = adl.evaluation.excess_losses(problem, taken)
+        excess = losses_beyond_fund(problem, taken)
         assert problem.objective.evaluate(excess) >= solution.lower_bound * (1 - 1e-9)
 
 
@@ -184,6 +185,6 @@ def test_a_problem_takes_functions_wherever_it_takes_objectives():
     problem = cross(cvar_by_hand)
     assert isinstance(problem.objective, adl.Custom)
     assert str(problem.objective) == "Custom(cvar_by_hand)"
-    assert isinstance(problem.varied(objective=cvar_of_cvxpy).objective, adl.Custom)
+    assert isinstance(problem.with_changes(objective=cvar_of_cvxpy).objective, adl.Custom)
     table = adl.explore(problem, [cvar_by_hand, adl.CVaR(0.9)])
     assert table is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.objectives.protocol import admissible
+from adlopt.objectives.protocol import project_to_dual_set
 from tests.objectives.families import BUILT_IN, COHERENT, losses
 
 every = pytest.mark.parametrize("measure", BUILT_IN, ids=str)
@@ -38,8 +38,8 @@ def test_faces_agree(measure, seed):
     value = measure.value(loss, weights)
     solved, dual = by_solver(measure, loss, weights)
     assert solved == pytest.approx(value, rel=1e-6, abs=1e-8)
-    for stress in (measure.stress(loss, weights), admissible(measure, dual, weights)):
-        penalty = measure.penalty(stress, weights, np.inf)
+    for stress in (measure.subgradient(loss, weights), project_to_dual_set(measure, dual, weights)):
+        penalty = measure.conjugate(stress, weights, np.inf)
         assert stress @ loss - penalty == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
@@ -47,12 +47,12 @@ def test_faces_agree(measure, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_stress_is_a_subgradient(measure, seed):
     loss, weights = losses(seed)
-    value, stress = measure.value(loss, weights), measure.stress(loss, weights)
+    value, stress = measure.value(loss, weights), measure.subgradient(loss, weights)
     assert (stress >= 0).all()
     assert stress.sum() == pytest.approx(1, abs=1e-12)
     assert not stress[weights == 0].any()
     assert value == pytest.approx(
-        stress @ loss - measure.penalty(stress, weights, np.inf), rel=1e-11, abs=1e-13
+        stress @ loss - measure.conjugate(stress, weights, np.inf), rel=1e-11, abs=1e-13
     )
     for other in range(5):
         further = losses(100 + other)[0]
@@ -92,7 +92,7 @@ def test_homogeneous_at_any_scale(measure, unit):
 def test_equal_losses_are_the_measure(measure, given):
     weights = losses(4)[1]
     assert measure.value(np.full(weights.size, given), weights) == pytest.approx(given, rel=1e-14)
-    assert measure.stress(np.full(weights.size, given), weights).sum() == pytest.approx(
+    assert measure.subgradient(np.full(weights.size, given), weights).sum() == pytest.approx(
         1, abs=1e-12
     )
 
@@ -113,17 +113,17 @@ def test_a_scenario_of_probability_zero_is_ignored(measure):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_admits_its_envelope_and_no_more(measure, seed):
     loss, weights = losses(seed)
-    stress = measure.stress(loss, weights)
-    assert measure.admits(weights, weights)
-    assert measure.admits(stress, weights)
+    stress = measure.subgradient(loss, weights)
+    assert measure.in_dual_set(weights, weights)
+    assert measure.in_dual_set(stress, weights)
     outside = stress.copy()
     outside[np.argmax(stress)] += 1e-9
-    assert not measure.admits(outside, weights)  # no probabilities
+    assert not measure.in_dual_set(outside, weights)  # no probabilities
     if (weights == 0).any():
         onto = stress.copy()
         onto[np.flatnonzero(weights == 0)[0]] += onto[np.argmax(onto)]
         onto[np.argmax(stress)] = 0.0
-        assert not measure.admits(onto, weights)
+        assert not measure.in_dual_set(onto, weights)
     # Probabilities under which some losses have a larger mean than the measure are not in the
     # envelope.
     rng = np.random.default_rng(seed)
@@ -136,8 +136,8 @@ def test_admits_its_envelope_and_no_more(measure, seed):
             tilt @ direction > measure.value(direction, weights) + 1e-11
             for direction in (loss, tilt, -1 / (tilt + 1e-3))
         ):
-            assert not measure.admits(tilt, weights)
-        kept = admissible(measure, tilt, weights)
+            assert not measure.in_dual_set(tilt, weights)
+        kept = project_to_dual_set(measure, tilt, weights)
         for other in range(5):
             further = losses(200 + other)[0]
             assert kept @ further <= measure.value(further, weights) + 1e-11
@@ -147,7 +147,7 @@ def test_admits_its_envelope_and_no_more(measure, seed):
 def test_evaluate_and_weights_take_lists(measure):
     assert measure.evaluate([1.0, 1.0]) == pytest.approx(1.0)
     assert measure.evaluate([0.0, 2.0], weights=[0.5, 0.5]) >= 1 - 1e-12
-    assert measure.weights([0.0, 2.0]).sum() == pytest.approx(1.0)
+    assert measure.stressed_probabilities([0.0, 2.0]).sum() == pytest.approx(1.0)
 
 
 def test_limits():
@@ -156,16 +156,25 @@ def test_limits():
         mean = weights @ loss
         worst = loss[weights > 0].max()
         for limit in (
-            adl.CVaR(0.0), adl.EVaR(0.0), adl.Expectile(0.5), adl.ChiSquareRobust(0.0), adl.Semideviation(0.0, 1),
-            adl.Semideviation(0.0, 2), adl.Spectral([0.0], [1.0]),
-        ):  # fmt: skip
+            adl.CVaR(0.0),
+            adl.EVaR(0.0),
+            adl.Expectile(0.5),
+            adl.ChiSquareRobust(0.0),
+            adl.Semideviation(0.0, 1),
+            adl.Semideviation(0.0, 2),
+            adl.Spectral([0.0], [1.0]),
+        ):
             assert limit.value(loss, weights) == pytest.approx(mean, rel=1e-13)
         assert adl.Entropic(1e-9).value(loss, weights) == pytest.approx(mean, rel=1e-8)
         assert adl.EVaR(1e-12).value(loss, weights) == pytest.approx(mean, rel=1e-5)
         near_worst = (
-            adl.Entropic(1e9), adl.CVaR(1 - 1e-9), adl.EVaR(1 - 1e-9), adl.ChiSquareRobust(1e9), adl.WorstCase(),
+            adl.Entropic(1e9),
+            adl.CVaR(1 - 1e-9),
+            adl.EVaR(1 - 1e-9),
+            adl.ChiSquareRobust(1e9),
+            adl.WorstCase(),
             adl.Expectile(1 - 1e-12),
-        )  # fmt: skip
+        )
         for limit in near_worst:
             assert limit.value(loss, weights) == pytest.approx(worst, rel=1e-7)
         for level in (0.1, 0.5, 0.9, 0.99):

@@ -38,7 +38,7 @@ def test_evar_is_the_least_exponential_bound():
 def test_evar_puts_all_on_the_worst_loss_where_the_level_exceeds_the_rest():
     loss, weights = np.array([5.0, 1.0, 5.0, 0.0]), np.array([0.1, 0.5, 0.2, 0.2])
     assert adl.EVaR(0.7).value(loss, weights) == 5.0
-    assert adl.EVaR(0.7).stress(loss, weights) == pytest.approx([1 / 3, 0, 2 / 3, 0])
+    assert adl.EVaR(0.7).subgradient(loss, weights) == pytest.approx([1 / 3, 0, 2 / 3, 0])
     assert adl.EVaR(0.69).value(loss, weights) < 5.0
     assert adl.EVaR(0.69).value(loss, weights) == pytest.approx(5.0, abs=0.05)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from adlopt.model.losses import losses_beyond_fund
 from tests.objectives.families import BUILT_IN
 
 MEASURES = (
@@ -84,9 +85,7 @@ def test_path_by_path_rules_attain_the_optimum_of_every_measure(measure, stated,
         rule = adl.solve(problem, method=method)
         conic = adl.solve(problem, method="conic")
         assert conic.status == "optimal", (seed, conic)
-        before = measure.value(
-            adl.evaluation.excess_losses(problem, None), problem.scenarios.weights
-        )
+        before = measure.value(losses_beyond_fund(problem, None), problem.scenarios.weights)
         assert abs(rule.value - conic.value) <= 1e-6 * max(conic.value, 1e-3 * before), (
             seed,
             rule.value,

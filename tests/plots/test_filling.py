@@ -56,7 +56,7 @@ def test_thousands_of_accounts(thousands):
     mark = problem.book.marks[0]
     assert width.size <= 4001
     assert width @ (taken.values - taken.baseline) == pytest.approx(
-        abs(problem.target[0]) * mark, rel=1e-9
+        abs(problem.required[0]) * mark, rel=1e-9
     )
     assert width @ taken.values == pytest.approx(
         problem.positions["size"].abs().sum() * mark, rel=1e-9

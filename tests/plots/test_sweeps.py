@@ -85,7 +85,7 @@ def test_factor_leverage_of_thousands():
     problem = adl.Problem(
         book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, adl.OneFactor(0.1 * book.marks)
     )
-    left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.target[0], 9))
+    left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.required[0], 9))
     pools = book.pools.set_index("account").loc[problem.positions["account"], "leverage"]
     assert line(right, "90 % of accounts below")[0, 1] == pytest.approx(np.quantile(pools, 0.9))
     median = line(left, "50 % of accounts below")[:, 1]

@@ -21,8 +21,9 @@ def test_minimax_leverage_is_water_filling(seed: int) -> None:
     np.testing.assert_allclose(
         P.MinimaxLeverage().reductions(problem),
         adl.solve(problem, "water_filling").allocation["reduction"],
-        rtol=1e-12, atol=1e-12 * np.abs(problem.target).max(),
-    )  # fmt: skip
+        rtol=1e-12,
+        atol=1e-12 * np.abs(problem.required).max(),
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -30,7 +31,7 @@ def test_minimax_leverage_is_water_filling(seed: int) -> None:
 def test_factor_leverage_is_the_method(seed: int, margin: str) -> None:
     problem = random_case(seed, margin).problem()
     expected = adl.solve(problem, "factor_leverage").allocation["reduction"].to_numpy()
-    tolerance = 1e-12 * np.abs(problem.target).max()
+    tolerance = 1e-12 * np.abs(problem.required).max()
     np.testing.assert_allclose(
         P.FactorLeverage().reductions(problem), expected, rtol=1e-12, atol=tolerance
     )
@@ -78,7 +79,7 @@ def least_maximum(problem: adl.Problem, start: np.ndarray, slope: np.ndarray) ->
     """
     pools = np.unique(problem.pool)
     row = np.searchsorted(pools, problem.pool)
-    e, n = problem.position.size, pools.size
+    e, n = problem.eligible.size, pools.size
     upper = sp.hstack(
         [
             sp.csr_array((slope, (row, np.arange(e))), shape=(n, e)),
@@ -91,9 +92,13 @@ def least_maximum(problem: adl.Problem, start: np.ndarray, slope: np.ndarray) ->
         shape=(assets.size, e + 1),
     )
     found = linprog(
-        np.append(np.zeros(e), 1.0), A_ub=sp.csr_array(upper), b_ub=-start[pools], A_eq=equal,
-        b_eq=np.abs(problem.target[assets]), bounds=[*((0.0, c) for c in np.abs(problem.capacity)), (None, None)],
-    )  # fmt: skip
+        np.append(np.zeros(e), 1.0),
+        A_ub=sp.csr_array(upper),
+        b_ub=-start[pools],
+        A_eq=equal,
+        b_eq=np.abs(problem.required[assets]),
+        bounds=[*((0.0, c) for c in np.abs(problem.max_reduction)), (None, None)],
+    )
     assert found.status == 0
     return float(found.fun)
 

@@ -12,9 +12,14 @@ import adlopt as adl
 P = adl.policies
 
 TABLE = pd.DataFrame(
-    {"account": list("abc"), "asset": "BTC", "size": [-10.0, -20.0, -30.0], "entry_price": [110.0, 120.0, 90.0],
-     "equity": [500.0, 500.0, 3000.0]}
-)  # fmt: skip
+    {
+        "account": list("abc"),
+        "asset": "BTC",
+        "size": [-10.0, -20.0, -30.0],
+        "entry_price": [110.0, 120.0, 90.0],
+        "equity": [500.0, 500.0, 3000.0],
+    }
+)
 """Leverages at mark 100: 2, 4, 1; profits 100, 400, -300."""
 
 
@@ -50,7 +55,7 @@ def taken(policy: object, required: float = 6.0, **options: object) -> list[floa
         (P.MinimaxLeverage(), 20.0, [5.0, 15.0, 0.0]),  # both to 1, where c stands
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_by_hand(policy: object, required: float, expected: list[float]) -> None:
     np.testing.assert_allclose(taken(policy, required), expected, rtol=1e-12, atol=1e-12)
 

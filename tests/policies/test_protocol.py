@@ -16,7 +16,7 @@ P = adl.policies
 
 def third(problem: adl.Problem) -> np.ndarray:
     """10 of the 33 BTC that the paper's accounts are short."""
-    return problem.capacity * (10 / 33)
+    return problem.max_reduction * (10 / 33)
 
 
 class Third:
@@ -110,9 +110,12 @@ def test_names() -> None:
         (lambda problem: np.zeros(3), r"4 reductions are needed.*shape \(3,\)"),
         (lambda problem: np.array([np.nan, -10.0, 0.0, 0.0]), r"row 0 \(account '1'.* is nan"),
         (lambda problem: problem.positions, "column 'reduction' is missing"),
-        (lambda problem: pd.DataFrame({"account": ["4"], "asset": ["ETH"], "reduction": [5.0]}), "row 0 .*not eligible"),
+        (
+            lambda problem: pd.DataFrame({"account": ["4"], "asset": ["ETH"], "reduction": [5.0]}),
+            "row 0 .*not eligible",
+        ),
     ],
-)  # fmt: skip
+)
 def test_answers_that_are_none(policy: object, message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
         reductions(policy, adl.examples.paper_problem())

@@ -24,9 +24,14 @@ def problem(side: float = -1.0, required: float = 12.0, **options: object) -> ad
     """
     entry = [125.0, 200.0, 80.0, 100.0] if side < 0 else [80.0, 50.0, 125.0, 100.0]
     table = pd.DataFrame(
-        {"account": list("abcd"), "asset": "BTC", "size": 10.0 * side, "entry_price": entry,
-         "equity": [500.0, 1000.0, 100.0, 200.0]}
-    )  # fmt: skip
+        {
+            "account": list("abcd"),
+            "asset": "BTC",
+            "size": 10.0 * side,
+            "entry_price": entry,
+            "equity": [500.0, 1000.0, 100.0, 200.0],
+        }
+    )
     return adl.Problem(
         adl.Book.from_frame(table, marks={"BTC": 100.0}), {"BTC": side * required}, **options
     )
@@ -132,7 +137,7 @@ def test_caps_are_kept_and_the_queue_goes_on() -> None:
 
 def test_each_asset_has_a_queue_of_its_own() -> None:
     posed = adl.synthetic.problem(50, assets=4, scenarios=20, reduce=0.4)
-    score = np.random.default_rng(0).random(posed.position.size)
+    score = np.random.default_rng(0).random(posed.eligible.size)
     answer = P.Queue(lambda _: score).allocate(posed).assign(score=score)
     for asset, part in answer.sort_values("score", ascending=False).groupby("asset"):
         assert part["reduction"].sum() == pytest.approx(posed.reduction[asset], rel=1e-12)

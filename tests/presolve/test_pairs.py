@@ -12,9 +12,14 @@ from tests.support import TAME, Case, Reference, close, random_case
 
 def case_of(seed: int) -> Case:
     return random_case(
-        seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=False, twist=TAME[seed % len(TAME)], reduced=2,
-        settlement=seed % 2 == 1, fund=seed % 5 == 4,
-    )  # fmt: skip
+        seed,
+        ("cross", "mixed", "isolated")[seed % 3],
+        one_factor=False,
+        twist=TAME[seed % len(TAME)],
+        reduced=2,
+        settlement=seed % 2 == 1,
+        fund=seed % 5 == 4,
+    )
 
 
 @pytest.mark.parametrize("seed", range(36))
@@ -43,7 +48,9 @@ def test_pairs_are_classified(seed: int) -> None:
     assert plain.hinges.pool.size == pools * S
     V = np.repeat(reference.equity[:, None], S, axis=1)
     np.add.at(V, reference.pool, reference.size[:, None] * case.moves.T[reference.asset])
-    gain = reference.capacity[:, None] * (reference.offset[:, None] - case.moves.T[reference.asset])
+    gain = reference.max_reduction[:, None] * (
+        reference.offset[:, None] - case.moves.T[reference.asset]
+    )
     low, high = V.copy(), V.copy()
     np.add.at(low, reference.pool, np.minimum(gain, 0.0))
     np.add.at(high, reference.pool, np.maximum(gain, 0.0))

@@ -19,9 +19,21 @@ MARKS = np.array([100.0, 2.0, 30.0])
 VOLATILITY, HORIZON = np.array([0.6, 0.9, 0.3]), 0.1
 CORRELATION = np.array([[1, 0.8, -0.3], [0.8, 1, 0.1], [-0.3, 0.1, 1]])
 SIZES = np.array(
-    [[-3.0, 0, 0], [3.0, 0, 0], [0, 0, 40.0], [-3.0, 100, 0], [-3.0, -100, 0], [3.0, 150, 0], [-1.0, 0, 20.0],
-     [0, 200.0, -0.01], [0, -50.0, 15.0], [0, 0, 0], [0, 0, 0], [-2.0, 400.0, 0]]
-)  # fmt: skip
+    [
+        [-3.0, 0, 0],
+        [3.0, 0, 0],
+        [0, 0, 40.0],
+        [-3.0, 100, 0],
+        [-3.0, -100, 0],
+        [3.0, 150, 0],
+        [-1.0, 0, 20.0],
+        [0, 200.0, -0.01],
+        [0, -50.0, 15.0],
+        [0, 0, 0],
+        [0, 0, 0],
+        [-2.0, 400.0, 0],
+    ]
+)
 EQUITY = np.array([50.0, 30.0, 100.0, 40.0, 80.0, 120.0, 30.0, 60.0, 40.0, 5.0, -5.0, 70.0])
 
 
@@ -135,7 +147,7 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
         drawn = adl.Problem(book, reduction, prices)
         solution = adl.solve(drawn)
         error = adl.standard_error(drawn, solution.allocation)
-        known = adl.ExactLogNormal.of(prices, adl.examples.PAPER_MARKS)
+        known = adl.ExactLogNormal.from_lognormal(prices, adl.examples.PAPER_MARKS)
         exact = adl.certify(adl.Problem(book, reduction, known), solution.allocation)
         assert 0 < error < 0.1 * exact.value
         assert abs(solution.value - exact.value) <= 3 * error
@@ -147,7 +159,9 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
 
 def test_isolated_water_filling_is_proven_under_the_distribution_itself() -> None:
     book = adl.examples.paper_book().with_margin("isolated")
-    prices = adl.ExactLogNormal.of(adl.examples.paper_lognormal(), adl.examples.PAPER_MARKS)
+    prices = adl.ExactLogNormal.from_lognormal(
+        adl.examples.paper_lognormal(), adl.examples.PAPER_MARKS
+    )
     solution = adl.solve(adl.Problem(book, {"BTC": -10.0}, prices))
     assert solution.method == "water_filling"
     assert solution.gap <= 1e-9

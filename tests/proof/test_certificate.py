@@ -24,9 +24,14 @@ MEASURES = [
 def test_bound_is_below_the_optimum(seed: int) -> None:
     """Of 200 random books and allocations, in every kind of problem."""
     case = random_case(
-        seed, ("cross", "mixed", "isolated")[seed % 3], one_factor=seed % 4 == 0, reduced=1 + seed % 2,
-        settlement=seed % 5 == 1, fund=seed % 7 == 2, scenarios=25,
-    )  # fmt: skip
+        seed,
+        ("cross", "mixed", "isolated")[seed % 3],
+        one_factor=seed % 4 == 0,
+        reduced=1 + seed % 2,
+        settlement=seed % 5 == 1,
+        fund=seed % 7 == 2,
+        scenarios=25,
+    )
     objective, terms = MEASURES[seed // 3 % 5]
     table = random_allocation(case, np.random.default_rng(seed))
     reference = Reference(case)

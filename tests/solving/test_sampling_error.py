@@ -22,7 +22,7 @@ def problem(**options: object) -> adl.Problem:
 
 
 def even(posed: adl.Problem) -> pd.DataFrame:
-    return posed.positions.assign(reduction=-10.0 * posed.capacity / posed.capacity.sum())
+    return posed.positions.assign(reduction=-10.0 * posed.max_reduction / posed.max_reduction.sum())
 
 
 def test_standard_error_is_that_of_independent_draws() -> None:
@@ -32,7 +32,9 @@ def test_standard_error_is_that_of_independent_draws() -> None:
     posed = problem(points=256)
     error = adl.standard_error(posed, even(posed))
     exact = adl.Problem(
-        posed.book, posed.reduction, adl.ExactLogNormal.of(posed.prices, adl.examples.PAPER_MARKS)
+        posed.book,
+        posed.reduction,
+        adl.ExactLogNormal.from_lognormal(posed.prices, adl.examples.PAPER_MARKS),
     )
     truth = adl.certify(exact, even(exact)).value
     taken = even(posed)["reduction"].to_numpy()

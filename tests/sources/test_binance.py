@@ -16,9 +16,14 @@ def test_documented_record():
     book = binance.load(BINANCE, 10).book
     (row,) = book.to_frame().to_dict("records")
     assert row == {
-        "account": "account", "asset": "ADAUSDT", "size": 30.0, "margin_mode": "cross", "mark": 0.4104759, "entry_price": 0.385,
+        "account": "account",
+        "asset": "ADAUSDT",
+        "size": 30.0,
+        "margin_mode": "cross",
+        "mark": 0.4104759,
+        "entry_price": 0.385,
         "equity": pytest.approx(10.764277),
-    }  # fmt: skip
+    }
     assert binance.load(BINANCE, equity=10).book.equity.tolist() == [10.0]
 
 

@@ -22,9 +22,14 @@ def answer(*positions, category="linear"):
 def test_record():
     (row,) = bybit.load(BYBIT).book.to_frame().to_dict("records")
     assert row == {
-        "account": "account", "asset": "BTCUSDT", "size": -0.3, "margin_mode": "isolated", "equity": pytest.approx(595.9),
-        "mark": 28224.5, "entry_price": 27464.5,
-    }  # fmt: skip
+        "account": "account",
+        "asset": "BTCUSDT",
+        "size": -0.3,
+        "margin_mode": "isolated",
+        "equity": pytest.approx(595.9),
+        "mark": 28224.5,
+        "entry_price": 27464.5,
+    }
 
 
 def test_documented_record_is_inverse():

@@ -35,10 +35,15 @@ def test_documented_record():
     book = ccxt.load(CCXT, equity=10.2).book
     assert book.to_frame().to_dict("records") == [
         {
-            "account": "account", "asset": "BTC/USDT:USDT", "size": 0.005, "margin_mode": "cross", "equity": 10.2,
-            "mark": 20050.0, "entry_price": 20000.0,
+            "account": "account",
+            "asset": "BTC/USDT:USDT",
+            "size": 0.005,
+            "margin_mode": "cross",
+            "equity": 10.2,
+            "mark": 20050.0,
+            "entry_price": 20000.0,
         }
-    ]  # fmt: skip
+    ]
     isolated = ccxt.load(ISOLATED).book.to_frame()
     assert (isolated["equity"].tolist(), isolated["margin_mode"].tolist()) == ([10.2], ["isolated"])
     old = {key: value for key, value in CCXT.items() if key != "marginMode"}

@@ -18,10 +18,47 @@ from tests.sources.golden import BINANCE, BYBIT, CCXT, HYPERLIQUID, HYPERREPLAY,
 
 COUNT, BATCH = 10_000, 200
 JUNK = [
-    None, "", " ", 0, "0", -1, "-1", 1e300, "1e999", -1e-300, float("nan"), float("inf"), "nan", "-inf", True, False, [], [1],
-    {}, {"a": 1}, "x", "long", "Sell", "1,000", "1_000", "\uff15", "0x10", b"1", 1j, 10**400, "9" * 400, np.float64(2.5),
-    np.int64(-3), np.array([1.0]), object, "BTC/USD:BTC", "BTCUSD", "isolated", "cross", 2.5,
-]  # fmt: skip
+    None,
+    "",
+    " ",
+    0,
+    "0",
+    -1,
+    "-1",
+    1e300,
+    "1e999",
+    -1e-300,
+    float("nan"),
+    float("inf"),
+    "nan",
+    "-inf",
+    True,
+    False,
+    [],
+    [1],
+    {},
+    {"a": 1},
+    "x",
+    "long",
+    "Sell",
+    "1,000",
+    "1_000",
+    "\uff15",
+    "0x10",
+    b"1",
+    1j,
+    10**400,
+    "9" * 400,
+    np.float64(2.5),
+    np.int64(-3),
+    np.array([1.0]),
+    object,
+    "BTC/USD:BTC",
+    "BTCUSD",
+    "isolated",
+    "cross",
+    2.5,
+]
 SIDES = {"long": 1, "buy": 1, "short": -1, "sell": -1}
 
 
@@ -56,13 +93,25 @@ FORMATS = {
     "hyperliquid": (hyperliquid.load, [CROSS, HYPERLIQUID], "coin", by_size("szi")),
     "ccxt": (
         lambda held: ccxt.load(held, equity=dict.fromkeys(held, 50.0)),
-        [CCXT, CCXT | {"marginMode": "isolated"}], "symbol", by_side,
+        [CCXT, CCXT | {"marginMode": "isolated"}],
+        "symbol",
+        by_side,
     ),
-    "binance": (with_money(binance.load), [BINANCE, BINANCE | {"isolatedMargin": "5"}], "symbol", by_size("positionAmt")),
+    "binance": (
+        with_money(binance.load),
+        [BINANCE, BINANCE | {"isolatedMargin": "5"}],
+        "symbol",
+        by_size("positionAmt"),
+    ),
     "bybit": (with_money(bybit.load), [BYBIT | {"tradeMode": 0}, BYBIT], "symbol", by_side),
     "hyperreplay": (by_row(hyperreplay.load), [HYPERREPLAY], "coin", by_size("position_size")),
-    "tables": (by_row(tables.load), [TABLE, TABLE | {"margin_mode": "isolated"}], "asset", by_size("size")),
-}  # fmt: skip
+    "tables": (
+        by_row(tables.load),
+        [TABLE, TABLE | {"margin_mode": "isolated"}],
+        "asset",
+        by_size("size"),
+    ),
+}
 NAMES = {"hyperreplay": "user", "tables": "account"}
 
 

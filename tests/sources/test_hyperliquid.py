@@ -33,9 +33,14 @@ def test_documented_record():
     result = hyperliquid.load(HYPERLIQUID, account="0xabc")
     (row,) = result.book.to_frame().to_dict("records")
     assert row == {
-        "account": "0xabc", "asset": "ETH", "size": 0.0335, "margin_mode": "isolated", "entry_price": 2986.3,
-        "mark": pytest.approx(2985.9), "equity": pytest.approx(4.967826, abs=1e-12),
-    }  # fmt: skip
+        "account": "0xabc",
+        "asset": "ETH",
+        "size": 0.0335,
+        "margin_mode": "isolated",
+        "entry_price": 2986.3,
+        "mark": pytest.approx(2985.9),
+        "equity": pytest.approx(4.967826, abs=1e-12),
+    }
     assert result.book.accounts.to_dict("records") == [{"account": "0xabc", "equity": 13104.514502}]
     assert result.rejected.empty
     assert result.rejected.columns.tolist() == [

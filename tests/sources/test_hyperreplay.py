@@ -28,8 +28,10 @@ def test_first_events_make_the_book(tmp_path):
     result = hyperreplay.load(EVENTS)
     frame = result.book.to_frame()
     assert frame[["account", "asset", "size", "equity"]].values.tolist() == [
-        ["0xabc", "SOL", -10.0, 1295.0], ["0xabc", "ETH", 2.0, 1295.0], ["0xdef", "SOL", -3.0, 1295.0],
-    ]  # fmt: skip
+        ["0xabc", "SOL", -10.0, 1295.0],
+        ["0xabc", "ETH", 2.0, 1295.0],
+        ["0xdef", "SOL", -3.0, 1295.0],
+    ]
     assert dict(zip(result.book.assets, result.book.marks, strict=True)) == {
         "SOL": 180.5,
         "ETH": 3900.0,

@@ -16,9 +16,14 @@ def book() -> adl.Book:
     interest is 30.
     """
     table = pd.DataFrame(
-        {"account": ["a", "b", "c", "d", "a"], "asset": ["X", "X", "X", "X", "Y"], "size": [-10.0, -10.0, -10.0, 5.0, 4.0],
-         "entry_price": [125.0, 200.0, 125.0, 90.0, 1.0], "equity": [500.0, 1000.0, 500.0, 900.0, 500.0]}
-    )  # fmt: skip
+        {
+            "account": ["a", "b", "c", "d", "a"],
+            "asset": ["X", "X", "X", "X", "Y"],
+            "size": [-10.0, -10.0, -10.0, 5.0, 4.0],
+            "entry_price": [125.0, 200.0, 125.0, 90.0, 1.0],
+            "equity": [500.0, 1000.0, 500.0, 900.0, 500.0],
+        }
+    )
     return adl.Book.from_frame(table, marks={"X": 100.0, "Y": 1.0})
 
 

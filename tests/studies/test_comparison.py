@@ -55,7 +55,7 @@ def _value(problem: adl.Problem, taken: np.ndarray) -> float:
     """The objective, from the definition: hinges summed over pools, by scenario."""
     book, moves, weights = problem.book, problem.scenarios.moves, problem.scenarios.weights
     size = book.size.copy()
-    size[problem.position] -= taken
+    size[problem.eligible] -= taken
     V = np.repeat(book.equity[:, None], weights.size, axis=1)
     np.add.at(V, book.pool, size[:, None] * moves.T[book.asset])
     return problem.objective.evaluate(np.maximum(-V[book.equity > 0], 0.0).sum(axis=0), weights)
@@ -208,7 +208,7 @@ def test_a_rule_that_takes_nothing() -> None:
     warns.
     """
     row = adl.compare(
-        adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.position.size)}
+        adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.eligible.size)}
     ).loc["nothing"]
     assert not row["feasibility", "feasible"]
     assert row["concentration"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]
@@ -225,4 +225,4 @@ def test_a_known_solution_is_not_solved_for_again(monkeypatch: pytest.MonkeyPatc
     )
     pd.testing.assert_frame_equal(adl.compare(problem, rules, solution=solution), fresh)
     with pytest.raises(adl.InputError):
-        adl.compare(problem.varied(multiple=0.5), rules, solution=solution)
+        adl.compare(problem.with_changes(multiple=0.5), rules, solution=solution)

@@ -85,9 +85,16 @@ def test_positions_are_listed_by_leverage(wave: adl.Replay) -> None:
 
 def rows(**changed: object) -> pd.DataFrame:
     table = pd.DataFrame(
-        {"account": list("abc"), "asset": "X", "size": [-10.0, -10.0, -10.0], "entry_price": [12.0, 11.0, 10.0],
-         "equity": [20.0, 50.0, 100.0], "mark": 10.0, "realised_reduction": [0.0, 6.0, 4.0]}
-    )  # fmt: skip
+        {
+            "account": list("abc"),
+            "asset": "X",
+            "size": [-10.0, -10.0, -10.0],
+            "entry_price": [12.0, 11.0, 10.0],
+            "equity": [20.0, 50.0, 100.0],
+            "mark": 10.0,
+            "realised_reduction": [0.0, 6.0, 4.0],
+        }
+    )
     return table.assign(**changed)
 
 
@@ -129,11 +136,18 @@ def test_waves_and_other_names(tmp_path: object) -> None:
 def test_hyper_replay_file_as_it_is(tmp_path: object) -> None:
     """Two fills of one position at one time are one reduction; another time is another wave."""
     table = pd.DataFrame(
-        {"user": ["u", "u", "w", "u"], "coin": "BTC", "time": [1, 1, 1, 2], "adl_price": 100.0,
-         "adl_size": [1.0, 2.0, 4.0, 1.0],
-         "adl_notional": 1.0, "position_size": [-5.0, -4.0, -4.0, -2.0], "entry_price": 110.0,
-         "total_equity": [300.0, 300.0, 100.0, 300.0]}
-    )  # fmt: skip
+        {
+            "user": ["u", "u", "w", "u"],
+            "coin": "BTC",
+            "time": [1, 1, 1, 2],
+            "adl_price": 100.0,
+            "adl_size": [1.0, 2.0, 4.0, 1.0],
+            "adl_notional": 1.0,
+            "position_size": [-5.0, -4.0, -4.0, -2.0],
+            "entry_price": 110.0,
+            "total_equity": [300.0, 300.0, 100.0, 300.0],
+        }
+    )
     path = f"{tmp_path}/adl_detailed_analysis_REALTIME.csv"
     table.to_csv(path, index=False)
     answer = adl.replay(path, [P.ProRata()])
@@ -156,13 +170,16 @@ def test_not_one_snapshot_takes_the_first() -> None:
     [
         (rows().iloc[:0], "the table has no rows"),
         (rows().drop(columns="mark"), "column 'mark' is missing"),
-        (rows(realised_reduction=[0.0, 16.0, 4.0]), r"row 1 \(account 'b'.*-16.0 is more than the position had"),
+        (
+            rows(realised_reduction=[0.0, 16.0, 4.0]),
+            r"row 1 \(account 'b'.*-16.0 is more than the position had",
+        ),
         (rows(realised_reduction=[0.0, np.nan, 4.0]), r"row 1 .*nan is not a finite number"),
         (rows(realised_reduction=0.0), "nothing was taken"),
         (rows(size=[-10.0, 10.0, -10.0]), "reduced on both sides"),
         ("nowhere.csv", "cannot read nowhere.csv"),
     ],
-)  # fmt: skip
+)
 def test_refusals(table: object, message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
         adl.replay(table, [P.ProRata()])

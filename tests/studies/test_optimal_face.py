@@ -91,8 +91,8 @@ class Optima:
 
     def __init__(self, case: Case, level: float, value: float, unit: float) -> None:
         self.reference = reference = Reference(case)
-        self.rows = np.flatnonzero(reference.capacity)
-        capacity, moves = reference.capacity[self.rows], case.moves.T[reference.asset]
+        self.rows = np.flatnonzero(reference.max_reduction)
+        capacity, moves = reference.max_reduction[self.rows], case.moves.T[reference.asset]
         self.fraction = cp.Variable(self.rows.size)
         V = np.repeat(reference.equity[:, None], case.weights.size, axis=1)
         np.add.at(V, reference.pool, reference.size[:, None] * moves)
@@ -132,8 +132,15 @@ class Optima:
 @pytest.mark.parametrize("seed", range(50))
 def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
     """Two-sided books, several assets, caps and funds among them; discrete scenarios."""
-    case = random_case(seed, "isolated", one_factor=seed % 3 > 0, scenarios=18, fund=seed % 5 == 0, reduced=1 + seed % 2,
-                       twist=TWISTS[seed % len(TWISTS)])  # fmt: skip
+    case = random_case(
+        seed,
+        "isolated",
+        one_factor=seed % 3 > 0,
+        scenarios=18,
+        fund=seed % 5 == 0,
+        reduced=1 + seed % 2,
+        twist=TWISTS[seed % len(TWISTS)],
+    )
     level = LEVELS[seed % 4]
     problem = case.problem(adl.CVaR(level))
     found = adl.optimal_set(problem)
@@ -150,7 +157,7 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
     criteria = [
         "fewest_accounts",
         "smallest_fraction",
-        problem.positions.assign(reduction=0.9 * problem.capacity),
+        problem.positions.assign(reduction=0.9 * problem.max_reduction),
     ]
     venue = case.positions[["account", "asset", "margin_mode"]]
     criteria[2] = random_allocation(case, np.random.default_rng(seed))
@@ -164,7 +171,7 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
         return
 
     optima = Optima(case, level, found.value, max(found.value, 1e-6 * before))
-    capacity = reference.capacity[optima.rows]
+    capacity = reference.max_reduction[optima.rows]
     ranges = venue.iloc[optima.rows].merge(
         found.ranges, on=["account", "asset", "margin_mode"], how="left"
     )
@@ -223,7 +230,7 @@ def test_just_outside_is_worse(seed: int) -> None:
     """
     problem = longs(seed)
     found = adl.optimal_set(problem)
-    capacity = problem.capacity
+    capacity = problem.max_reduction
     ranges = found.ranges
     least, most = ranges["least"].to_numpy(), ranges["most"].to_numpy()
     best = adl.solve(problem).allocation["reduction"].to_numpy()
@@ -307,7 +314,7 @@ def test_fewest_is_fewest(seed: int) -> None:
         most = np.where(able, found.high, 0.0)
         enough = (
             all(
-                most[problem.asset == k].sum() >= problem.target[k] * (1 + 1e-9)
+                most[problem.asset == k].sum() >= problem.required[k] * (1 + 1e-9)
                 for k in problem.reduced_assets
             )
             and not found.low[~able].any()

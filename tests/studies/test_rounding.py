@@ -32,9 +32,10 @@ def split(cap: np.ndarray, required: float, rng: np.random.Generator) -> np.ndar
 def allowed(size: float, cap: float, lot: float, minimum: float) -> list[int]:
     """Lots that may be taken, by the rule as it is written."""
     return [
-        j for j in range(int(cap / lot + 1e-6) + 1)
+        j
+        for j in range(int(cap / lot + 1e-6) + 1)
         if j == 0 or size - j * lot >= minimum - 1e-6 or abs(size - j * lot) < 1e-6
-    ]  # fmt: skip
+    ]
 
 
 def unavoidable(wanted: float, mine: list[int]) -> float:
@@ -55,9 +56,14 @@ def lots_case(rng: np.random.Generator) -> dict:
     if rng.random() < 0.9:
         required = lot * min(max(round(required / lot), 1), int(room / lot)) or required
     return {
-        "size": size, "fraction": fraction, "lot": lot, "required": required, "whole": not odd and (fraction == 1).all(),
-        "minimum": lot * float(rng.choice([0.0, 0.0, 0.0, 0.0, 2.0, 3.5])), "given": split(size * fraction, required, rng),
-    }  # fmt: skip
+        "size": size,
+        "fraction": fraction,
+        "lot": lot,
+        "required": required,
+        "whole": not odd and (fraction == 1).all(),
+        "minimum": lot * float(rng.choice([0.0, 0.0, 0.0, 0.0, 2.0, 3.5])),
+        "given": split(size * fraction, required, rng),
+    }
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -69,10 +75,18 @@ def test_a_thousand_roundings(seed: int) -> None:
     rng = np.random.default_rng([seed, 9])
     cases = {f"A{k}": lots_case(rng) for k in range(10)}
     rows = pd.concat(
-        pd.DataFrame({"account": [f"{name}-{i}" for i in range(one["size"].size)], "asset": name, "size": -one["size"],
-                      "equity": 1.0, "fraction": one["fraction"], "reduction": -one["given"]})
+        pd.DataFrame(
+            {
+                "account": [f"{name}-{i}" for i in range(one["size"].size)],
+                "asset": name,
+                "size": -one["size"],
+                "equity": 1.0,
+                "fraction": one["fraction"],
+                "reduction": -one["given"],
+            }
+        )
         for name, one in cases.items()
-    )  # fmt: skip
+    )
     held = adl.Book.from_frame(rows, marks=dict.fromkeys(cases, 5.0))
     lot, minimum = ({name: one[key] for name, one in cases.items()} for key in ("lot", "minimum"))
     options, impossible = {}, {}
@@ -176,7 +190,6 @@ def test_price_is_proven(seed: int) -> None:
         ("isolated", "cross", "mixed")[seed % 3],
         one_factor=seed % 2 == 0,
         scenarios=20,
-        # fmt: skip
         twist=("plain", "ties", "tight caps", "equal leverage")[seed % 4],
     )
     ((name, amount),) = case.reduction.items()

@@ -30,10 +30,10 @@ class Blocks:
 
 def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: float) -> Blocks:
     """Sort what the presolve left into blocks; scenarios without stress drop out."""
-    d = problem.target.size
-    cap = np.abs(problem.capacity)
+    d = problem.required.size
+    cap = np.abs(problem.max_reduction)
     available = np.bincount(problem.asset, cap, minlength=d)
-    full = np.abs(problem.target) >= available * (1 - FULL)
+    full = np.abs(problem.required) >= available * (1 - FULL)
     row = np.full(d, -1)
     row[problem.reduced_assets] = np.where(full[problem.reduced_assets], -1, 0)
     row[row == 0] = np.arange((row == 0).sum())
@@ -58,10 +58,10 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
     block[block_pool] = np.arange(block_pool.size)
     own = choice & (block[problem.pool] >= 0)
     rows = np.flatnonzero(own)
-    column = np.full(problem.position.size, -1)
+    column = np.full(problem.eligible.size, -1)
     column[rows] = np.arange(rows.size)
     variable = np.searchsorted(problem.pool[rows], block_pool)
-    share = cap[rows] / np.abs(problem.target[problem.asset[rows]])
+    share = cap[rows] / np.abs(problem.required[problem.asset[rows]])
     asset = row[problem.asset[rows]]
     slope, _ = _slopes(problem, rows, np.append(variable, rows.size), block_of_pair, scenario)
     taken = np.flatnonzero(~free_asset & (block[problem.pool] >= 0) & (cap > 0))
@@ -76,7 +76,7 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
     merged = np.flatnonzero(choice & ~own)
     weight = np.bincount(
         row[problem.asset[merged]],
-        cap[merged] / np.abs(problem.target[problem.asset[merged]]),
+        cap[merged] / np.abs(problem.required[problem.asset[merged]]),
         minlength=max(int(row.max()) + 1, 0),
     )
     lone = np.flatnonzero(weight)
@@ -113,4 +113,4 @@ def _slopes(
     position = rows[start[block_of_pair][of_pair] + np.arange(of_pair.size) - first[of_pair]]
     asset = problem.asset[position]
     change = problem.moves[asset, scenario[of_pair]] - problem.settlement_offset[asset]
-    return change * problem.capacity[position], of_pair
+    return change * problem.max_reduction[position], of_pair

@@ -17,12 +17,11 @@ import numpy as np
 from adlopt._internal.arrays import BoolArray
 from adlopt._internal.progress import Progress
 from adlopt.errors import NotApplicable
-from adlopt.methods import elliptical_solver as smooth
-from adlopt.methods import merit_order
+from adlopt.methods import elliptical_solver, merit_order
 from adlopt.methods.interior_point.blocks import build
 from adlopt.methods.interior_point.path import Path
 from adlopt.methods.interior_point.tail import Tail, candidates, parts
-from adlopt.methods.repair import repaired, typical_loss
+from adlopt.methods.repair import restore_feasibility, typical_loss
 from adlopt.methods.result import Result
 from adlopt.model.losses import scenario_losses
 from adlopt.model.problem import Problem
@@ -54,9 +53,9 @@ def solve(
     reason = obstacle(problem)
     if reason is not None:
         raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
-    law = smooth.radial(problem)
+    law = elliptical_solver.radial(problem)
     if law is not None:
-        return smooth.solve(problem, law, tolerance=tolerance)
+        return elliptical_solver.solve(problem, law, tolerance=tolerance)
     with Progress("shadow prices") as progress:
         progress.report("presolve")
         presolved = presolve(problem) if presolved is None else presolved
@@ -81,10 +80,12 @@ def _with_candidates(
 ) -> Result:
     """Solve with few scenarios in the tail, add those that reach it nevertheless, and again."""
     objective, weights = problem.objective, problem.scenarios.weights
-    total = np.bincount(problem.asset, np.abs(problem.capacity), minlength=problem.target.size)
-    share = np.divide(np.abs(problem.target), total, out=np.zeros(total.size), where=total > 0)
+    total = np.bincount(
+        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
+    )
+    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
     live = candidates(
-        objective, scenario_losses(problem, problem.capacity * share[problem.asset]), weights
+        objective, scenario_losses(problem, problem.max_reduction * share[problem.asset]), weights
     )
     aim = tolerance if live[weights > 0].all() else max(tolerance, ROUGH)
     while True:
@@ -118,16 +119,18 @@ def _follow(
         tail = Tail(problem.objective, weights, presolved.constant / unit, live)
         blocks = build(problem, presolved, tail.stress, unit)
         if not blocks.program.share.size:  # every position is taken whole
-            return Result(allocation=repaired(problem, problem.capacity), note=str(presolved))
+            return Result(
+                allocation=restore_feasibility(problem, problem.max_reduction), note=str(presolved)
+            )
         path = Path(blocks, tail, careful)
         notes.append(path.follow(tolerance, progress.report))
         if path.proven:
             break
-    fraction = np.ones(problem.position.size)
+    fraction = np.ones(problem.eligible.size)
     inside = blocks.column >= 0
     fraction[inside] = path.point.y[blocks.column[inside]]
     return Result(
-        allocation=repaired(problem, fraction * problem.capacity),
+        allocation=restore_feasibility(problem, fraction * problem.max_reduction),
         multipliers=Multipliers(
             stress=path.tail.by_term(),
             uncovered=np.ones(weights.size),
