@@ -335,7 +335,9 @@ class Reference:
             keys = zip(table["account"], table["asset"], table["margin_mode"], strict=True)
             cap = np.array([given.get(key, np.inf) for key in keys])
         able = self.solvent[self.pool] & (self.size * required > 0)
-        self.capacity = np.where(able, np.sign(self.size) * np.minimum(np.abs(self.size), cap), 0.0)
+        self.max_reduction = np.where(
+            able, np.sign(self.size) * np.minimum(np.abs(self.size), cap), 0.0
+        )
 
     def losses(self, allocation: np.ndarray | None) -> np.ndarray:
         """(S,) loss beyond the fund, for reductions by row of the positions table."""
@@ -375,13 +377,13 @@ class Reference:
         """
         case, weights = self.case, self.case.weights
         S = weights.size
-        rows = np.flatnonzero(self.capacity)
+        rows = np.flatnonzero(self.max_reduction)
         touched = np.unique(self.pool[rows])
         idle = np.setdiff1d(np.flatnonzero(self.solvent), touched)
         V = np.repeat(self.equity[:, None], S, axis=1)
         np.add.at(V, self.pool, self.size[:, None] * case.moves.T[self.asset])
         constant = np.maximum(-V[idle], 0.0).sum(axis=0) / unit
-        gain = self.capacity[rows, None] * (
+        gain = self.max_reduction[rows, None] * (
             self.offset[rows, None] - case.moves.T[self.asset[rows]]
         )
         # Each pool's hinge in its own money, so that no pool's coefficients vanish; HiGHS refuses
@@ -424,7 +426,9 @@ class Reference:
         share = np.array(
             [
                 np.where(
-                    self.asset_name[rows] == name, self.capacity[rows] / case.reduction[name], 0.0
+                    self.asset_name[rows] == name,
+                    self.max_reduction[rows] / case.reduction[name],
+                    0.0,
                 )
                 for name in reduced
             ]
@@ -451,7 +455,7 @@ class Reference:
             raise RuntimeError(f"{case.label}: linprog says {found.message}")
         # The measure of the allocation itself, not HiGHS's sum of slightly violated hinges.
         x = np.zeros(self.size.size)
-        x[rows] = self.capacity[rows] * np.clip(found.x[:e], 0.0, 1.0)
+        x[rows] = self.max_reduction[rows] * np.clip(found.x[:e], 0.0, 1.0)
         return self.measure(self.losses(x), terms)
 
 

@@ -630,7 +630,7 @@ def test_tables_of_nullable_columns() -> None:
     caps = pd.DataFrame(
         {"account": ["b"], "asset": ["BTC"], "margin_mode": ["isolated"], "cap": [0.5]}
     ).convert_dtypes()
-    assert adl.Problem(holding, {"BTC": -1.0}, caps=caps).capacity.tolist() == [-1.0, -0.5]
+    assert adl.Problem(holding, {"BTC": -1.0}, caps=caps).max_reduction.tolist() == [-1.0, -0.5]
 
 
 def test_caps_beside_positions_of_size_zero() -> None:

@@ -46,7 +46,7 @@ class ExactLogNormal(LogNormal):
     marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike = field(kw_only=True)
 
     @classmethod
-    def of(
+    def from_lognormal(
         cls, prices: LogNormal, marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
     ) -> ExactLogNormal:
         """The same distribution, and the same draws where scenarios are needed."""
@@ -107,7 +107,7 @@ class Holdings(NamedTuple):
     inner_size: FloatArray  # (n,) zero where no asset moves
     outer_size: FloatArray  # (n,) zero where only one does
 
-    def of(self, pool: IntArray) -> Holdings:
+    def from_lognormal(self, pool: IntArray) -> Holdings:
         return Holdings(
             self.equity[pool],
             self.inner[pool],

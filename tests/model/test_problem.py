@@ -20,7 +20,7 @@ BOTH = pd.DataFrame(
 
 
 def capacity(caps: pd.DataFrame) -> list[float]:
-    return adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, caps=caps).capacity.tolist()
+    return adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, caps=caps).max_reduction.tolist()
 
 
 def test_the_tightest_cap_binds() -> None:
