@@ -107,7 +107,7 @@ class Holdings(NamedTuple):
     inner_size: FloatArray  # (n,) zero where no asset moves
     outer_size: FloatArray  # (n,) zero where only one does
 
-    def from_lognormal(self, pool: IntArray) -> Holdings:
+    def of(self, pool: IntArray) -> Holdings:
         return Holdings(
             self.equity[pool],
             self.inner[pool],
