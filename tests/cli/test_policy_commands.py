@@ -8,7 +8,7 @@ import pytest
 
 import adlopt as adl
 from adlopt.datasets.examples import paper_book
-from tests.test_cli import DIRECTION, run
+from tests.cli.test_commands import DIRECTION, run
 
 
 @pytest.fixture(autouse=True)
