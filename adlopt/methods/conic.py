@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.quiet import no_banner
 from adlopt.errors import InputError, SolverFailed
 from adlopt.methods.elliptical_solver import radial
 from adlopt.methods.repair import restore_feasibility, typical_loss
@@ -60,6 +62,17 @@ class Model(cp.Problem):  # type: ignore[misc]
         self.allocation = allocation
         self.loss = loss
         self.positions = positions
+
+    def solve(self, *arguments: Any, **options: Any) -> Any:
+        """As `cvxpy.Problem.solve`; the banner of HiGHS stays off standard output."""
+        solver = options.get("solver")
+        with no_banner() if _may_print(solver, options) else nullcontext():
+            return super().solve(*arguments, **options)
+
+
+def _may_print(solver: str | None, options: dict[str, Any]) -> bool:
+    """Whether cvxpy may construct HiGHS and the user did not ask to see what it prints."""
+    return solver in (None, cp.HIGHS) and not options.get("verbose")
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,7 +409,10 @@ def run(model: cp.Problem, solver: str | None, options: dict[str, Any]) -> None:
     """
     name = solver or cp.CLARABEL
     try:
-        with warnings.catch_warnings():
+        with (
+            no_banner() if _may_print(name, options) else nullcontext(),
+            warnings.catch_warnings(),
+        ):
             warnings.filterwarnings("ignore", message="Solution may be inaccurate")
             model.solve(solver=name, **options)
     except (cp.error.SolverError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from adlopt._internal.arrays import FloatArray
+from adlopt._internal.quiet import no_banner
 from adlopt.errors import NotApplicable, SolverFailed
 from adlopt.model.losses import scenario_losses
 
@@ -57,7 +58,8 @@ class Face:
     def run(self, program: cp.Problem, solver: str = cp.HIGHS) -> FloatArray:
         """(e,) contracts, unsigned, of a solved program."""
         tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-        program.solve(solver=solver, **(tight if solver == cp.HIGHS else {}))
+        with no_banner():
+            program.solve(solver=solver, **(tight if solver == cp.HIGHS else {}))
         if program.status != cp.OPTIMAL:
             raise SolverFailed(f"optimal_set: {solver} ended with status {program.status!r}")
         taken = self.found.low.copy()
