@@ -36,7 +36,8 @@ from adlopt.prices import (
     Stress,
     StudentT,
 )
-from adlopt.proof.certificate import Certificate, certify
+from adlopt.proof.certificate import Certificate
+from adlopt.solving.certification import certify
 from adlopt.solving.dispatch import solve
 from adlopt.solving.sampling_error import standard_error
 from adlopt.solving.solution import Solution

@@ -69,6 +69,35 @@ def raise_for_rows(
     )
 
 
+def as_frame(table: str, given: object, needed: tuple[str, ...]) -> pd.DataFrame:
+    """The table as a pandas DataFrame with these columns; whatever has `to_pandas` is converted."""
+    if not isinstance(given, pd.DataFrame) and hasattr(given, "to_pandas"):
+        given = given.to_pandas()
+    if not isinstance(given, pd.DataFrame):
+        raise InputError(
+            f"{table}: expected a pandas DataFrame with the columns {', '.join(needed)}, "
+            f"got a {type(given).__name__}"
+        )
+    require_columns(table, given, needed)
+    return given
+
+
+def as_vector(what: str, given: object) -> FloatArray:
+    """A one-dimensional array of finite numbers."""
+    values = np.asarray(given)
+    if values.dtype == object or not np.issubdtype(values.dtype, np.number):
+        values = np.array(
+            [as_finite(f"{what}, entry {i}", value) for i, value in enumerate(values.ravel())]
+        ).reshape(values.shape)
+    if np.iscomplexobj(values) or values.ndim != 1:
+        raise InputError(f"{what}: expected one number per position, got {type(given).__name__}")
+    result = values.astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(result))
+    if bad.size:
+        raise InputError(f"{what}, entry {bad[0]}: {result[bad[0]]} is not a finite number")
+    return result
+
+
 def require_columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise InputError(

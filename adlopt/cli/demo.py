@@ -20,7 +20,7 @@ from adlopt.model.book import Book
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.prices import OneFactor
-from adlopt.proof.certificate import certify
+from adlopt.solving.certification import certify
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
 from adlopt.solving.verification import Verification, verify

@@ -22,7 +22,7 @@ from adlopt._internal.number_format import allocation_columns, figure, figures
 from adlopt._internal.validation import format_names
 from adlopt.errors import InputError
 from adlopt.model.book import Book
-from adlopt.solving.solution import Solution
+from adlopt.solving.solution import Solution, details_text
 from adlopt.solving.verification import Verification
 from adlopt.sources import Loaded
 
@@ -124,8 +124,8 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
             facts[f"shadow price {asset}"] = f"{figure(price)} saved by one more contract"
     facts["accounts reduced"] = f"{solution.reduced['account'].nunique():,} of {len(book.names):,}"
     facts["seconds"] = f"{solution.seconds:.3g}"
-    if solution.note:
-        facts["note"] = solution.note
+    if solution.details:
+        facts["details"] = details_text(solution.details)
     return facts
 
 
@@ -177,7 +177,7 @@ def solution_json(solution: Solution, book: Book, before: float | None) -> str:
             "shadow_prices": None if prices is None else prices.to_dict(),
             "accounts_reduced": int(solution.reduced["account"].nunique()),
             "seconds": solution.seconds,
-            "note": solution.note,
+            "details": solution.details,
             "allocation": records(solution.allocation),
             "bankrupt": records(book.bankrupt),
         }

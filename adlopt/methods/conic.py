@@ -20,9 +20,9 @@ from adlopt._internal.quiet import no_banner
 from adlopt.errors import InputError, SolverFailed
 from adlopt.methods.elliptical_solver import radial
 from adlopt.methods.repair import restore_feasibility, typical_loss
-from adlopt.methods.result import Result
-from adlopt.model.losses import closed_form, losses_beyond_fund, objective_value
-from adlopt.model.problem import CAPACITY_ROUNDING, Problem, require_problem
+from adlopt.methods.result import Refusal, Result, Settings
+from adlopt.model.losses import losses_beyond_fund, objective_value
+from adlopt.model.problem import NO_PRICES, Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.presolve.pairs import Pairs, Presolved, presolve
 from adlopt.proof.multipliers import Multipliers
@@ -148,14 +148,10 @@ def build(
     if swept == "multiple":
         totals = _totals(problem, allocation, parameter)
     else:
-        # Where all must go there is no choice, and a sum of rounded shares that just fails to reach
-        # one.
-        available = np.bincount(
-            problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
-        )
-        whole = np.abs(problem.required) >= available * (1 - CAPACITY_ROUNDING)
-        least[column[whole[problem.asset]]] = 1.0
-        totals = _totals(problem, allocation, kept=~whole)
+        # Assets reduced in full are fixed at 1: the rounded shares may sum to slightly less.
+        exhausted = problem.exhausted_assets
+        least[column[exhausted[problem.asset]]] = 1.0
+        totals = _totals(problem, allocation, kept=~exhausted)
     constraints = [fraction >= least, fraction <= 1, *totals]
     hinges = beyond_fund = None
     exact = total = affine
@@ -215,6 +211,28 @@ def compiled(problem: Problem, swept: str) -> Callable[[Problem, float], Result]
         return _result(variant, program)
 
     return solve_at
+
+
+@dataclass(frozen=True, eq=False)
+class Conic:
+    """The plan: a cvxpy program."""
+
+    problem: Problem
+
+    def solve(self, settings: Settings) -> Result:
+        return solve(
+            self.problem,
+            constraints=settings.constraints,
+            solver=settings.solver,
+            presolve=settings.presolve,
+            options=dict(settings.options),
+            gap=settings.gap,
+        )
+
+
+def plan(problem: Problem) -> Conic | Refusal:
+    """The plan of this method, or why there is none."""
+    return Conic(problem) if problem.prices is not None else Refusal(NO_PRICES, "give prices=...")
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
@@ -325,15 +343,18 @@ def _attempts(
 
 
 def _result(problem: Problem, program: Program) -> Result:
-    note = str(program.presolved)
-    if closed_form(problem) is not None:
+    details: dict[str, Any] = {"presolve": str(program.presolved)}
+    if problem.closed_form is not None:
         drawn = problem.scenarios.weights.size
-        note += f"; solved on {drawn:,} scenarios, but valued and certified in closed form: more points narrow the gap"
-        note += ", method='shadow_price' needs none" if radial(problem) is not None else ""
+        details["scenarios"] = (
+            f"solved on {drawn:,} scenarios, but valued and certified in closed form: more points "
+            "narrow the gap"
+            + (", method='shadow_price' needs none" if radial(problem) is not None else "")
+        )
     return Result(
         allocation=restore_feasibility(problem, np.asarray(program.model.allocation.value)),
         multipliers=program.multipliers(problem),
-        note=note,
+        details=details,
     )
 
 
@@ -477,7 +498,7 @@ def _shortfall(
     """Slope of each pair's shortfall in the fractions (pairs, width), and the sum over pairs by
     scenario (S, pairs).
     """
-    eligible = np.searchsorted(problem.pool, np.arange(problem.book.equity.size + 1))
+    eligible = problem.first_eligible
     count = np.diff(eligible)[pairs.pool]
     pair = np.repeat(np.arange(count.size), count)
     first = np.cumsum(count) - count

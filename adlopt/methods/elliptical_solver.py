@@ -17,12 +17,11 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.result import Result
-from adlopt.model.losses import closed_form, objective_value
+from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.prices.protocol import EllipticalForm, HasEllipticalForm
 from adlopt.prices.shocks import student_constant
 
-FULL = 1e-13  # relative to capacity: a reduction this close to it takes all there is
 START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
 ROUGH = 1e-4  # of the loss: what the barriers weigh when the loss itself is looked at
@@ -44,7 +43,7 @@ NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of a
 
 def radial(problem: Problem) -> EllipticalForm | None:
     """The price model as volatility and a scalar law, if that is all the objective needs."""
-    model = closed_form(problem)
+    model = problem.closed_form
     return model.radial(problem.book.assets) if isinstance(model, HasEllipticalForm) else None
 
 
@@ -95,7 +94,7 @@ def solve(problem: Problem, law: EllipticalForm, *, tolerance: float = 1e-6) -> 
     if blocks is None:
         return Result(
             allocation=restore_feasibility(problem, problem.max_reduction),
-            note="every eligible position is taken whole",
+            details={"algorithm": "every eligible position is taken whole"},
         )
     path = Path(blocks)
     path.follow(START / path.barriers, ROUGH / path.barriers, last=False)
@@ -110,7 +109,11 @@ def solve(problem: Problem, law: EllipticalForm, *, tolerance: float = 1e-6) -> 
     allocation = restore_feasibility(problem, fraction * problem.max_reduction)
     return Result(
         allocation,
-        note=f"pool losses in closed form; {path.points} points of the path, {path.sweeps} sweeps",
+        details={
+            "algorithm": "pool losses in closed form",
+            "path_points": path.points,
+            "sweeps": path.sweeps,
+        },
     )
 
 
@@ -120,10 +123,8 @@ def build(problem: Problem, law: EllipticalForm, unit: float) -> Blocks | None:
     """
     from adlopt.methods import _elliptical_kernels as kernels
 
-    d = problem.required.size
     cap = np.abs(problem.max_reduction)
-    available = np.bincount(problem.asset, cap, minlength=d)
-    open_asset = (problem.required != 0) & (np.abs(problem.required) < available * (1 - FULL))
+    open_asset = (problem.required != 0) & ~problem.exhausted_assets
     number = np.cumsum(open_asset) - 1
     position = np.flatnonzero(open_asset[problem.asset] & (cap > 0))
     if not position.size:
@@ -237,12 +238,8 @@ class Path:
 
 def _typical_loss(problem: Problem) -> float:
     """Money unit: the loss when every position gives the same share, or before any reduction."""
-    total = np.bincount(
-        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
-    )
-    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
     equity = float(problem.book.equity[problem.book.solvent].sum())
-    for allocation in (problem.max_reduction * share[problem.asset], None):
+    for allocation in (problem.pro_rata(), None):
         value = objective_value(problem, allocation)
         if value > 1e-13 * equity:
             return value

@@ -11,6 +11,7 @@ asset by asset.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,10 +21,11 @@ import scipy.sparse as sp
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import NotApplicable
 from adlopt.methods.repair import restore_feasibility
-from adlopt.methods.result import Result
-from adlopt.model.losses import closed_form
+from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.model.problem import Problem
 from adlopt.prices.one_factor import OneFactor
+
+REMEDY = "use method='shadow_price' or 'conic'"
 
 EXACT = 1e-10  # of a requirement or an exposure: what the linear program may miss
 ROUNDING = 1e-12  # of a pool's reach: targets this near to its ends leave it no choice
@@ -42,7 +44,7 @@ class Rule(NamedTuple):
 _rules: WeakKeyDictionary[Problem, Rule] = WeakKeyDictionary()
 
 
-def obstacle(problem: Problem) -> str | None:
+def reason_not_applicable(problem: Problem) -> str | None:
     """Why the rule does not apply, or None if it does."""
     if not isinstance(problem.prices, OneFactor):
         return "it needs prices=OneFactor(...); under other models accounts differ in more than one risk"
@@ -62,31 +64,50 @@ def obstacle(problem: Problem) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class FactorLeverage:
+    """The plan: level factor leverage."""
+
+    problem: Problem
+
+    def solve(self, settings: Settings) -> Result:
+        return _level(self.problem)
+
+
+def plan(problem: Problem) -> FactorLeverage | Refusal:
+    """The plan of this method, or why there is none."""
+    reason = reason_not_applicable(problem)
+    return FactorLeverage(problem) if reason is None else Refusal(reason, REMEDY)
+
+
 def solve(problem: Problem) -> Result:
     """Reductions that bring factor leverage to clip(level, least reachable, before) in every
     pool.
     """
+    found = plan(problem)
+    if isinstance(found, Refusal):
+        raise NotApplicable(f"factor_leverage: {found.reason}; {found.remedy}")
+    return found.solve(Settings())
+
+
+def _level(problem: Problem) -> Result:
     from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
-    reason = obstacle(problem)
-    if reason is not None:
-        raise NotApplicable(f"factor_leverage: {reason}; use method='shadow_price' or 'conic'")
     assert isinstance(problem.prices, OneFactor)
     if problem.reduced_assets.size > 1:
         fraction, level, _ = rule(problem)
         assert fraction is not None
-        note = f"{problem.reduced_assets.size} assets follow one level exactly"
         return Result(
             restore_feasibility(problem, fraction * problem.max_reduction),
             water_level=np.array([level]),
-            note=note,
+            details={"levels": f"{problem.reduced_assets.size} assets follow one level exactly"},
         )
     book = problem.book
     v = problem.prices.vector(book.assets)
     k = int(problem.reduced_assets[0])
     # Count exposure in contracts of the reduced asset, positive on the side that reductions shrink.
     unit = np.sign(problem.required[k]) * v[k]
-    exposure = (problem.sizes(None) @ v) / unit
+    exposure = problem.factor_exposure(v) / unit
     width = book.equity[problem.pool] / abs(v[k])
     taken, level = drain(
         exposure[problem.pool], width, np.abs(problem.max_reduction), abs(problem.required[k])
@@ -112,7 +133,7 @@ def _rule(problem: Problem) -> Rule:
     assert isinstance(problem.prices, OneFactor)
     v = problem.prices.vector(problem.book.assets)
     n = problem.book.equity.size
-    exposure = problem.sizes(None) @ v
+    exposure = problem.factor_exposure(v)
     gives = (
         v[problem.asset] * problem.max_reduction
     )  # exposure that goes with the whole of a position
@@ -188,7 +209,7 @@ def _value(problem: Problem, exposure: FloatArray) -> float:
 
     book, model = problem.book, problem.prices
     assert isinstance(model, OneFactor)
-    if closed_form(problem) is not None:
+    if problem.closed_form is not None:
         k = int(np.flatnonzero(model.vector(book.assets))[0])
         size = sp.csr_array(
             (

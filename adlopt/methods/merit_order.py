@@ -90,5 +90,5 @@ def solve(problem: Problem, presolved: Presolved) -> Result:
             problem, np.sign(problem.max_reduction) * np.minimum(taken, cap)
         ),
         multipliers=multipliers,
-        note=f"{presolved}; merit order",
+        details={"presolve": str(presolved), "algorithm": "merit order"},
     )

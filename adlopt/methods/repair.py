@@ -18,13 +18,9 @@ def typical_loss(problem: Problem) -> float:
     """Money unit of the program: the objective when every position gives the same share, or before
     any reduction.
     """
-    total = np.bincount(
-        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
-    )
-    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
     # What rounding leaves of a loss that is zero is no unit.
     equity = float(problem.book.equity[problem.book.solvent].sum())
-    for allocation in (problem.max_reduction * share[problem.asset], None):
+    for allocation in (problem.pro_rata(), None):
         value = float(problem.scenarios.weights @ losses_beyond_fund(problem, allocation))
         if value > ROUNDING * equity:
             return value
@@ -44,7 +40,7 @@ def restore_feasibility(problem: Problem, allocation: FloatArray) -> FloatArray:
     ) * np.abs(problem.max_reduction)
     cap = np.abs(problem.max_reduction)
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         for attempt in range(4):
             residual = abs(problem.required[k]) - taken[rows].sum()
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]

@@ -6,14 +6,18 @@ Optimal price path by price path, hence for every monotone objective and without
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from adlopt.errors import NotApplicable
-from adlopt.methods.result import Result
+from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.model.problem import Problem
 
+REMEDY = "use method='conic', or book.with_margin('isolated')"
 
-def obstacle(problem: Problem) -> str | None:
+
+def reason_not_applicable(problem: Problem) -> str | None:
     """Why water-filling does not apply, or None if it does."""
     if not problem.objective.monotone:
         return f"the objective {problem.objective} is not monotone"
@@ -30,20 +34,38 @@ def obstacle(problem: Problem) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class WaterFilling:
+    """The plan: fill asset by asset."""
+
+    problem: Problem
+
+    def solve(self, settings: Settings) -> Result:
+        return _fill(self.problem)
+
+
+def plan(problem: Problem) -> WaterFilling | Refusal:
+    """The plan of this method, or why there is none."""
+    reason = reason_not_applicable(problem)
+    return WaterFilling(problem) if reason is None else Refusal(reason, REMEDY)
+
+
 def solve(problem: Problem) -> Result:
     """Reductions that leave every pool at min(leverage before, level); caps permitting."""
+    found = plan(problem)
+    if isinstance(found, Refusal):
+        raise NotApplicable(f"water_filling: {found.reason}; {found.remedy}")
+    return _fill(problem)
+
+
+def _fill(problem: Problem) -> Result:
     from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
-    reason = obstacle(problem)
-    if reason is not None:
-        raise NotApplicable(
-            f"water_filling: {reason}; use method='conic', or book.with_margin('isolated')"
-        )
     book = problem.book
     allocation = np.zeros(problem.eligible.size)
     levels = np.full(len(book.assets), np.nan)
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         size = np.abs(book.size[problem.eligible[rows]])
         width = book.equity[problem.pool[rows]] / book.marks[k]
         taken, levels[k] = drain(

@@ -228,9 +228,7 @@ class Book:
         """One row per pool: account, margin_mode, asset (of an isolated one), equity, notional,
         leverage, bankrupt.
         """
-        notional = np.bincount(
-            self.pool, np.abs(self.size) * self.marks[self.asset], minlength=self.equity.size
-        )
+        notional = self.gross
         asset = np.full(self.equity.size, None, dtype=object)
         alone = self.isolated[self.pool]
         asset[self.pool[alone]] = self.assets.take(self.asset[alone])
@@ -253,6 +251,17 @@ class Book:
     def start(self) -> IntArray:
         """(n + 1,) where each pool's positions begin and the last one's end."""
         return np.searchsorted(self.pool, np.arange(self.equity.size + 1))
+
+    @cached_property
+    def notional(self) -> FloatArray:
+        """(m,) absolute value of each position at the marks, in money."""
+        return np.abs(self.size) * self.marks[self.asset]
+
+    @cached_property
+    def gross(self) -> FloatArray:
+        """(n,) gross notional of each pool: the sum over its positions of `notional`."""
+        total = np.bincount(self.pool, self.notional, minlength=self.equity.size)
+        return total.astype(np.float64)
 
     @cached_property
     def solvent(self) -> BoolArray:
@@ -299,8 +308,7 @@ class Book:
         To cross: an account's pools are merged, their equity added, positions in one asset netted.
         """
         if mode == "isolated":
-            notional = np.abs(self.size) * self.marks[self.asset]
-            total = np.bincount(self.pool, notional, minlength=self.equity.size)[self.pool]
+            notional, total = self.notional, self.gross[self.pool]
             count = np.bincount(self.pool, minlength=self.equity.size)[self.pool]
             share = np.divide(notional, total, out=1.0 / count, where=total > 0)
             split = replace(

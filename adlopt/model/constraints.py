@@ -42,9 +42,7 @@ def at_most_account_fraction(problem: Problem, fraction: float) -> Constraints:
     """
     book = problem.book
     owner = book.pool_account[book.pool]
-    gross = np.bincount(
-        owner, np.abs(book.size) * book.marks[book.asset], minlength=len(book.names)
-    )
+    gross = np.bincount(owner, book.notional, minlength=len(book.names))
     return _by_account(
         problem, book.marks, _share("at_most_account_fraction: fraction", fraction) * gross
     )

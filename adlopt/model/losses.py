@@ -6,17 +6,7 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.problem import Problem
-from adlopt.objectives import ExpectedLoss
 from adlopt.prices.protocol import ClosedForm, PoolLoss
-
-
-def closed_form(problem: Problem) -> ClosedForm | None:
-    """The price model, if it gives this problem's value without scenarios: expected loss, and no
-    fund in between.
-    """
-    model = problem.prices
-    plain = isinstance(problem.objective, ExpectedLoss) and problem.insurance_fund == 0
-    return model if plain and isinstance(model, ClosedForm) else None
 
 
 def scenario_losses(problem: Problem, allocation: FloatArray | None) -> FloatArray:
@@ -53,7 +43,7 @@ def losses_beyond_fund(problem: Problem, allocation: FloatArray | None) -> Float
 
 def objective_value(problem: Problem, allocation: FloatArray | None) -> float:
     """The objective after reductions (e,), in money; before any reduction with None."""
-    model = closed_form(problem)
+    model = problem.closed_form
     if model is not None:
         loss = expected_pool_loss(problem, model, allocation)
         return float(loss.value[problem.book.solvent].sum())

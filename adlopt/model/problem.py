@@ -15,7 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._internal import validation
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
 from adlopt.model.bankrupt import (
     bankrupt_pools,
@@ -25,11 +25,17 @@ from adlopt.model.bankrupt import (
     without,
 )
 from adlopt.model.book import Book
+from adlopt.model.caps import most_contracts
 from adlopt.objectives import Custom, ExpectedLoss, Objective
-from adlopt.prices.protocol import PriceModel, ScenarioSet
+from adlopt.prices.protocol import ClosedForm, PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = (
     1e-12  # a requirement above capacity by less, relatively, is the capacity itself
+)
+
+NO_PRICES = (
+    "the problem has no price model, and only water-filling under isolated margin does without "
+    "one; give prices=LogNormal(...), OneFactor(...) or Scenarios(...)"
 )
 
 
@@ -174,8 +180,10 @@ class Problem:
             raise InputError(
                 f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction is its sign"
             )
-        self.positions  # noqa: B018  (cached before the copy, so that variants share it)
+        self.positions, self._rows_by_asset, self.available  # noqa: B018  (variants share them)
         other = copy.copy(self)
+        for name in ("reduced_assets", "exhausted_assets", "closed_form"):
+            other.__dict__.pop(name, None)  # cached facts that the changes touch
         put = object.__setattr__
         put(other, "required", self.required * multiple)
         put(
@@ -193,20 +201,79 @@ class Problem:
         other._refuse_infeasible()
         return other
 
-    @property
+    @cached_property
     def pool(self) -> IntArray:
-        """(e,) pool of each eligible position."""
+        """(e,) pool of each eligible position, nondecreasing."""
         return self.book.pool[self.eligible]
 
-    @property
+    @cached_property
     def asset(self) -> IntArray:
         """(e,) asset of each eligible position."""
         return self.book.asset[self.eligible]
 
-    @property
+    @cached_property
     def reduced_assets(self) -> IntArray:
         """Assets with a requirement, as positions in `book.assets`."""
         return np.flatnonzero(self.required)
+
+    @cached_property
+    def available(self) -> FloatArray:
+        """(d,) contracts that the eligible positions of each asset can give, unsigned."""
+        total = np.bincount(self.asset, np.abs(self.max_reduction), minlength=self.required.size)
+        return total.astype(np.float64)
+
+    @cached_property
+    def exhausted_assets(self) -> BoolArray:
+        """(d,) mask of reduced assets whose eligible positions must all give what they can."""
+        required = np.abs(self.required)
+        return (required > 0) & (required >= self.available * (1.0 - CAPACITY_ROUNDING))
+
+    @cached_property
+    def first_eligible(self) -> IntArray:
+        """(n + 1,) where each pool's eligible positions begin and the last one's end."""
+        return np.searchsorted(self.pool, np.arange(self.book.equity.size + 1))
+
+    @cached_property
+    def eligible_row(self) -> IntArray:
+        """(m,) row of each position of the book among the eligible ones; -1 if it is not."""
+        row = np.full(self.book.size.size, -1, dtype=np.int64)
+        row[self.eligible] = np.arange(self.eligible.size)
+        return row
+
+    @cached_property
+    def _rows_by_asset(self) -> list[IntArray]:
+        order = np.argsort(self.asset, kind="stable")
+        return np.split(
+            order, np.cumsum(np.bincount(self.asset, minlength=self.required.size))[:-1]
+        )
+
+    def rows_of(self, asset: int) -> IntArray:
+        """Rows among the eligible positions of one asset (its position in `book.assets`), in
+        order.
+        """
+        return self._rows_by_asset[asset]
+
+    def pro_rata(self) -> FloatArray:
+        """(e,) reductions if every position of an asset gives the same share of what it can give."""
+        required, available = np.abs(self.required), self.available
+        share = np.divide(required, available, out=np.zeros(available.size), where=available > 0)
+        return self.max_reduction * share[self.asset]
+
+    def factor_exposure(
+        self, direction: FloatArray, allocation: FloatArray | None = None
+    ) -> FloatArray:
+        """(n,) exposure of each pool to a factor that moves the assets by `direction` (d,), in
+        money, after reductions (e,); None stands for no reduction.
+        """
+        return np.asarray(self.sizes(allocation) @ direction)
+
+    @cached_property
+    def closed_form(self) -> ClosedForm | None:
+        """The price model, if it gives this problem's value without scenarios: expected loss, and
+        no fund in between.
+        """
+        plain = isinstance(self.objective, ExpectedLoss) and self.insurance_fund == 0
+        return self.prices if plain and isinstance(self.prices, ClosedForm) else None
 
     @cached_property
     def scenarios(self) -> ScenarioSet:
@@ -216,11 +283,12 @@ class Problem:
     @property
     def price_model(self) -> PriceModel:
         if self.prices is None:
-            raise NotApplicable(
-                "the problem has no price model, and only water-filling under isolated margin does without one; "
-                "give prices=LogNormal(...), OneFactor(...) or Scenarios(...)"
-            )
+            raise NotApplicable(NO_PRICES)
         return self.prices
+
+    def require_prices(self) -> None:
+        """Raise NotApplicable if the problem has no price model."""
+        self.price_model  # noqa: B018
 
     @property
     def settles_at_mark(self) -> bool:
@@ -320,7 +388,7 @@ class Problem:
 
     def _refuse_infeasible(self) -> None:
         required = np.abs(self.required)
-        available = np.bincount(self.asset, np.abs(self.max_reduction), minlength=required.size)
+        available = self.available
         short = np.flatnonzero(required > available * (1 + CAPACITY_ROUNDING))
         if short.size:
             raise InfeasibleReduction(
@@ -343,159 +411,3 @@ def require_problem(what: str, problem: object) -> None:
         raise InputError(
             f"{what}: a {type(problem).__name__} is no problem; state it with Problem(book, reduction, ...)"
         )
-
-
-def match_positions(
-    book: Book, table: str, given: pd.DataFrame, column: str
-) -> tuple[IntArray, FloatArray]:
-    """Rows of the book that a user's table means, and its numbers in `column`.
-
-    InputError for a row that names no position, one that could mean two, or one given twice.
-    """
-    validation.require_columns(table, given, ("account", "asset", column))
-    value = validation.numbers(table, given, column)
-    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
-    asset = book.assets.get_indexer(pd.Index(validation.labels(table, given, "asset")))
-    validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
-    validation.raise_for_rows(table, given, asset < 0, "asset", "{!r} is not an asset of the book")
-    d = len(book.assets)
-    key = book.pool_account[book.pool] * d + book.asset
-    wanted = account * d + asset
-    if "margin_mode" in given:
-        mode = given["margin_mode"]
-        isolated = mode.isin(["isolated"]).to_numpy(dtype=bool)
-        unknown = ~isolated & ~mode.isin(["cross"]).to_numpy(dtype=bool)
-        validation.raise_for_rows(
-            table, given, unknown, "margin_mode", "{!r} is neither 'cross' nor 'isolated'"
-        )
-        key, wanted = key * 2 + book.isolated[book.pool], wanted * 2 + isolated
-    order = np.argsort(key, kind="stable")
-    at = np.searchsorted(key[order], wanted)
-    found = (at < key.size) & (key[order][np.minimum(at, key.size - 1)] == wanted)
-    validation.raise_for_rows(
-        table, given, ~found, "asset", "this account has no such position in {!r}"
-    )
-    following = np.minimum(at + 1, key.size - 1)
-    double = (following != at) & (key[order][following] == wanted)
-    validation.raise_for_rows(
-        table,
-        given,
-        double,
-        "account",
-        "{!r} holds this asset under both margin modes; add a column 'margin_mode'",
-    )
-    validation.raise_for_rows(
-        table,
-        given,
-        pd.Series(wanted).duplicated(),
-        "asset",
-        "{!r} is given twice for this account; keep one row",
-    )
-    return order[at], value
-
-
-def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
-    """(m,) contracts that a user's table of caps lets go from each position, unsigned; infinite
-    where it says nothing.
-    """
-    table = "caps"
-    validation.require_columns(table, caps, ("account",))
-    if not {"cap", "fraction"} & set(caps.columns):
-        raise InputError(
-            "caps: column 'cap' is missing (contracts), or 'fraction' (of the position's size)"
-        )
-    if "asset" not in caps:
-        caps = caps.assign(asset=None)
-    of_account = caps["asset"].isna().to_numpy()
-    given = np.zeros(len(caps), dtype=bool)
-    most = np.full(book.size.size, np.inf)
-    for column, unit in (("cap", 1.0), ("fraction", np.abs(book.size))):
-        if column not in caps:
-            continue
-        value = validation.numbers(
-            table, caps, column, optional=len({"cap", "fraction"} & set(caps.columns)) == 2
-        )
-        listed = ~np.isnan(value)
-        given |= listed
-        if column == "cap":
-            validation.raise_for_rows(
-                table,
-                caps,
-                listed & (value < 0),
-                column,
-                "{} is negative; a cap is a number of contracts, >= 0",
-            )
-            validation.raise_for_rows(
-                table,
-                caps,
-                listed & of_account,
-                column,
-                "{} contracts of what? add the asset, or give a 'fraction'",
-            )
-        else:
-            validation.raise_for_rows(
-                table,
-                caps,
-                listed & ~((value >= 0) & (value <= 1)),
-                column,
-                "{} is not a fraction in [0, 1]",
-            )
-        row, limit = match_positions(book, table, caps[listed & ~of_account], column)
-        capped = np.full(book.size.size, np.inf)
-        capped[row] = limit
-        if column == "fraction":
-            by_account = np.full(len(book.names), np.inf)
-            by_account[_accounts(book, table, caps[of_account])] = value[of_account]
-            capped = np.minimum(capped, by_account[book.pool_account[book.pool]])
-        np.minimum(most, np.multiply(capped, unit, where=np.isfinite(capped), out=capped), out=most)
-    validation.raise_for_rows(
-        table, caps, ~given, "account", "neither 'cap' nor 'fraction' is given for this row of {!r}"
-    )
-    return most
-
-
-def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
-    """The accounts, as positions in `book.names`, that rows without asset mean."""
-    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
-    validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
-    validation.raise_for_rows(
-        table,
-        given,
-        pd.Series(account).duplicated(),
-        "account",
-        "{!r} is given twice; keep one row",
-    )
-    if "margin_mode" in given:
-        validation.raise_for_rows(
-            table,
-            given,
-            given["margin_mode"].notna(),
-            "margin_mode",
-            "{!r}: without an asset the row covers all; leave it empty",
-        )
-    return np.asarray(account, dtype=np.int64)
-
-
-def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
-    """The public allocation table of reductions (e,): a row per eligible position, in the book's
-    order.
-    """
-    size = problem.book.size[problem.eligible]
-    before, after = gross_leverage(problem, None), gross_leverage(problem, allocation)
-    numbers = {
-        "reduction": allocation + 0.0,  # no negative zeros
-        "remaining": size - allocation,
-        "fraction": allocation / size,
-        "leverage_before": before[problem.pool],
-        "leverage_after": after[problem.pool],
-    }
-    return pd.DataFrame({**dict(problem.positions.items()), **numbers})
-
-
-def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArray:
-    """(n,) sum of |size| * mark / equity per pool; NaN for bankrupt pools."""
-    notional = abs(problem.sizes(allocation)) @ problem.book.marks
-    equity = problem.equity_after(allocation)
-    leverage = np.full(equity.shape, np.nan)
-    np.divide(notional, equity, out=leverage, where=equity > 0)
-    return leverage

@@ -14,8 +14,8 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import AdlError, InputError
+from adlopt.model.allocation import read_allocation
 from adlopt.model.problem import Problem
-from adlopt.proof.certificate import feasible_array
 from adlopt.solving.solution import Solution
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def reductions(problem: Problem, given: Solution | pd.DataFrame | None) -> Float
         raise InputError(
             f"allocation: a Solution or a table with account, asset and reduction is needed, not {given!r}"
         )
-    return feasible_array(problem, table)
+    return read_allocation(problem, table)
 
 
 def one_asset(problem: Problem, asset: str | None) -> int:

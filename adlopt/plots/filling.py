@@ -41,7 +41,7 @@ def water_filling(
     k = canvas.one_asset(problem, asset)
     taken = canvas.reductions(problem, solution)
     assert taken is not None
-    rows = np.flatnonzero(problem.asset == k)
+    rows = problem.rows_of(k)
     book = problem.book
     pools = problem.pool[rows]
     equity = book.equity[pools]

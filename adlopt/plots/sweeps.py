@@ -12,7 +12,8 @@ import pandas as pd
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import factor_leverage as method
-from adlopt.model.problem import Problem, gross_leverage
+from adlopt.model.allocation import gross_leverage
+from adlopt.model.problem import Problem
 from adlopt.plots import _canvas as canvas
 from adlopt.prices import OneFactor, PriceModel
 from adlopt.solving.dispatch import solve
@@ -45,7 +46,7 @@ def factor_leverage(
     leverage where reductions are
     optimal under that model. Raises NotApplicable where the rule does not apply.
     """
-    reason = method.obstacle(problem)
+    reason = method.reason_not_applicable(problem)
     if reason is not None:
         raise NotApplicable(f"factor_leverage: {reason}")
     k = int(problem.reduced_assets[0])
@@ -148,7 +149,9 @@ def _factor_leverage(problem: Problem, taken: FloatArray | None) -> FloatArray:
         problem.required[k] * v[k]
     )  # a short loses when its factor exposure, negative, meets a rise
     return np.asarray(
-        (adverse * (problem.sizes(taken) @ v) / problem.book.equity)[np.unique(problem.pool)]
+        (adverse * (problem.factor_exposure(v, taken)) / problem.book.equity)[
+            np.unique(problem.pool)
+        ]
     )
 
 

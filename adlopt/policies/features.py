@@ -7,7 +7,8 @@ import numpy as np
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.errors import InputError
-from adlopt.model.problem import Problem, gross_leverage
+from adlopt.model.allocation import gross_leverage
+from adlopt.model.problem import Problem
 from adlopt.prices.one_factor import OneFactor
 
 

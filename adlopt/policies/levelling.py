@@ -62,9 +62,7 @@ class MinimaxLeverage(Policy):
 
     def reductions(self, problem: Problem) -> FloatArray:
         book = problem.book
-        notional = np.abs(book.size) * book.marks[book.asset]
-        gross = np.bincount(book.pool, notional, minlength=book.equity.size).astype(float)
-        return drain_exposure(problem, gross, book.marks)
+        return drain_exposure(problem, book.gross, book.marks)
 
     def __str__(self) -> str:
         return "MinimaxLeverage"
@@ -99,7 +97,7 @@ class FactorLeverage(Policy):
             raise NotApplicable(
                 "FactorLeverage: give its direction, or the problem a price model that has one"
             )
-        exposure = problem.sizes(None) @ v
+        exposure = problem.factor_exposure(v)
         return drain_exposure(problem, exposure, np.sign(problem.required) * v)
 
     def __str__(self) -> str:
@@ -151,7 +149,7 @@ def drain_exposure(problem: Problem, exposure: FloatArray, unit: FloatArray) -> 
         taken[still] = np.abs(share_out(problem, features.contracts(problem)))[still]
     equity = problem.book.equity[problem.pool]
     moving = [int(k) for k in problem.reduced_assets if unit[k] != 0]
-    rows = {k: np.flatnonzero(problem.asset == k) for k in moving}
+    rows = {k: problem.rows_of(k) for k in moving}
     coupled = len(moving) > 1 and np.unique(problem.pool).size < problem.pool.size
     left = exposure.copy()
     for _ in range(SWEEPS):

@@ -9,7 +9,7 @@ from adlopt.errors import InputError
 from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
-from adlopt.solving.dispatch import METHODS, resolve, run
+from adlopt.solving.dispatch import METHODS, run_method
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Optimal(Policy):
         posed = (
             problem if self.objective is None else problem.with_changes(objective=self.objective)
         )
-        return run(posed, resolve(posed, self.method)).allocation
+        return run_method(posed, self.method).allocation
 
     def __str__(self) -> str:
         stated = [] if self.method == "auto" else [self.method]

@@ -56,7 +56,7 @@ def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
     capacity, size = np.abs(problem.max_reduction), features.contracts(problem)
     taken = np.zeros(capacity.size)
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         first = rows[(weight[rows] > 0) & (capacity[rows] > 0)]
         rest = rows[~(weight[rows] > 0) & (capacity[rows] > 0)]
         total = abs(problem.required[k])

@@ -12,7 +12,9 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.model.problem import Problem, as_table, match_positions
+from adlopt.model.allocation import as_table
+from adlopt.model.matching import match_positions
+from adlopt.model.problem import Problem
 
 ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
 
@@ -65,9 +67,7 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
     what = f"policy {name}"
     if isinstance(answer, pd.DataFrame):
         row, amount = match_positions(problem.book, f"{what}, allocation", answer, "reduction")
-        where = np.full(problem.book.size.size, -1)
-        where[problem.eligible] = np.arange(problem.eligible.size)
-        eligible = where[row] >= 0
+        eligible = problem.eligible_row[row] >= 0
         validation.raise_for_rows(
             f"{what}, allocation",
             answer,
@@ -76,7 +76,7 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
             "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
         )
         taken = np.zeros(problem.eligible.size)
-        taken[where[row[eligible]]] = amount[eligible]
+        taken[problem.eligible_row[row[eligible]]] = amount[eligible]
         return taken
     try:
         values = np.asarray(answer, dtype=np.float64)

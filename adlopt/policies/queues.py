@@ -45,7 +45,7 @@ def close_in_order(problem: Problem, score: FloatArray) -> FloatArray:
     """
     taken = np.zeros(problem.eligible.size)
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         order = rows[np.argsort(-score[rows], kind="stable")]
         capacity = np.abs(problem.max_reduction[order])
         before = np.cumsum(capacity) - capacity
@@ -217,7 +217,7 @@ class DydxV4(ScoreQueue):
     def scores(self, problem: Problem) -> FloatArray:
         score = np.zeros(problem.eligible.size)
         for k in problem.reduced_assets:
-            rows = np.flatnonzero(problem.asset == k)
+            rows = problem.rows_of(k)
             start = np.random.default_rng([self.seed, int(k)]).integers(rows.size)
             score[rows] = -((np.arange(rows.size) - start) % rows.size)
         return score

@@ -74,10 +74,7 @@ def around(problem: Problem, allocation: FloatArray) -> Presolved:
     tight one if the allocation is optimal.
     """
     book = problem.book
-    gross = np.bincount(
-        book.pool, np.abs(book.size) * book.marks[book.asset], minlength=book.equity.size
-    )
-    return _pairs(problem, allocation, allocation, NEAR * (book.equity + gross))
+    return _pairs(problem, allocation, allocation, NEAR * (book.equity + book.gross))
 
 
 def _pairs(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatArray) -> Presolved:
@@ -85,7 +82,7 @@ def _pairs(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatAr
     (n,) money.
     """
     book = problem.book
-    start = np.searchsorted(problem.pool, np.arange(book.equity.size + 1))
+    start = problem.first_eligible
     rows = (
         book.solvent,
         book.equity,

@@ -14,19 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
-from adlopt.errors import InputError
-from adlopt.model.losses import closed_form, expected_pool_loss, scenario_losses
-from adlopt.model.problem import Problem, match_positions, require_problem
-from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.model.losses import expected_pool_loss, scenario_losses
+from adlopt.model.problem import Problem
+from adlopt.objectives import Objective
 from adlopt.objectives.protocol import project_to_dual_set
 from adlopt.proof.multipliers import Multipliers
 
-FEASIBILITY = 1e-9  # relative rounding allowed in a user's table
 CLOSED = 1e-9  # a relative gap not worth another pass
 ROUGH = 3e-7  # what a solver's multipliers leave when they have not converged
-MOST_KINKS, MOST_PAIRS = 20_000, 200_000  # a second or two of Clarabel
 TINY = np.finfo(float).tiny
 
 LinearMinimum = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -64,60 +60,19 @@ class Certificate:
         )
 
 
-def certify(problem: Problem, allocation: pd.DataFrame) -> Certificate:
-    """Bound how far any feasible allocation is from optimal, whatever made it.
-
-    A subgradient and a sort per asset prove the bound. Where pools stand at the kink (equity
-    exactly zero in a scenario, as
-    at most optima) the subgradient is chosen by a small program over those kinks alone, if there
-    are few enough of them.
-
-    Parameters
-    ----------
-    allocation : table with `account`, `asset`, `reduction` (contracts, signed like the position)
-        and `margin_mode`
-        where an account holds an asset under both; positions it leaves out are not reduced.
-
-    Raises
-    ------
-    InputError : the allocation is not feasible; the message names the rows or the asset.
-    NotApplicable : the problem has no price model.
-    """
-    reductions = feasible_array(problem, allocation)
-    proof = certify_array(problem, reductions)
-    if closed_form(problem) is not None or proof.gap <= CLOSED:
-        return proof
-    return max(proof, _at_kinks(problem, reductions) or proof, key=lambda one: one.lower_bound)
-
-
-def _at_kinks(problem: Problem, allocation: FloatArray) -> Certificate | None:
-    """Certificate by the best subgradient at the kinks; None if there are none, or too many for a
-    quick answer.
-    """
-    from adlopt.methods import conic
-    from adlopt.presolve.pairs import around
-
-    local = around(problem, allocation)
-    kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
-    if not kinked or local.hinges.pool.size > MOST_KINKS or local.linear.pool.size > MOST_PAIRS:
-        return None
-    multipliers = conic.multipliers_around(problem, local)
-    return None if multipliers is None else certify_array(problem, allocation, multipliers)
-
-
 def certify_array(
     problem: Problem,
     allocation: FloatArray,
     multipliers: Multipliers | None = None,
     linear_minimum: LinearMinimum | None = None,
 ) -> Certificate:
-    """`certify` for feasible reductions (e,), with a solver's multipliers where it has them.
+    """The certificate of feasible reductions (e,), with a solver's multipliers where it has them.
 
     `linear_minimum` gives the smallest slope.x and its prices where more than boxes and sums
     constrain
     the allocation.
     """
-    model = closed_form(problem)
+    model = problem.closed_form
     if model is not None:
         loss = expected_pool_loss(problem, model, allocation)
         value = float(loss.value[problem.book.solvent].sum())
@@ -170,7 +125,7 @@ def frank_wolfe_gap(
     prices = np.zeros(problem.reduced_assets.size)
     gap = 0.0
     for at, k in enumerate(problem.reduced_assets):
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         cost = np.sign(problem.required[k]) * slope[rows]
         taken, cap = np.abs(allocation[rows]), np.abs(problem.max_reduction[rows])
         order = np.argsort(cost, kind="stable")
@@ -259,42 +214,3 @@ def _stress(
         stress += factor * w
         penalty += factor * c
     return stress, penalty
-
-
-def feasible_array(problem: Problem, allocation: pd.DataFrame) -> FloatArray:
-    """Reductions (e,) from a user's table, or an InputError that names the violated rows."""
-    table = "allocation"
-    require_problem(table, problem)
-    row, amount = match_positions(problem.book, table, allocation, "reduction")
-    where = np.full(problem.book.size.size, -1)
-    where[problem.eligible] = np.arange(problem.eligible.size)
-    eligible = where[row]
-    validation.raise_for_rows(
-        table,
-        allocation,
-        (eligible < 0) & (amount != 0),
-        "reduction",
-        "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
-    )
-    listed = eligible >= 0
-    cap = np.zeros(amount.size)
-    cap[listed] = problem.max_reduction[eligible[listed]]
-    allowed = np.abs(cap) * (1 + FEASIBILITY)
-    signed = amount * np.where(cap < 0, -1.0, 1.0)
-    validation.raise_for_rows(
-        table,
-        allocation,
-        listed & ((signed < -FEASIBILITY * np.abs(cap)) | (signed > allowed)),
-        "reduction",
-        "{} does not lie between 0 and what may be taken from the position, signed like it",
-    )
-    reductions = np.zeros(problem.eligible.size)
-    reductions[eligible[listed]] = (np.sign(cap) * np.clip(signed, 0.0, np.abs(cap)))[listed]
-    total = np.bincount(problem.asset, reductions, minlength=problem.required.size)
-    for k in problem.reduced_assets:
-        if abs(total[k] - problem.required[k]) > FEASIBILITY * abs(problem.required[k]):
-            raise InputError(
-                f"allocation: reductions of {problem.book.assets[k]!r} sum to {total[k]:.12g}, "
-                f"required {problem.required[k]:.12g}"
-            )
-    return reductions

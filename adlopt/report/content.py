@@ -14,7 +14,7 @@ import pandas as pd
 
 from adlopt._internal.number_format import allocation_columns, figure, figures
 from adlopt.errors import InputError
-from adlopt.model.losses import closed_form, objective_value
+from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.plots._canvas import require_matplotlib
 from adlopt.report import pictures
@@ -30,7 +30,7 @@ from adlopt.report.document import (
     to_html,
     to_markdown,
 )
-from adlopt.solving.solution import Solution
+from adlopt.solving.solution import Solution, details_text
 from adlopt.studies.comparison import Comparison
 
 WRITERS = {".html": to_html, ".md": to_markdown}
@@ -136,9 +136,7 @@ def _problem(problem: Problem) -> list[Block]:
     book, k = problem.book, problem.reduced_assets
     settles = "at the mark" if problem.settles_at_mark else "at the settlement prices below"
     prices = problem.book.marks + problem.settlement_offset
-    eligible = np.bincount(
-        problem.asset, np.abs(problem.max_reduction), minlength=len(book.assets)
-    )[k]
+    eligible = problem.available[k]
     required = np.abs(problem.required[k])
     columns = {
         "asset": [str(name) for name in book.assets[k]],
@@ -266,10 +264,10 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
         "proven lower bound": figure(solution.lower_bound, 12),
         "relative gap": f"{solution.gap:.2g}",
     }
-    if solution.note:
-        facts["note"] = solution.note
+    if solution.details:
+        facts["details"] = details_text(solution.details)
     least, value = figure(solution.lower_bound, 12), figure(solution.value, 12)
-    exact = closed_form(problem) is not None
+    exact = problem.closed_form is not None
     under = (
         "this price model"
         if exact

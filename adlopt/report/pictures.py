@@ -43,8 +43,8 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
     small = problem.book.size.size <= SWEPT
     if (
         small
-        and factor_leverage.obstacle(problem) is None
-        and water_filling.obstacle(problem) is not None
+        and factor_leverage.reason_not_applicable(problem) is None
+        and water_filling.reason_not_applicable(problem) is not None
     ):
         pictures.append(
             picture(
@@ -108,13 +108,10 @@ def _multiples(problem: Problem) -> list[float]:
     """Multiples of the reduction, up to all that is eligible of some asset or four times what is
     required.
     """
-    eligible = np.bincount(
-        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
-    )
     most = min(
         4.0,
         float(
-            (eligible / np.maximum(np.abs(problem.required), np.finfo(float).tiny))[
+            (problem.available / np.maximum(np.abs(problem.required), np.finfo(float).tiny))[
                 problem.reduced_assets
             ].min()
         ),

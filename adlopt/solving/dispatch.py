@@ -13,18 +13,20 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
-from adlopt.errors import InputError, NotApplicable
-from adlopt.methods import choice, elliptical_solver, factor_leverage, repair, water_filling
-from adlopt.methods.result import Result
+from adlopt.errors import InputError
+from adlopt.methods import choice, elliptical_solver, repair
+from adlopt.methods.choice import METHODS, Choice
+from adlopt.methods.result import Result, Settings, Start
+from adlopt.model.allocation import as_table
 from adlopt.model.constraints import Constraints
-from adlopt.model.losses import closed_form, objective_value
-from adlopt.model.problem import Problem, as_table, require_problem
+from adlopt.model.losses import objective_value
+from adlopt.model.problem import Problem, require_problem
 from adlopt.prices import LogNormal, OneFactor
 from adlopt.proof.certificate import CLOSED, Certificate, certify_array
 from adlopt.solving.sampling_error import sampled_enough
-from adlopt.solving.solution import Solution
+from adlopt.solving.solution import Solution, Status
 
-METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
+__all__ = ["METHODS", "build_solution", "choose_method", "run_method", "solve"]
 
 
 def solve(
@@ -33,6 +35,10 @@ def solve(
     *,
     constraints: Constraints | Sequence[Constraints] = (),
     tolerance: float = 1e-6,
+    time_limit: float | None = None,
+    sampling_tolerance: float | None = None,
+    then: Any = (),
+    warm_start: Solution | None = None,
     solver: str | None = None,
     presolve: bool = True,
     **options: Any,
@@ -41,157 +47,139 @@ def solve(
 
     Parameters
     ----------
-    method : "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
-    constraints : function, or list of functions, from the allocation as a cvxpy expression (e,), in
-        contracts, to convex
-        constraints; common ones are in `adlopt.constraints`. The conic method alone knows them.
-    tolerance : relative gap up to which the solution's status is "optimal"; beyond, it is
-        "unproven". The shadow-price
-        method works until it is reached.
-    solver : cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear
+    problem : Problem
+    method : str
+        "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
+    constraints : function or sequence of functions
+        Each maps the allocation as a cvxpy expression (e,), in contracts, to convex constraints;
+        common ones are in `adlopt.constraints`. Only the conic method takes them.
+    tolerance : float
+        Relative gap up to which the status is "optimal". The shadow-price method works until it is
+        reached. Pool losses in closed form are always solved to 1e-8: there a tighter gap costs
+        little and has no sampling error beside it.
+    time_limit : float, optional
+        Seconds after which the best allocation found so far is returned with its proven gap and
+        the status "time_limit".
+    sampling_tolerance : float, optional
+        For drawn scenarios: draw more until the standard error of the value is at most this
+        fraction of it.
+    then : sequence of Objective and str
+        Further criteria, in order of priority.
+    warm_start : Solution, optional
+        An answer of the same or a similar problem to start from.
+    solver : str, optional
+        cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear
         programs.
-    presolve : of the conic method: exact, and much faster; False solves the program as it is
-        written down.
-    options : passed to the conic solver.
+    presolve : bool
+        Of the conic method: exact, and much faster; False solves the program as it is written down.
+    **options
+        Passed to the conic solver.
+
+    Returns
+    -------
+    Solution
 
     Raises
     ------
-    NotApplicable : the method cannot solve this problem. SolverFailed : the conic solver gave no
-        answer.
+    NotApplicable
+        The method cannot solve this problem.
+    SolverFailed
+        The conic solver gave no answer.
     """
     require_problem("solve", problem)
-    validation.as_positive("solve: tolerance", tolerance)
-    if isinstance(problem.prices, LogNormal) and problem.prices.tolerance is not None:
-        coarse = replace(problem, prices=replace(problem.prices, tolerance=None))
-        again = partial(
-            solve,
-            method=method,
-            constraints=constraints,
-            tolerance=tolerance,
-            solver=solver,
-            presolve=presolve,
-            **options,
-        )
-        return sampled_enough(coarse, again, problem.prices.tolerance)
-    started = time.perf_counter()
-    chosen, passed_over = _choice(problem, method, constrained=bool(constraints))
-    if chosen != "conic" and constraints:
-        raise NotApplicable(f"{chosen}: it knows no further constraints; use method='conic'")
-    if chosen != "conic" and (solver is not None or options):
-        raise InputError(f"solve: {chosen} takes no solver options; use method='conic'")
-    result = run(
-        problem,
-        chosen,
-        constraints=constraints,
-        tolerance=tolerance,
-        solver=solver,
-        presolve=presolve,
-        **options,
-    )
-    if (
-        isinstance(problem.prices, OneFactor)
-        and problem.reduced_assets.size > 1
-        and "factor_leverage" in passed_over
-    ):
-        result = result._replace(
-            note=f"factor_leverage does not apply: {passed_over['factor_leverage']}; {result.note}"
-        )
-    return solution(problem, result, chosen, tolerance, started, constraints)
-
-
-def resolve(problem: Problem, method: str) -> str:
-    """The method that will run: `method` itself, or what `auto` picks."""
-    return _choice(problem, method).method
-
-
-def _choice(problem: Problem, method: str, *, constrained: bool = False) -> choice.Choice:
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
-    return (
-        choice.choose(problem, constrained=constrained)
-        if method == "auto"
-        else choice.Choice(method, {})
-    )
-
-
-def run(
-    problem: Problem,
-    method: str,
-    *,
-    constraints: Constraints | Sequence[Constraints] = (),
-    tolerance: float = 1e-6,
-    solver: str | None = None,
-    presolve: bool = True,
-    **options: Any,
-) -> Result:
-    """Run a named method, without certifying its result."""
-    if method == "water_filling":
-        return water_filling.solve(problem)
-    if method == "factor_leverage":
-        return factor_leverage.solve(problem)
-    problem.price_model  # noqa: B018  (refuses a problem without one before anything heavy is loaded)
-    if method == "shadow_price":
-        from adlopt.methods.interior_point import shadow_price
-
-        return shadow_price.solve(problem, tolerance=tolerance)
-    from adlopt.methods import conic
-
-    return conic.solve(
-        problem,
-        constraints=constraints,
+    settings = Settings(
+        tolerance=validation.as_positive("solve: tolerance", tolerance),
+        time_limit=_optional_positive("solve: time_limit", time_limit),
+        start=_start(problem, warm_start),
+        constraints=_as_tuple(constraints),
         solver=solver,
         presolve=presolve,
         options=options,
-        gap=lambda result: certify_array(problem, result.allocation, result.multipliers).gap,
     )
+    accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
+    if then:
+        raise InputError("solve: then: not available yet")
+    if accuracy is None and isinstance(problem.prices, LogNormal):
+        accuracy = problem.prices.tolerance
+    if accuracy is None:
+        return _solve_once(problem, method, settings)
+    if isinstance(problem.prices, LogNormal):
+        problem = replace(problem, prices=replace(problem.prices, tolerance=None))
+    again = partial(_solve_once, method=method, settings=settings)
+    return sampled_enough(problem, again, accuracy)
 
 
-def solution(
-    problem: Problem,
-    result: Result,
-    method: str,
-    tolerance: float,
-    started: float,
-    constraints: Constraints | Sequence[Constraints] = (),
+def _solve_once(problem: Problem, method: str, settings: Settings) -> Solution:
+    """Solve on the problem's own scenarios."""
+    started = time.perf_counter()
+    chosen = choice.choose(problem, method, constrained=bool(settings.constraints))
+    if chosen.method != "conic" and (settings.solver is not None or settings.options):
+        raise InputError(f"solve: {chosen.method} takes no solver options; use method='conic'")
+    result = _run(problem, chosen, settings)
+    passed_over = chosen.passed_over.get("factor_leverage")
+    if passed_over and isinstance(problem.prices, OneFactor) and problem.reduced_assets.size > 1:
+        details = {"passed_over": f"factor_leverage does not apply: {passed_over}"}
+        result = result._replace(details={**details, **result.details})
+    return build_solution(problem, result, chosen.method, settings=settings, started=started)
+
+
+def choose_method(problem: Problem, method: str = "auto") -> str:
+    """The method that will run: `method` itself, or what "auto" picks."""
+    return choice.choose(problem, method).method
+
+
+def run_method(problem: Problem, method: str = "auto", **settings: Any) -> Result:
+    """Run a method, without certifying its result; the keywords are those of `Settings`."""
+    return _run(problem, choice.choose(problem, method), Settings(**settings))
+
+
+def _run(problem: Problem, chosen: Choice, settings: Settings) -> Result:
+    def gap(result: Result) -> float:
+        return certify_array(problem, result.allocation, result.multipliers).gap
+
+    return chosen.plan.solve(replace(settings, gap=gap))
+
+
+def build_solution(
+    problem: Problem, result: Result, method: str, *, settings: Settings, started: float
 ) -> Solution:
     """Certify a method's result and put it into the public form."""
-    value = lower_bound = gap = prices = None
+    proof: Certificate | None = None
     allocation = result.allocation
     if problem.prices is not None:
-        proof = certify_array(
-            problem, allocation, result.multipliers, _least_cost(problem, constraints)
-        )
-        if (result.multipliers is not None or method == "shadow_price") and not constraints:
-            allocation, proof = _tidied(problem, allocation, proof)
-        value, lower_bound, gap, prices = (
-            proof.value,
-            proof.lower_bound,
-            proof.gap,
-            proof.shadow_prices,
-        )
+        oracle = _linear_minimum(problem, settings.constraints)
+        proof = certify_array(problem, allocation, result.multipliers, oracle)
+        if not settings.constraints and (
+            result.multipliers is not None or method == "shadow_price"
+        ):
+            allocation, proof = _snap_if_no_worse(problem, allocation, proof)
+    proven = proof is None or proof.gap <= settings.tolerance
+    status: Status = "optimal" if proven else "time_limit" if result.out_of_time else "unproven"
     return Solution(
         allocation=as_table(problem, allocation),
-        value=value,
-        lower_bound=lower_bound,
-        gap=gap,
-        shadow_prices=prices,
+        value=None if proof is None else proof.value,
+        lower_bound=None if proof is None else proof.lower_bound,
+        gap=None if proof is None else proof.gap,
+        shadow_prices=None if proof is None else proof.shadow_prices,
         water_level=_water_level(problem, result.water_level),
         method=method,
-        status="optimal" if gap is None or gap <= tolerance else "unproven",
+        status=status,
         seconds=time.perf_counter() - started,
-        note=result.note,
-        tolerance=tolerance,
+        details=dict(result.details),
+        tolerance=settings.tolerance,
+        _problem=problem,
+        _multipliers=result.multipliers,
     )
 
 
-def _tidied(
+def _snap_if_no_worse(
     problem: Problem, allocation: FloatArray, proof: Certificate
 ) -> tuple[FloatArray, Certificate]:
-    """The tidiest allocation that is worth about as much, and what is proven of it: the bound
-    stands.
+    """Round fractions near 0 and 1 if the value does not rise by more than a tenth of the open
+    gap.
     """
     allowed = proof.value + max(proof.excess, CLOSED * abs(proof.value)) / 10.0
-    certain = closed_form(problem) is not None
+    certain = problem.closed_form is not None
     for tidy in repair.snapped_to_bounds(problem, allocation):
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
@@ -202,14 +190,49 @@ def _tidied(
     return allocation, proof
 
 
-def _least_cost(
-    problem: Problem, constraints: Constraints | Sequence[Constraints]
+def _linear_minimum(
+    problem: Problem, constraints: tuple[Constraints, ...]
 ) -> Callable[[FloatArray], tuple[float, FloatArray]] | None:
+    """The linear minimisation oracle over allocations that keep the user's constraints too."""
     if not constraints:
         return None
     from adlopt.methods import conic
 
     return lambda slope: conic.linear_minimum(problem, slope, constraints)
+
+
+def _optional_positive(what: str, value: float | None) -> float | None:
+    return None if value is None else validation.as_positive(what, value)
+
+
+def _as_tuple(constraints: Any) -> tuple[Constraints, ...]:
+    return (constraints,) if callable(constraints) else tuple(constraints)
+
+
+def _start(problem: Problem, warm_start: Solution | None) -> Start | None:
+    """What an earlier solution knows about this problem's positions, matched by name."""
+    if warm_start is None:
+        return None
+    if not isinstance(warm_start, Solution):
+        raise InputError(
+            f"solve: warm_start: expected a Solution, got a {type(warm_start).__name__}"
+        )
+    known = warm_start._problem
+    same = known is not None and (
+        known.book is problem.book and np.array_equal(known.eligible, problem.eligible)
+    )
+    prices = warm_start.shadow_prices
+    by_asset = None
+    if prices is not None:
+        by_asset = prices.reindex(problem.book.assets).fillna(0.0).to_numpy(dtype=np.float64)
+    if same:
+        allocation = warm_start.allocation["reduction"].to_numpy(dtype=np.float64)
+        return Start(allocation, warm_start._multipliers, by_asset)
+    keys = ["account", "asset", "margin_mode"]
+    found = problem.positions[keys].merge(
+        warm_start.allocation[[*keys, "reduction"]].drop_duplicates(keys), "left", on=keys
+    )
+    return Start(found["reduction"].fillna(0.0).to_numpy(dtype=np.float64), None, by_asset)
 
 
 def _water_level(

@@ -12,11 +12,11 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.model.losses import closed_form, objective_value
+from adlopt.model.allocation import read_allocation
+from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.prices.lognormal import LogNormal
 from adlopt.prices.protocol import Resampleable
-from adlopt.proof.certificate import feasible_array
 from adlopt.solving.solution import Solution
 
 TINY = np.finfo(float).tiny
@@ -33,12 +33,12 @@ def standard_error(
     Zero where nothing is drawn: closed forms, scenarios given outright. `allocation` is a table as
     `certify` takes it.
     """
-    model, reductions = problem.price_model, feasible_array(problem, allocation)
+    model, reductions = problem.price_model, read_allocation(problem, allocation)
     if validation.as_finite("standard_error: replicates", replicates) < 2:
         raise InputError(
             f"standard_error: {replicates} replicates; two draws at least are needed to compare"
         )
-    if closed_form(problem) is not None or not isinstance(model, Resampleable):
+    if problem.closed_form is not None or not isinstance(model, Resampleable):
         return 0.0
     draws = (replace(problem, prices=model.replicate(number)) for number in range(int(replicates)))
     return float(np.std([objective_value(draw, reductions) for draw in draws], ddof=1))
@@ -74,7 +74,7 @@ def sampled_enough(
         return replace(
             solution,
             standard_error=error,
-            note="; ".join(filter(None, [solution.note, said])),
+            details={**solution.details, "sampling": said},
             status=solution.status if error <= allowed else "unproven",
             seconds=seconds,
         )

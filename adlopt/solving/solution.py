@@ -1,13 +1,17 @@
-"""The answer, with its proof."""
+"""The answer of `solve`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
-Status = Literal["optimal", "unproven"]
+from adlopt.model.problem import Problem
+from adlopt.proof.multipliers import Multipliers
+
+Status = Literal["optimal", "unproven", "time_limit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,16 +40,28 @@ class Solution:
     """
     method: str
     status: Status
-    """'optimal' if proven within the tolerance, else 'unproven'."""
+    """'optimal' if proven within the tolerance; 'time_limit' if the limit ended the work before
+    that; else 'unproven'.
+    """
     seconds: float
-    note: str = ""
-    """Why this method, what the presolve removed."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """How it was solved: what the presolve removed, which algorithm ran, how many steps it took."""
     tolerance: float = field(default=1e-6)
     """Relative gap up to which `status` is 'optimal'."""
     standard_error: float | None = None
     """Of the value, in money, over fresh draws of scenarios; None unless the price model was given
     a tolerance for it.
     """
+
+    stages: pd.DataFrame | None = None
+    """With further criteria: a row per criterion with its value and what was proven of it."""
+    # For proofs, explanations and warm starts; not part of the public face.
+    _problem: Problem | None = field(default=None)
+    _multipliers: Multipliers | None = field(default=None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The allocation as a table of its own."""
+        return self.allocation.copy()
 
     @property
     def reduced(self) -> pd.DataFrame:
@@ -102,6 +118,14 @@ class Solution:
 
 _ROWS = 20
 _WIDTH = 20
+
+
+def details_text(details: Mapping[str, Any]) -> str:
+    """The details of a solution as one line."""
+    return "; ".join(
+        str(value) if isinstance(value, str) else f"{name.replace('_', ' ')} {_plain(value)}"
+        for name, value in details.items()
+    )
 
 
 def _plain(value: object) -> str:

@@ -11,7 +11,7 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem, require_problem
-from adlopt.solving.dispatch import resolve, run
+from adlopt.solving.dispatch import choose_method, run_method
 
 NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it count as zero
 
@@ -78,12 +78,12 @@ def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -
     """
     require_problem("verify", problem)
     validation.as_positive("verify: tolerance", tolerance)
-    fast = resolve(problem, method)
-    problem.price_model  # noqa: B018  (refuses now, before any work)
+    fast = choose_method(problem, method)
+    problem.require_prices()
     started = time.perf_counter()
-    allocation = run(problem, fast).allocation
+    allocation = run_method(problem, fast).allocation
     between = time.perf_counter()
-    checked = run(problem, "conic", presolve=fast != "conic").allocation
+    checked = run_method(problem, "conic", presolve=fast != "conic").allocation
     ended = time.perf_counter()
     return Verification(
         method=fast,

@@ -96,7 +96,7 @@ def _standing(
     rows = []
     for at in own:
         k = problem.asset[at]
-        rivals = np.flatnonzero(problem.asset == k)
+        rivals = problem.rows_of(k)
         interest = float(np.abs(problem.max_reduction[rivals]).sum())
         rows.append(
             {

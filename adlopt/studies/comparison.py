@@ -11,14 +11,14 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
+from adlopt.model.allocation import as_table, gross_leverage, read_allocation
 from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import Problem, as_table, gross_leverage, require_problem
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, named, reductions, violations
 from adlopt.policies.standard import standard
-from adlopt.proof.certificate import feasible_array
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
 
@@ -186,7 +186,7 @@ def _optimum(
     problem.
     """
     if known is not None:
-        return feasible_array(problem, known.allocation), known.lower_bound
+        return read_allocation(problem, known.allocation), known.lower_bound
     try:
         solution = solve(problem, method)
     except NotApplicable:
@@ -308,7 +308,7 @@ def _hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any
 
 def _exposure(problem: Problem, taken: FloatArray | None, v: FloatArray) -> FloatArray:
     """(n,) money that each pool gains per unit of the factor."""
-    return np.asarray(problem.sizes(taken) @ v)
+    return problem.factor_exposure(v, taken)
 
 
 def _risen(problem: Problem, before: FloatArray, after: FloatArray) -> FloatArray:

@@ -13,7 +13,8 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
-from adlopt.model.problem import Problem, match_positions
+from adlopt.model.matching import match_positions
+from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, named
 from adlopt.policies.standard import standard

@@ -82,7 +82,7 @@ def explore(
     )
     if not tried:
         raise InputError("explore: give at least one objective")
-    problem.price_model  # noqa: B018  (refuses now, before any work)
+    problem.require_prices()
     variants = [problem.with_changes(objective=objective) for objective in tried]
     names = validation.number_duplicates([str(variant.objective) for variant in variants])
     solutions = {

@@ -26,10 +26,10 @@ import pandas as pd
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable, SolverFailed
 from adlopt.methods import water_filling
-from adlopt.model.losses import closed_form, objective_value, scenario_losses
-from adlopt.model.problem import Problem, as_table, require_problem
+from adlopt.model.allocation import as_table, read_allocation
+from adlopt.model.losses import objective_value, scenario_losses
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.proof.certificate import feasible_array
 
 TOLERANCE = 1e-9  # of a position, or of a loss: what counts as inside
 ROUNDING = 1e-12
@@ -85,7 +85,7 @@ class OptimalSet:
         """Whether a feasible allocation, a table as `certify` takes it, is optimal. InputError if
         it is not feasible.
         """
-        reductions = feasible_array(self.problem, allocation)
+        reductions = read_allocation(self.problem, allocation)
         taken, slack = (
             np.abs(reductions),
             TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible]),
@@ -110,7 +110,7 @@ class OptimalSet:
 
         problem = self.problem
         if isinstance(criterion, pd.DataFrame):
-            wanted = np.abs(feasible_array(problem, criterion))
+            wanted = np.abs(read_allocation(problem, criterion))
         elif criterion not in ("fewest_accounts", "smallest_fraction"):
             raise InputError(
                 f"select: {criterion!r} is unknown; use 'fewest_accounts', 'smallest_fraction', or an allocation table"
@@ -130,7 +130,7 @@ class OptimalSet:
             high = np.where(self._fewest(), high, self.low)
         taken = self.low.copy()
         for k, rest in self._rest().items():
-            rows = np.flatnonzero(problem.asset == k)
+            rows = problem.rows_of(k)
             size, room = np.abs(problem.book.size[problem.eligible[rows]]), (high - self.low)[rows]
             if not rest > 0:
                 continue
@@ -234,9 +234,9 @@ def optimal_set(problem: Problem) -> OptimalSet:
         its reasons).
     """
     require_problem("optimal_set", problem)
-    obstacle = water_filling.obstacle(problem)
-    if obstacle is not None:
-        raise NotApplicable(f"optimal_set: {obstacle}")
+    reason = water_filling.reason_not_applicable(problem)
+    if reason is not None:
+        raise NotApplicable(f"optimal_set: {reason}")
     level = _level(problem)
     best = water_filling.solve(problem)
     book, weights = problem.book, problem.scenarios.weights
@@ -303,7 +303,7 @@ def _level(problem: Problem) -> float:
     if (
         isinstance(problem.objective, ExpectedLoss)
         and problem.prices is not None
-        and closed_form(problem) is None
+        and problem.closed_form is None
     ):
         return 0.0
     raise NotApplicable(

@@ -15,8 +15,10 @@ import scipy.sparse as sp
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InfeasibleReduction, InputError, SolverFailed
-from adlopt.model.problem import Problem, as_table
-from adlopt.proof.certificate import Certificate, certify, feasible_array
+from adlopt.model.allocation import as_table, read_allocation
+from adlopt.model.problem import Problem
+from adlopt.proof.certificate import Certificate
+from adlopt.solving.certification import certify
 
 # a number of lots this near to an integer is that integer; relative above one lot, as tables round
 WHOLE = 1e-9
@@ -98,7 +100,7 @@ def round_to_lots(
     InfeasibleReduction : lots, odd remainders and minima allow no such sum; `shortfalls` names the
         nearest possible.
     """
-    reductions = feasible_array(problem, allocation)
+    reductions = read_allocation(problem, allocation)
     assets, d = problem.book.assets, len(problem.book.assets)
     lot = validation.vector_by_asset("lots", lots, assets, partial=True)
     least = (
@@ -121,7 +123,7 @@ def round_to_lots(
     wanted = np.abs(reductions) / lot[problem.asset]
     impossible: list[tuple[str, float, float]] = []
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         size, cap = (
             np.abs(problem.book.size[problem.eligible[rows]]),
             np.abs(problem.max_reduction[rows]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from adlopt.model.allocation import read_allocation
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem
 from adlopt.prices.protocol import scenario_names
-from adlopt.proof.certificate import feasible_array
 
 
 def scenario_table(problem: Problem, allocation: pd.DataFrame) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def scenario_table(problem: Problem, allocation: pd.DataFrame) -> pd.DataFrame:
         {
             "probability": problem.scenarios.weights,
             "before": losses_beyond_fund(problem, None),
-            "after": losses_beyond_fund(problem, feasible_array(problem, allocation)),
+            "after": losses_beyond_fund(problem, read_allocation(problem, allocation)),
         },
         index=scenario_names(model, book.assets, book.marks).rename("scenario"),
     )

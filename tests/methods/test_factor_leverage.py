@@ -77,7 +77,7 @@ def test_a_hundred_books() -> None:
             continue
         exact += 1
         claimed = adl.solve(problem, "factor_leverage", tolerance=1e-8)
-        assert "exactly" in claimed.note
+        assert "exactly" in str(claimed.details)
         assert support.close(claimed.value, priced.value, before, 1e-8)
         assert support.close(claimed.value, rule.bound, before, 1e-8)
     assert 20 <= exact <= 80, exact
@@ -89,8 +89,8 @@ def test_handing_over_says_so() -> None:
     )
     solution = adl.solve(problem)
     assert solution.method == "shadow_price"
-    assert "factor_leverage does not apply" in solution.note
-    assert "lower bound" in solution.note
+    assert "factor_leverage does not apply" in str(solution.details)
+    assert "lower bound" in str(solution.details)
 
 
 def test_exact_answers_hold_for_other_objectives() -> None:
@@ -108,7 +108,7 @@ def test_exact_answers_hold_for_other_objectives() -> None:
             adl.OneFactor(problem.prices.direction, points=200),
             adl.CVaR(0.9),
         )  # type: ignore[union-attr]
-        if factor_leverage.obstacle(varied) is None:
+        if factor_leverage.reason_not_applicable(varied) is None:
             solution = adl.solve(varied)
             assert solution.method == "factor_leverage"
             assert support.close(

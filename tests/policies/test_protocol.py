@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from adlopt.model.allocation import read_allocation
 from adlopt.policies.protocol import name_of, named, reductions, violations
-from adlopt.proof.certificate import feasible_array
 from tests.support import random_case
 
 P = adl.policies
@@ -58,7 +58,7 @@ def test_every_rule_is_feasible_everywhere(seed: int) -> None:
         unmet, overstepped = violations(problem, taken)
         assert unmet <= 1e-12, policy
         assert overstepped == 0.0, policy
-        assert feasible_array(problem, policy.allocate(problem)).size == taken.size
+        assert read_allocation(problem, policy.allocate(problem)).size == taken.size
 
 
 def test_optimal_is_what_solve_says() -> None:

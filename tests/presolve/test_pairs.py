@@ -74,4 +74,4 @@ def test_pairs_are_classified(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_note_counts(seed: int) -> None:
     solution = adl.solve(case_of(seed).problem(), "conic")
-    assert "pool-scenario pairs" in solution.note
+    assert "pool-scenario pairs" in str(solution.details)

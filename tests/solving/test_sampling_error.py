@@ -68,7 +68,7 @@ def test_tolerance_is_met(objective: adl.Objective) -> None:
     solution = adl.solve(posed)
     assert solution.status == "optimal"
     assert 0 < solution.standard_error <= 0.01 * solution.value
-    assert "standard error" in solution.note
+    assert "standard error" in str(solution.details)
     assert "standard error" in repr(solution)
     assert adl.solve(problem(points=64)).standard_error is None
 
@@ -77,7 +77,7 @@ def test_where_it_cannot_be_met_that_is_said(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sampling, "MOST_POINTS", 256)
     solution = adl.solve(problem(points=64, tolerance=1e-6))
     assert solution.status == "unproven"
-    assert "with 256 points: still above the tolerance 1e-06" in solution.note
+    assert "with 256 points: still above the tolerance 1e-06" in str(solution.details)
 
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, np.nan])

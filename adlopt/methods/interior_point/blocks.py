@@ -32,8 +32,7 @@ def build(problem: Problem, presolved: Presolved, stress: FloatArray, unit: floa
     """Sort what the presolve left into blocks; scenarios without stress drop out."""
     d = problem.required.size
     cap = np.abs(problem.max_reduction)
-    available = np.bincount(problem.asset, cap, minlength=d)
-    full = np.abs(problem.required) >= available * (1 - FULL)
+    full = problem.exhausted_assets
     row = np.full(d, -1)
     row[problem.reduced_assets] = np.where(full[problem.reduced_assets], -1, 0)
     row[row == 0] = np.arange((row == 0).sum())

@@ -12,6 +12,8 @@ interior-point method, is set by the worst of a hundred thousand pools and stall
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from adlopt._internal.arrays import BoolArray
@@ -22,17 +24,19 @@ from adlopt.methods.interior_point.blocks import build
 from adlopt.methods.interior_point.path import Path
 from adlopt.methods.interior_point.tail import Tail, candidates, parts
 from adlopt.methods.repair import restore_feasibility, typical_loss
-from adlopt.methods.result import Result
+from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.model.losses import scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Presolved, presolve
 from adlopt.proof.multipliers import Multipliers
 
+REMEDY = "use method='conic'"
+
 ROUGH = 1e-2  # relative gap at which candidates for the tail are told from the rest
 MISSED = 0.1  # in tolerances: what scenarios that are no candidates may add to the value
 
 
-def obstacle(problem: Problem) -> str | None:
+def reason_not_applicable(problem: Problem) -> str | None:
     """Why the method does not apply, or None if it does."""
     if problem.prices is None:
         return "the problem has no price model"
@@ -43,6 +47,22 @@ def obstacle(problem: Problem) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class ShadowPrice:
+    """The plan: find the shadow prices."""
+
+    problem: Problem
+
+    def solve(self, settings: Settings) -> Result:
+        return solve(self.problem, tolerance=settings.tolerance)
+
+
+def plan(problem: Problem) -> ShadowPrice | Refusal:
+    """The plan of this method, or why there is none."""
+    reason = reason_not_applicable(problem)
+    return ShadowPrice(problem) if reason is None else Refusal(reason, REMEDY)
+
+
 def solve(
     problem: Problem, *, tolerance: float = 1e-6, presolved: Presolved | None = None
 ) -> Result:
@@ -50,9 +70,9 @@ def solve(
 
     `presolved` spares a sweep over reductions the presolve, which depends on the boxes alone.
     """
-    reason = obstacle(problem)
+    reason = reason_not_applicable(problem)
     if reason is not None:
-        raise NotApplicable(f"shadow_price: {reason}; use method='conic'")
+        raise NotApplicable(f"shadow_price: {reason}; {REMEDY}")
     law = elliptical_solver.radial(problem)
     if law is not None:
         return elliptical_solver.solve(problem, law, tolerance=tolerance)
@@ -80,13 +100,7 @@ def _with_candidates(
 ) -> Result:
     """Solve with few scenarios in the tail, add those that reach it nevertheless, and again."""
     objective, weights = problem.objective, problem.scenarios.weights
-    total = np.bincount(
-        problem.asset, np.abs(problem.max_reduction), minlength=problem.required.size
-    )
-    share = np.divide(np.abs(problem.required), total, out=np.zeros(total.size), where=total > 0)
-    live = candidates(
-        objective, scenario_losses(problem, problem.max_reduction * share[problem.asset]), weights
-    )
+    live = candidates(objective, scenario_losses(problem, problem.pro_rata()), weights)
     aim = tolerance if live[weights > 0].all() else max(tolerance, ROUGH)
     while True:
         result = _follow(problem, presolved, unit, live, aim, progress)
@@ -120,7 +134,8 @@ def _follow(
         blocks = build(problem, presolved, tail.stress, unit)
         if not blocks.program.share.size:  # every position is taken whole
             return Result(
-                allocation=restore_feasibility(problem, problem.max_reduction), note=str(presolved)
+                allocation=restore_feasibility(problem, problem.max_reduction),
+                details={"presolve": str(presolved)},
             )
         path = Path(blocks, tail, careful)
         notes.append(path.follow(tolerance, progress.report))
@@ -138,5 +153,5 @@ def _follow(
             scenario=blocks.program.scenario,
             weight=path.shares(),
         ),
-        note=f"{presolved}; {', then '.join(notes)}",
+        details={"presolve": str(presolved), "path": ", then ".join(notes)},
     )
