@@ -15,6 +15,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.model import book_changes
 
 Margin = Literal["cross", "isolated"]
 
@@ -297,6 +298,10 @@ class Book:
         return pd.DataFrame(sums, index=self.assets.rename("asset"))
 
     # ------------------------------------------------------------------ change
+
+    at = book_changes.at
+    after = book_changes.after
+    merged = book_changes.merged
 
     def with_margin(self, mode: Margin) -> Book:
         """The same holdings under one margin mode.

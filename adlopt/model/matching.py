@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.model.book import Book
+
+if TYPE_CHECKING:
+    from adlopt.model.book import Book
 
 
 def match_positions(
