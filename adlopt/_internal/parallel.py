@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 import numpy as np
 
+from adlopt._internal import compiled_cache
 from adlopt._internal.arrays import FloatArray, IntArray
 
 P = ParamSpec("P")
@@ -24,21 +25,22 @@ SHARE = 8_000_000
 
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at the first call, keep the machine code beside the source, and run without the
-    interpreter's lock.
-    """
-    return cast(Callable[P, R], numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+    """Compile at the first call, store the machine code, and run without the interpreter's lock."""
+    return _compiled(function, fastmath=False)
 
 
 def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
     """As `jit`, and sums may be taken in any order, so that they use the processor's vector
     units.
     """
-    fastmath = {"reassoc", "contract", "nsz"}
-    return cast(
-        Callable[P, R],
-        numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=fastmath)(function),
-    )
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+
+
+def _compiled(function: Callable[P, R], fastmath: bool | set[str]) -> Callable[P, R]:
+    dispatcher = numba.njit(error_model="numpy", nogil=True, fastmath=fastmath)(function)
+    if not numba.config.DISABLE_JIT:
+        compiled_cache.enable(dispatcher)
+    return cast(Callable[P, R], dispatcher)
 
 
 def processors() -> int:
