@@ -42,14 +42,14 @@ from adlopt.solving.dispatch import solve
 from adlopt.solving.sampling_error import standard_error
 from adlopt.solving.solution import Solution
 from adlopt.solving.verification import Verification, verify
-from adlopt.studies.account_exposure import exposure
+from adlopt.studies.account_exposure import Exposure, exposure
 from adlopt.studies.comparison import Comparison, compare
 from adlopt.studies.event_replay import Replay, replay
 from adlopt.studies.exploration import Exploration, explore
 from adlopt.studies.optimal_face import OptimalSet, optimal_set
 from adlopt.studies.rounding import Rounding, round_to_lots
-from adlopt.studies.scenario_losses import scenario_table
-from adlopt.studies.sweep import frontier
+from adlopt.studies.scenario_losses import ScenarioLosses, scenario_table
+from adlopt.studies.sweep import Frontier, frontier
 
 if TYPE_CHECKING:
     from adlopt.methods.conic import Model
@@ -81,6 +81,8 @@ __all__ = [
     "ExpectedLoss",
     "Expectile",
     "Exploration",
+    "Exposure",
+    "Frontier",
     "Gaussian",
     "History",
     "InfeasibleReduction",
@@ -95,6 +97,7 @@ __all__ = [
     "Problem",
     "Replay",
     "Rounding",
+    "ScenarioLosses",
     "Scenarios",
     "Semideviation",
     "Solution",

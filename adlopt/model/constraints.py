@@ -72,9 +72,14 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
         (int(i), int(k)): row
         for row, (i, k) in enumerate(zip(problem.pool, problem.asset, strict=True))
     }
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise InputError(
+            f"hedged_together: pairs is {pairs!r}; give a list such as [('BTC', 'ETH')]"
+        )
     for pair in pairs:
-        codes = problem.book.assets.get_indexer(list(pair))
-        if len(pair) != 2 or codes.min() < 0:
+        named = isinstance(pair, tuple | list) and len(pair) == 2
+        codes = problem.book.assets.get_indexer(list(pair)) if named else np.array([-1])
+        if codes.min() < 0:
             raise InputError(
                 f"hedged_together: {pair!r} is not a pair of assets; there are {validation.format_names(problem.book.assets)}"
             )

@@ -120,6 +120,11 @@ def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, 
         return dict(policies)
     if isinstance(policies, Policy | str) or callable(policies) or hasattr(policies, "allocate"):
         policies = [policies]
+    if not isinstance(policies, Iterable):
+        raise InputError(
+            f"policies is {policies!r}; give a policy, a list of policies, or a mapping from name "
+            "to policy"
+        )
     listed = list(policies)
     return dict(
         zip(

@@ -1,5 +1,5 @@
-"""The CVaR-optimal set where limits on unstressed losses couple the positions: ranges and choices
-by small programs.
+"""The CVaR-optimal set where limits on unstressed losses couple the positions: ranges and
+selections by small programs.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from adlopt.model.losses import scenario_losses
 if TYPE_CHECKING:
     from adlopt.studies.optimal_face import OptimalSet
 
-MOST = 200_000  # position-scenario pairs under limits, times programs to be solved
+MAX_COUPLED_PAIRS = 200_000  # position-scenario pairs, times programs to be solved
 
 
-class Face:
-    """The set in cvxpy: `share` (f,) in [0, 1] of the way from `low` to `high`, of the positions
-    that have a way to go.
+class CoupledOptimalSet:
+    """The set in cvxpy. `share` (f,) in [0, 1] places each position that has room between `low`
+    and `high`.
     """
 
     def __init__(self, found: OptimalSet) -> None:
@@ -33,15 +33,15 @@ class Face:
         self.room = (found.high - found.low)[self.free]
         self.share = cp.Variable(self.free.size)
         asset, book = problem.asset[self.free], problem.book
-        self.rules: list[Any] = [self.share >= 0, self.share <= 1]
-        for k, rest in found._rest().items():
+        self.constraints: list[Any] = [self.share >= 0, self.share <= 1]
+        for k, rest in found._remaining_requirement().items():
             contracts = np.where(asset == k, self.room, 0.0)
             unit = max(rest, float(contracts.max(initial=0.0)))
             if unit > 0:
-                self.rules.append((contracts / unit) @ self.share == rest / unit)
+                self.constraints.append((contracts / unit) @ self.share == rest / unit)
         size, equity = np.abs(book.size[problem.eligible]), book.equity[problem.pool]
         most = scenario_losses(problem, np.sign(problem.max_reduction) * found.low)
-        for s in found.limited:
+        for s in found.binding_scenarios:
             r = -np.sign(problem.required[asset]) * problem.moves[asset, s]  # money per contract
             start = (size - found.low)[self.free] * r - equity[self.free]
             at_risk = start > 0
@@ -49,10 +49,10 @@ class Face:
             loss = cp.sum(
                 cp.pos((start - cp.multiply(self.room * r, self.share))[at_risk] / found.limit)
             )
-            self.rules.append(loss + fixed / found.limit <= 1.0)
+            self.constraints.append(loss + fixed / found.limit <= 1.0)
 
-    def solve(self, goal: Any, *rules: Any, solver: str = cp.HIGHS) -> FloatArray:
-        program = cp.Problem(goal, [*self.rules, *rules])
+    def solve(self, goal: Any, *extra: Any, solver: str = cp.HIGHS) -> FloatArray:
+        program = cp.Problem(goal, [*self.constraints, *extra])
         return self.run(program, solver)
 
     def run(self, program: cp.Problem, solver: str = cp.HIGHS) -> FloatArray:
@@ -69,15 +69,16 @@ class Face:
 
 def ranges(found: OptimalSet) -> tuple[FloatArray, FloatArray]:
     """Least and most contracts off each position: two linear programs per position."""
-    face = Face(found)
-    if 2 * face.free.size * face.free.size * found.limited.size > MOST:
+    face = CoupledOptimalSet(found)
+    if 2 * face.free.size * face.free.size * found.binding_scenarios.size > MAX_COUPLED_PAIRS:
         raise NotApplicable(
-            f"optimal_set: pools on other sides or in other assets lose in other scenarios, and limits on {found.limited.size} "
-            f"unstressed losses couple {face.free.size} positions: too many for their ranges; `contains` and `select` work"
+            f"optimal_set: limits on {found.binding_scenarios.size} unstressed losses couple "
+            f"{face.free.size} positions, too many to compute their ranges; `contains` and "
+            "`select` work"
         )
     least, most = found.low.copy(), found.low.copy()
     which = cp.Parameter(face.free.size)
-    program = cp.Problem(cp.Minimize(which @ face.share), face.rules)
+    program = cp.Problem(cp.Minimize(which @ face.share), face.constraints)
     for at, row in enumerate(face.free):
         for sign, into in ((1.0, least), (-1.0, most)):
             which.value = sign * (np.arange(face.free.size) == at)
@@ -87,7 +88,7 @@ def ranges(found: OptimalSet) -> tuple[FloatArray, FloatArray]:
 
 def select(found: OptimalSet, criterion: str, wanted: FloatArray | None) -> FloatArray:
     """(e,) contracts of the best member by a criterion of `OptimalSet.select`."""
-    face, problem = Face(found), found.problem
+    face, problem = CoupledOptimalSet(found), found.problem
     if criterion == "fewest_accounts":
         _, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
         forced = np.bincount(account, found.low) > 0

@@ -1,10 +1,9 @@
-"""Where one account stands: its rank under each rule, and what it would lose as more is to be
-reduced.
-"""
+"""Where one account stands: its rank and its reduction under each rule, as more is required."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,77 +11,125 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.errors import InputError
+from adlopt.errors import InputError, NotApplicable
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import AnyPolicy, named
 from adlopt.policies.protocol import reductions as reductions_of
 from adlopt.policies.queues import ScoreQueue
 from adlopt.policies.standard import standard
 from adlopt.prices.protocol import PriceModel
+from adlopt.studies.table_result import TableResult
 
-SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
+FRACTIONS = (0.1, 0.25, 0.5, 0.75, 0.9)
+SAME_PRIORITY = 1e-12  # fractions that differ by less share a rank
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Exposure(TableResult):
+    """Rank and reduction of one account under each policy, along a ladder of reductions."""
+
+    account: Any
+    table: pd.DataFrame
+    """A row per rung, policy and eligible position of the account: `asset`, `margin_mode`, `size`;
+    `required` contracts and `open_interest_fraction`, what they are of the eligible open interest;
+    `policy`; `rank` (1 is reduced first) `of` so many positions; `reduction`, `remaining`,
+    `fraction`; `notional` closed and `paid`, what settlement off the mark costs the account.
+    """
+
+    @property
+    def _heading(self) -> str:
+        return f"Account {self.account}: rank and reduction under each policy"
 
 
 def exposure(
     book: Book,
     account: Any,
-    reductions: Mapping[str, float | Sequence[float]]
-    | Sequence[Mapping[str, float]]
-    | Sequence[float]
-    | None = None,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
     *,
+    ladder: Sequence[Mapping[str, float]] | Mapping[str, float] | None = None,
+    fractions: Sequence[float] | None = None,
+    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
     prices: PriceModel | None = None,
     objective: Objective | None = None,
     settlement: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """Rank and loss of one account under each policy, along a ladder of reductions.
+) -> Exposure:
+    """Rank and reduction of one account under each policy, along a ladder of reductions.
+
+    A queue ranks by its score and breaks ties by row. Another policy ranks by the fraction it
+    takes; equal fractions share the better rank.
 
     Parameters
     ----------
-    reductions : the ladder. A list of mappings asset -> contracts, each a rung; or one mapping
-        asset -> contracts or list of
-        contracts, each asset a ladder of its own; or a list of shares in (0, 1] of the open
-        interest on the account's side, for
-        each asset that it holds. Left out, such shares from 10 % to 90 %.
-    policies : of any kind, perhaps by name; left out, all that the book has the data for.
-    prices, objective, settlement : of the problems, where a policy looks at them.
+    book : Book
+    account : str
+        Its name in the book.
+    ladder : sequence of mappings from asset to contracts, optional
+        The rungs, signed like the positions they shrink. A single mapping is one rung.
+    fractions : sequence of floats in (0, 1], optional
+        In place of `ladder`: for each asset the account holds, these fractions of the open
+        interest on its side. By default 10 % to 90 %.
+    policies : Policy, iterable or mapping from name to policy, optional
+        By default all rules that the book has the data for. The optimum is added wherever
+        `prices` are given and a method applies.
+    prices, objective, settlement : optional
+        As in `Problem`.
 
     Returns
     -------
-    A row per rung, policy and position of the account that may be reduced: `asset`, `margin_mode`,
-    `size`, `required` and
-    `share` of the eligible open interest; `policy`; `rank` (1 is hit first) `of` so many positions;
-    `reduction`, `remaining`,
-    `fraction`, `notional` closed and `paid`, what settling off the mark costs the account. A queue
-    ranks by its score, in its
-    order; another rule by the fraction it takes, equal fractions sharing the better rank.
+    Exposure
 
     Raises
     ------
-    InputError : an account that is not in the book or has nothing that the ladder reduces.
+    InputError
+        The account is not in the book, or no rung can take anything from it.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.examples.paper_book()
+    >>> standing = adl.exposure(
+    ...     book, "4", ladder=[{"BTC": -5.0}, {"BTC": -10.0}], policies=[adl.policies.BitMEX()]
+    ... )
+    >>> standing.table[["required", "rank", "reduction"]].to_numpy().tolist()
+    [[-5.0, 1.0, -5.0], [-10.0, 1.0, -7.0]]
     """
-    found = book.names.get_indexer([account])[0]
-    if found < 0:
+    if not isinstance(book, Book):
+        raise InputError(f"exposure: expected a Book, got a {type(book).__name__}")
+    position = int(book.names.get_indexer([account])[0])
+    if position < 0:
         raise InputError(
-            f"exposure: account {account!r} is not in the book; it has {validation.format_names(book.names)}"
+            f"exposure: account {account!r} is not in the book; "
+            f"it has {validation.format_names(book.names)}"
         )
     rows: list[dict[str, Any]] = []
-    for required in _ladder(book, account, int(found), reductions):
+    for required in _rungs(book, account, position, ladder, fractions):
         problem = Problem(
             book, required, prices, objective or ExpectedLoss(), settlement=settlement
         )
-        own = np.flatnonzero(book.pool_account[problem.pool] == found)
-        rules = named(standard(problem) if policies is None else policies)
-        for name, policy in rules.items() if own.size else ():
+        own = np.flatnonzero(book.pool_account[problem.pool] == position)
+        for name, policy in _policies(problem, policies).items() if own.size else ():
             rows += _standing(problem, own, name, policy)
     if not rows:
         raise InputError(
             f"exposure: account {account!r} has no position that the reductions could take from"
         )
-    return pd.DataFrame(rows)
+    return Exposure(account, pd.DataFrame(rows))
+
+
+def _policies(
+    problem: Problem, given: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None
+) -> dict[str, AnyPolicy]:
+    """The policies by name, the optimum first where prices are given."""
+    chosen = named(standard(problem) if given is None else given)
+    if problem.prices is None or any(policy == Optimal() for policy in chosen.values()):
+        return chosen
+    try:
+        taken = Optimal().reductions(problem)
+    except NotApplicable:
+        return chosen
+    return {"Optimal": lambda _: taken, **chosen}
 
 
 def _standing(
@@ -92,81 +139,94 @@ def _standing(
     book = problem.book
     taken = reductions_of(policy, problem)
     size = book.size[problem.eligible]
+    in_order = isinstance(policy, ScoreQueue)
     priority = policy.scores(problem) if isinstance(policy, ScoreQueue) else taken / size
     rows = []
-    for at in own:
-        k = problem.asset[at]
-        rivals = problem.rows_of(k)
+    for i in own:
+        k = problem.asset[i]
+        rivals = np.flatnonzero(problem.asset == k)
         interest = float(np.abs(problem.max_reduction[rivals]).sum())
         rows.append(
             {
                 "asset": book.assets[k],
-                "margin_mode": "isolated" if book.isolated[problem.pool[at]] else "cross",
-                "size": size[at],
+                "margin_mode": "isolated" if book.isolated[problem.pool[i]] else "cross",
+                "size": size[i],
                 "required": problem.required[k],
-                "share": abs(problem.required[k]) / interest,
+                "open_interest_fraction": abs(problem.required[k]) / interest,
                 "policy": name,
-                "rank": _rank(priority, rivals, int(at), in_order=isinstance(policy, ScoreQueue)),
+                "rank": _rank(priority, rivals, int(i), in_order=in_order),
                 "of": rivals.size,
-                "reduction": taken[at] + 0.0,
-                "remaining": size[at] - taken[at],
-                "fraction": taken[at] / size[at] + 0.0,
-                "notional": abs(taken[at]) * book.marks[k],
-                "paid": -taken[at] * problem.settlement_offset[k] + 0.0,
+                "reduction": taken[i] + 0.0,
+                "remaining": size[i] - taken[i],
+                "fraction": taken[i] / size[i] + 0.0,
+                "notional": abs(taken[i]) * book.marks[k],
+                "paid": -taken[i] * problem.settlement_offset[k] + 0.0,
             }
         )
     return rows
 
 
-def _rank(priority: FloatArray, rivals: IntArray, at: int, *, in_order: bool) -> int:
-    """Place of position `at`, from 1: behind all of higher priority and, in a queue, behind equal
+def _rank(priority: FloatArray, rivals: IntArray, i: int, *, in_order: bool) -> int:
+    """Place of position `i`, from 1: after all of higher priority and, in a queue, after equal
     ones in earlier rows.
     """
-    mine = priority[at]
-    equal = in_order * np.count_nonzero((priority[rivals] == mine) & (rivals < at))
-    ahead = priority[rivals] > mine if in_order else priority[rivals] > mine + 1e-12
+    own = priority[i]
+    equal = in_order * np.count_nonzero((priority[rivals] == own) & (rivals < i))
+    ahead = priority[rivals] > (own if in_order else own + SAME_PRIORITY)
     return 1 + int(np.count_nonzero(ahead)) + int(equal)
 
 
-def _ladder(book: Book, account: Any, found: int, given: Any) -> list[dict[str, float]]:
+def _rungs(
+    book: Book, account: Any, position: int, ladder: Any, fractions: Sequence[float] | None
+) -> list[dict[str, float]]:
     """The rungs as reductions by asset."""
-    if isinstance(given, pd.Series):
-        given = given.to_dict()
-    if isinstance(given, Mapping):
-        rungs = [
-            {asset: amount}
-            for asset, amounts in given.items()
-            for amount in np.atleast_1d(np.asarray(amounts, object))
-        ]
-        return _nonempty(rungs)
-    if given is not None and (isinstance(given, str) or not isinstance(given, Iterable)):
-        given = [given]
-    steps = list(SHARES if given is None else given)
-    if steps and all(isinstance(step, Mapping | pd.Series) for step in steps):
-        return [dict(step) for step in steps]
-    shares = [validation.as_finite("exposure, reductions", step) for step in steps]
-    for share in shares:
-        if not 0 < share <= 1:
+    if ladder is None:
+        return _rungs_of_open_interest(book, account, position, fractions)
+    if fractions is not None:
+        raise InputError("exposure: give ladder or fractions, not both")
+    steps = [ladder] if isinstance(ladder, Mapping | pd.Series) else ladder
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        raise InputError(
+            f"exposure: ladder is {ladder!r}; give a list such as "
+            "[{'BTC': -5.0}, {'BTC': -10.0}]"
+        )
+    rungs = list(steps)
+    for rung in rungs:
+        if not isinstance(rung, Mapping | pd.Series):
             raise InputError(
-                f"exposure, reductions: {share:g} is not a share in (0, 1] of the open interest; give contracts by asset, "
-                "such as {'BTC': [-1, -10]}"
+                f"exposure: ladder has the rung {rung!r}; a rung is a mapping such as "
+                "{'BTC': -5.0} (for parts of the open interest use fractions=[0.1, 0.5])"
             )
-    held = (book.pool_account[book.pool] == found) & book.solvent[book.pool] & (book.size != 0)
+    if not rungs:
+        raise InputError("exposure: the ladder has no rungs")
+    return [dict(rung) for rung in rungs]
+
+
+def _rungs_of_open_interest(
+    book: Book, account: Any, position: int, fractions: Sequence[float] | None
+) -> list[dict[str, float]]:
+    """For each asset and side the account holds, fractions of the open interest on that side."""
+    given = FRACTIONS if fractions is None else fractions
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        given = [given]
+    parts = [validation.as_finite("exposure, fractions", part) for part in given]
+    if not parts:
+        raise InputError("exposure: fractions is empty, so there are no rungs")
+    for part in parts:
+        if not 0 < part <= 1:
+            raise InputError(
+                f"exposure, fractions: {part:g} is not in (0, 1]; for contracts use ladder="
+            )
+    held = (book.pool_account[book.pool] == position) & book.solvent[book.pool] & (book.size != 0)
     if not held.any():
         raise InputError(
-            f"exposure: account {account!r} has no position of a solvent pool: nothing can be taken from it"
+            f"exposure: account {account!r} has no position in a solvent pool, so nothing can be "
+            "taken from it"
         )
+    sides = zip(book.asset[held].tolist(), np.sign(book.size[held]).tolist(), strict=True)
     rungs = []
-    for asset, side in dict.fromkeys(
-        zip(book.asset[held].tolist(), np.sign(book.size[held]).tolist(), strict=True)
-    ):
+    for asset, side in dict.fromkeys(sides):
         name = book.assets[asset]
         interest = float(book.open_interest.loc[name, "short" if side < 0 else "long"])
-        rungs += [{name: side * share * interest} for share in shares]
-    return _nonempty(rungs)
-
-
-def _nonempty(rungs: list[dict[str, float]]) -> list[dict[str, float]]:
-    if not rungs:
-        raise InputError("exposure: the ladder of reductions has no rungs")
+        rungs += [{name: side * part * interest} for part in parts]
     return rungs

@@ -1,8 +1,12 @@
-"""Rules beside the optimum: what each costs in risk, whom it hits, whose hedges it takes apart."""
+"""Policies compared with the optimum of one problem."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,108 +15,156 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
-from adlopt.model.allocation import as_table, gross_leverage, read_allocation
-from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import Problem, require_problem
-from adlopt.objectives import CVaR, ExpectedLoss
+from adlopt.model.problem import Problem, as_table, require_problem
+from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, named, reductions, violations
+from adlopt.policies.protocol import AnyPolicy, named, reductions
 from adlopt.policies.standard import standard
+from adlopt.proof.certificate import feasible_array
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
+from adlopt.studies import policy_measures
 
 OPTIMUM = "Optimal"
-TINY = np.finfo(float).tiny
-INSOLVENT = 1e-9  # of the solvent equity: losses beyond it count, rounding at the kink does not
-QUANTILES = {"leverage 50 %": 0.5, "leverage 90 %": 0.9, "leverage 99 %": 0.99, "leverage max": 1.0}
+BLOCKS = ("feasibility", "risk", "concentration", "hedges")
 
 
-class Comparison(pd.DataFrame):  # type: ignore[misc]
-    """Row, a policy; columns in the blocks feasibility, risk, concentration and hedges.
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Policies compared with the optimum; each table has a row per policy.
 
-    feasibility: `feasible`; `unmet`, the largest miss of a required sum, and `overstepped`, of a
-    box, relative to the sum.
-    risk: `objective` of the problem; `expected loss`, `CVaR` and `worst case` beyond the insurance
-    fund; `P(insolvency)`, that
-        any pool ends below zero; quantiles of gross leverage of the eligible pools afterwards;
-        `excess`, money above the
-        proven lower bound of the best possible, `excess %` of that bound, `gap` = excess /
-        objective.
-    concentration: `accounts` reduced; positions `closed` in full; `max fraction` of a position;
-    `max burden`, notional taken
-        over equity of a pool; `HHI`, sum of squared shares of accounts in the notional taken;
-        `Gini` of it over eligible
-        accounts.
-    hedges: `gross closed`, notional; `net before` and `net after`, factor exposure |v.q| summed
-    over eligible pools, v being
-        money per standard deviation of the factor; `left naked`, accounts whose factor leverage has
-        risen.
+    Risk columns that need a price model are NaN without one.
 
-    Without a price model the risk numbers that need one are NaN. `allocations` has each policy's
-    table, `before` the numbers
-    before any reduction, `lower_bound` what is proven of the optimum, `direction` the factor by
-    asset.
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> comparison = adl.compare(adl.examples.paper_problem(), [adl.policies.ProRata()])
+    >>> comparison.risk["expected_loss"].round(1).to_dict()
+    {'Optimal': 500.5, 'ProRata(contracts)': 1905.8}
+    >>> adl.Comparison.from_json(comparison.to_json()).table.equals(comparison.table)
+    True
     """
 
-    _metadata = ["allocations", "before", "lower_bound", "direction", "problem"]  # noqa: RUF012  (pandas' own protocol)
+    feasibility: pd.DataFrame
+    """`feasible`; `sum_violation` and `bound_violation`, relative to the required sum."""
+    risk: pd.DataFrame
+    """`objective` of the problem; `expected_loss`, `cvar` (at `level`) and `worst_case` beyond the
+    insurance fund; `insolvency_probability` that some pool ends below zero; quantiles of gross
+    leverage of the eligible pools afterwards; `excess` over the proven lower bound in money,
+    `excess_percent` of that bound, and `gap` = excess / objective.
+    """
+    concentration: pd.DataFrame
+    """`accounts` reduced; positions `fully_closed`; `max_fraction` of a position; `max_burden`,
+    notional taken over equity of a pool; `hhi` (Herfindahl index) and `gini` of the notional taken
+    by account.
+    """
+    hedges: pd.DataFrame
+    """`gross_closed`, notional; `net_before` and `net_after`, factor exposure |v.q| summed over
+    eligible pools; `unhedged`, the accounts whose factor exposure rises.
+    """
+    unhedged: pd.DataFrame
+    """Pools whose factor exposure rises: policy, account, before, after; largest rise first."""
     allocations: dict[str, pd.DataFrame]
+    """The allocation table of each policy."""
     before: pd.Series[float]
+    """The risk columns before any reduction."""
     lower_bound: float | None
+    """Proven lower bound on the optimal value; None without a price model."""
+    level: float
+    """Level of the column `cvar`."""
     direction: pd.Series[float]
-    problem: Problem
+    """Factor v of the hedge columns: money per contract and standard deviation, by asset."""
+    problem: Problem | None = None
+    """The problem compared on; None after `from_json`, which does not store it."""
 
     @property
-    def _constructor(self) -> Any:
-        return pd.DataFrame
+    def table(self) -> pd.DataFrame:
+        """All columns of the four blocks in one table."""
+        return pd.concat([getattr(self, block) for block in BLOCKS], axis=1)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `table`."""
+        return self.table
+
+    @property
+    def policies(self) -> list[str]:
+        """Names of the rows."""
+        return [str(name) for name in self.risk.index]
 
     @property
     def fractions(self) -> pd.DataFrame:
-        """Fraction taken of each eligible position, by account, asset and margin mode; a column per
-        policy.
-        """
+        """Fraction taken of each eligible position; a column per policy."""
         keys = ["account", "asset", "margin_mode"]
         return pd.DataFrame(
             {name: table.set_index(keys)["fraction"] for name, table in self.allocations.items()}
         )
 
-    @property
-    def naked(self) -> pd.DataFrame:
-        """Factor exposure of pools that a policy left naked: policy, account, before, after
-        (money); largest rise first.
+    def to_json(self) -> str:
+        """The comparison as JSON text, floats in full; numbers that are not finite become null."""
+        policies = {
+            name: {block: getattr(self, block).loc[name].to_dict() for block in BLOCKS}
+            | {"allocation": self.allocations[name].to_dict("records")}
+            for name in self.policies
+        }
+        content = {
+            "level": self.level,
+            "lower_bound": self.lower_bound,
+            "before": self.before.to_dict(),
+            "direction": self.direction.to_dict(),
+            "policies": policies,
+            "unhedged": self.unhedged.to_dict("records"),
+        }
+        return json.dumps(_plain(content), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, *, problem: Problem | None = None) -> Comparison:
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+        problem : Problem, optional
+            Stored as the attribute `problem`, which JSON does not hold.
+
+        Raises
+        ------
+        InputError
+            The text is not JSON of a comparison.
         """
-        problem, v = self.problem, self.direction.to_numpy()
-        before = _exposure(problem, None, v)
-        parts = []
-        for name, table in self.allocations.items():
-            after = _exposure(problem, table["reduction"].to_numpy(), v)
-            worse = np.flatnonzero(_risen(problem, before, after))
-            account = problem.book.names.take(problem.book.pool_account[worse])
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "policy": name,
-                        "account": account,
-                        "before": before[worse],
-                        "after": after[worse],
-                    }
-                )
+        try:
+            content = json.loads(text)
+            policies = content["policies"]
+            blocks = {
+                block: _table_of({name: row[block] for name, row in policies.items()})
+                for block in BLOCKS
+            }
+            return cls(
+                **blocks,
+                unhedged=pd.DataFrame(
+                    content["unhedged"], columns=["policy", "account", "before", "after"]
+                ),
+                allocations={
+                    name: pd.DataFrame(row["allocation"]) for name, row in policies.items()
+                },
+                before=pd.Series(content["before"], dtype=float, name="before"),
+                lower_bound=content["lower_bound"],
+                level=content["level"],
+                direction=pd.Series(content["direction"], dtype=float, name="direction"),
+                problem=problem,
             )
-        listed = pd.concat(parts, ignore_index=True)
-        rise = (listed["after"].abs() - listed["before"].abs()).to_numpy()
-        return listed.iloc[np.argsort(-rise, kind="stable")].reset_index(drop=True)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"Comparison.from_json: expected the text that to_json writes ({error!r})"
+            ) from error
 
     def __repr__(self) -> str:
-        if not isinstance(self.columns, pd.MultiIndex):
-            return str(super().__repr__())
-        blocks = [f"{block}\n{_text(self[block]).to_string()}" for block in self.columns.unique(0)]
+        blocks = [f"{name}\n{_as_text(getattr(self, name)).to_string()}" for name in BLOCKS]
         return "\n\n".join(blocks)
 
     def _repr_html_(self) -> str:
-        if not isinstance(self.columns, pd.MultiIndex):
-            return str(super()._repr_html_())
         return "".join(
-            f"<h4>{block}</h4>{_text(self[block]).to_html()}" for block in self.columns.unique(0)
+            f"<h4>{escape(name)}</h4>{_as_text(getattr(self, name)).to_html()}" for name in BLOCKS
         )
 
 
@@ -125,68 +177,91 @@ def compare(
     method: str = "auto",
     solution: Solution | None = None,
 ) -> Comparison:
-    """Put policies beside the optimum of one problem.
+    """Compare policies with the optimum of one problem.
 
     Parameters
     ----------
-    policies : of any kind, perhaps by name; left out, all that the problem has the data for. The
-        optimum is added as the
-        first row unless `Optimal()` is among them; it is left out only where no method solves the
-        problem.
-    level : of the CVaR column.
-    direction : factor of the hedge columns, money per contract by asset; left out, that of the
-        price model (see
-        `policies.features.factor`).
-    method : of `adl.solve`, for the optimum.
-    solution : of this problem, without further constraints, if it is known already: it is not
-        solved for again.
+    problem : Problem
+    policies : Policy, iterable of policies or mapping from name to policy, optional
+        By default all rules that the problem has the data for. The optimum is added as the first
+        row unless `Optimal()` is given; it is left out only if no method solves the problem.
+    level : float, default 0.99
+        Level of the column `cvar`, in [0, 1).
+    direction : mapping from asset to float, optional
+        Factor of the hedge columns, in money per contract. By default the factor of the price
+        model (see `adl.policies.features.factor`).
+    method : str, default "auto"
+        Method of `adl.solve` for the optimum.
+    solution : Solution, optional
+        A known solution of this problem, so that it is not solved again.
+
+    Returns
+    -------
+    Comparison
 
     Raises
     ------
-    InputError : no policies; a policy that lacks data or does not answer with an allocation.
+    InputError
+        No policies, or a policy that lacks data or does not return an allocation.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> comparison = adl.compare(adl.examples.paper_problem(), [adl.policies.BitMEX()])
+    >>> comparison.unhedged["account"].tolist()
+    ['4']
     """
     require_problem("compare", problem)
     tail = CVaR(level)
     chosen = named(standard(problem) if policies is None else policies)
     if not chosen:
         raise InputError("compare: give at least one policy, such as adl.policies.BitMEX()")
+    assets = problem.book.assets
     v = (
         features.factor(problem)
         if direction is None
-        else validation.vector_by_asset("compare: direction", direction, problem.book.assets)
+        else validation.vector_by_asset("compare: direction", direction, assets)
     )
+    taken, bound = _allocations(problem, chosen, method, solution)
+    rows = {
+        name: policy_measures.measures(problem, amounts, tail, v, bound)
+        for name, amounts in taken.items()
+    }
+    return Comparison(
+        **{block: _table_of({name: row[block] for name, row in rows.items()}) for block in BLOCKS},
+        unhedged=policy_measures.unhedged_pools(problem, taken, v),
+        allocations={name: as_table(problem, amounts) for name, amounts in taken.items()},
+        before=pd.Series(policy_measures.risk(problem, None, tail), name="before"),
+        lower_bound=bound,
+        level=tail.level,
+        direction=pd.Series(v, index=assets, name="direction"),
+        problem=problem,
+    )
+
+
+def _allocations(
+    problem: Problem, chosen: Mapping[str, AnyPolicy], method: str, solution: Solution | None
+) -> tuple[dict[str, FloatArray], float | None]:
+    """Reductions (e,) by row name, the optimum first unless it is given, and the lower bound."""
     best = _optimum(problem, method, solution)
-    bound: float | None = None
+    if best is None:
+        return {name: reductions(policy, problem) for name, policy in chosen.items()}, None
+    optimum, bound = best
     taken: dict[str, FloatArray] = {}
-    if best is not None:
-        optimum, bound = best
-        if not any(
-            isinstance(policy, Optimal) and policy.objective is None for policy in chosen.values()
-        ):
-            name = OPTIMUM if OPTIMUM not in chosen else f"{OPTIMUM} (of the problem)"
-            taken[name] = optimum
+    if not any(isinstance(p, Optimal) and p.objective is None for p in chosen.values()):
+        taken[OPTIMUM if OPTIMUM not in chosen else f"{OPTIMUM} (of the problem)"] = optimum
     for name, policy in chosen.items():
-        solved = best is not None and isinstance(policy, Optimal) and policy == Optimal(method)
+        solved = isinstance(policy, Optimal) and policy == Optimal(method)
         taken[name] = optimum if solved else reductions(policy, problem)
-    rows = {name: _row(problem, amounts, tail, v, bound) for name, amounts in taken.items()}
-    table = Comparison(pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy"))
-    table.columns = pd.MultiIndex.from_tuples(table.columns)
-    table.allocations = {name: as_table(problem, amounts) for name, amounts in taken.items()}
-    table.before = pd.Series(_risk(problem, None, tail), name="before")
-    table.lower_bound = bound
-    table.direction = pd.Series(v, index=problem.book.assets, name="direction")
-    table.problem = problem
-    return table
+    return taken, bound
 
 
 def _optimum(
     problem: Problem, method: str, known: Solution | None
 ) -> tuple[FloatArray, float | None] | None:
-    """The best allocation and the proven bound on its value; None where no method solves the
-    problem.
-    """
+    """The optimal reductions and the lower bound; None if no method solves the problem."""
     if known is not None:
-        return read_allocation(problem, known.allocation), known.lower_bound
+        return feasible_array(problem, known.allocation), known.lower_bound
     try:
         solution = solve(problem, method)
     except NotApplicable:
@@ -194,137 +269,33 @@ def _optimum(
     return solution.allocation["reduction"].to_numpy(), solution.lower_bound
 
 
-def _row(
-    problem: Problem, taken: FloatArray, tail: CVaR, v: FloatArray, bound: float | None
-) -> dict[tuple[str, str], Any]:
-    unmet, overstepped = violations(problem, taken)
-    feasible = unmet <= ROUNDING and overstepped <= ROUNDING
-    risk = _risk(problem, taken, tail)
-    # What takes less than required may well have less risk: its distance from the optimum says
-    # nothing.
-    known = bound is not None and feasible
-    value, least = risk["objective"], bound if bound is not None else np.nan
-    excess = max(value - least, 0.0) if known else np.nan
-    risk["excess"] = excess
-    risk["excess %"] = _share(excess, least) * 100
-    risk["gap"] = _share(excess, value)
-    blocks: dict[str, dict[str, Any]] = {
-        "feasibility": {"feasible": feasible, "unmet": unmet, "overstepped": overstepped},
-        "risk": risk,
-        "concentration": _concentration(problem, taken),
-        "hedges": _hedges(problem, taken, v),
+def _table_of(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row per policy, a column per measure, each of its own type; None becomes NaN."""
+    names = next(iter(rows.values())).keys()
+    columns = {
+        column: [np.nan if row[column] is None else row[column] for row in rows.values()]
+        for column in names
     }
-    return {
-        (block, name): number
-        for block, numbers in blocks.items()
-        for name, number in numbers.items()
-    }
+    return pd.DataFrame(columns, index=pd.Index(list(rows), name="policy"))
 
 
-def _share(part: float, whole: float) -> float:
-    """part / whole; nothing of nothing is nothing."""
-    if part == 0:
-        return 0.0
-    return part / abs(whole) if whole != 0 else float("inf") if np.isfinite(part) else np.nan
+def _plain(value: Any) -> Any:
+    """Values that JSON has: no numpy types, no NaN or infinity."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _risk(problem: Problem, taken: FloatArray | None, tail: CVaR) -> dict[str, float]:
-    numbers = dict.fromkeys(
-        (
-            "objective",
-            "expected loss",
-            f"CVaR {100 * tail.level:g} %",
-            "P(insolvency)",
-            "worst case",
-        ),
-        np.nan,
-    )
-    if problem.prices is not None:
-        losses, weights = scenario_losses(problem, taken), problem.scenarios.weights
-        excess = np.maximum(losses - problem.insurance_fund, 0.0)
-        negligible = INSOLVENT * problem.book.equity[problem.book.solvent].sum()
-        numbers = dict(
-            zip(
-                numbers,
-                (
-                    objective_value(problem, taken),
-                    objective_value(problem.with_changes(objective=ExpectedLoss()), taken),
-                    tail.value(excess, weights),
-                    float(weights[losses > negligible].sum()),
-                    float(excess[weights > 0].max()),
-                ),
-                strict=True,
-            )
-        )
-    leverage = gross_leverage(problem, taken)[np.unique(problem.pool)]
-    after = leverage[
-        np.isfinite(leverage)
-    ]  # settlement off the mark may leave a pool without equity
-    return {**numbers, **{name: _quantile(after, share) for name, share in QUANTILES.items()}}
+def _as_text(block: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of a block, with as few digits as distinguish the rows."""
+    return block.apply(lambda column: [_format_cell(value) for value in column])
 
 
-def _quantile(values: FloatArray, share: float) -> float:
-    return float(np.quantile(values, share)) if values.size else np.nan
-
-
-def _concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
-    book = problem.book
-    fraction = taken / book.size[problem.eligible]
-    money = np.abs(taken) * book.marks[problem.asset]
-    owner, account = np.unique(book.pool_account[problem.pool], return_inverse=True)
-    by_account = np.bincount(account, money, minlength=owner.size).astype(float)
-    by_pool = np.bincount(problem.pool, money, minlength=book.equity.size)[problem.pool]
-    share = by_account / max(
-        by_account.sum(), TINY
-    )  # a rule that takes nothing concentrates nothing
-    return {
-        "accounts": np.count_nonzero(by_account),
-        "closed": np.count_nonzero(fraction >= 1 - ROUNDING),
-        "max fraction": float(fraction.max()),
-        "max burden": float((by_pool / book.equity[problem.pool]).max()),
-        "HHI": float(share @ share),
-        "Gini": _gini(by_account),
-    }
-
-
-def _gini(values: FloatArray) -> float:
-    """Gini coefficient of amounts >= 0: 0 if all are equal, 1 - 1/n if one has everything."""
-    ordered = np.sort(values)
-    n = ordered.size
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / max(n * ordered.sum(), TINY))
-
-
-def _hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any]:
-    before, after = _exposure(problem, None, v), _exposure(problem, taken, v)
-    pools = np.unique(problem.pool)
-    naked = problem.book.pool_account[_risen(problem, before, after)]
-    return {
-        "gross closed": float(np.abs(taken) @ problem.book.marks[problem.asset]),
-        "net before": float(np.abs(before[pools]).sum()),
-        "net after": float(np.abs(after[pools]).sum()),
-        "left naked": np.unique(naked).size,
-    }
-
-
-def _exposure(problem: Problem, taken: FloatArray | None, v: FloatArray) -> FloatArray:
-    """(n,) money that each pool gains per unit of the factor."""
-    return problem.factor_exposure(v, taken)
-
-
-def _risen(problem: Problem, before: FloatArray, after: FloatArray) -> FloatArray:
-    """(n,) mask of pools whose exposure has grown, by more than rounding."""
-    return np.asarray(
-        problem.book.solvent
-        & (np.abs(after) > np.abs(before) * (1 + ROUNDING) + ROUNDING * np.abs(after))
-    )
-
-
-def _text(block: pd.DataFrame) -> pd.DataFrame:
-    """A block's numbers as few digits as tell rows apart by eye."""
-    return block.apply(lambda column: [_figure(value) for value in column])
-
-
-def _figure(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "NO"
     if isinstance(value, int | np.integer):
@@ -332,10 +303,6 @@ def _figure(value: Any) -> str:
     if np.isnan(value):
         return "-"
     value = value + 0.0  # no negative zero
-    return (
-        f"{value:,.0f}"
-        if abs(value) >= 1e5
-        else f"{value:,.4g}"
-        if abs(value) < 1e4
-        else f"{value:,.1f}"
-    )
+    if abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.1f}"

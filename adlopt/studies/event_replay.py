@@ -1,8 +1,9 @@
-"""What was reduced, beside what each rule would have reduced at the same requirement."""
+"""Realised reductions compared with what each rule would have done at the same requirement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
 
 REALISED = "realised"
+MAX_ROWS = 100  # shown
 HYPER_REPLAY = {
     "user": "account",
     "coin": "asset",
@@ -31,30 +33,33 @@ HYPER_REPLAY = {
     "adl_price": "mark",
     "total_equity": "equity",
 }
-"""Columns of HyperReplay's `adl_detailed_analysis_REALTIME.csv`, and what they are called here;
+"""Columns of HyperReplay's `adl_detailed_analysis_REALTIME.csv` and their names here;
 `entry_price` is the same.
 """
 
 PriceModels = PriceModel | Callable[[Book], PriceModel]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Replay:
-    """Realised reductions beside what policies would have done, by wave.
+    """Realised reductions and what policies would have done, by wave."""
 
-    `comparisons` has each wave's `Comparison`, whose row "realised" is what happened; `by_asset`
-    counts per wave, asset and
-    policy; `risk` has the risk block of all waves and how it differs from the realised one;
-    `positions` the reductions
-    themselves, a column per policy, in order of leverage.
-    """
+    comparisons: dict[Any, Comparison]
+    """The `Comparison` of each wave; its row "realised" is what happened."""
 
-    def __init__(self, comparisons: dict[Any, Comparison]) -> None:
-        self.comparisons = comparisons
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as `by_asset`."""
+        return self.by_asset
+
+    def to_frame(self) -> pd.DataFrame:
+        """The same as `by_asset`."""
+        return self.by_asset
 
     @property
     def positions(self) -> pd.DataFrame:
-        """Row per position: wave, account, asset, size, leverage; fraction taken by each policy;
-        highest leverage first.
+        """Row per position: wave, account, asset, size, leverage, and the fraction taken by each
+        policy; highest leverage first.
         """
         parts = []
         for wave, comparison in self.comparisons.items():
@@ -79,8 +84,8 @@ class Replay:
 
     @property
     def by_asset(self) -> pd.DataFrame:
-        """Row per wave, asset and policy: positions, touched, closed, contracts required, leverage
-        of those reduced and not.
+        """Row per wave, asset and policy: positions, reduced, fully_closed, required contracts,
+        open_interest_fraction, median_leverage_reduced and max_leverage_remaining.
         """
         rows = []
         for wave, comparison in self.comparisons.items():
@@ -97,28 +102,25 @@ class Replay:
 
     @property
     def risk(self) -> pd.DataFrame:
-        """Row per wave and policy: the risk block, and `less than realised`, money of the
-        objective.
+        """Row per wave and policy: the risk columns of `Comparison`, and `saved`, the objective of
+        what happened minus that of the policy, in money.
         """
         parts = {}
         for wave, comparison in self.comparisons.items():
-            block = comparison["risk"].copy()
-            block["less than realised"] = block.loc[REALISED, "objective"] - block["objective"]
-            parts[wave] = block
+            risk = comparison.risk
+            parts[wave] = risk.assign(saved=risk.loc[REALISED, "objective"] - risk["objective"])
         return pd.concat(parts, names=["wave"])
 
     def __repr__(self) -> str:
         by_asset = self.by_asset
-        shown = by_asset.to_string(float_format="{:,.4g}".format, max_rows=_ROWS)
-        return (
-            f"{shown}\n\nrisk\n{self.risk.to_string(float_format='{:,.5g}'.format, max_rows=_ROWS)}"
-        )
+        shown = by_asset.to_string(float_format="{:,.4g}".format, max_rows=MAX_ROWS)
+        risk = self.risk.to_string(float_format="{:,.5g}".format, max_rows=MAX_ROWS)
+        return f"{shown}\n\nrisk\n{risk}"
 
     def _repr_html_(self) -> str:
-        return str(self.by_asset.to_html(max_rows=_ROWS)) + str(self.risk.to_html(max_rows=_ROWS))
-
-
-_ROWS = 100
+        return str(self.by_asset.to_html(max_rows=MAX_ROWS)) + str(
+            self.risk.to_html(max_rows=MAX_ROWS)
+        )
 
 
 def replay(
@@ -133,26 +135,50 @@ def replay(
 ) -> Replay:
     """Compare realised reductions with each policy at the same requirement, wave by wave.
 
+    Positions that were not reduced belong in the table too, with a reduction of zero: a rule can
+    choose only among the positions it is given. If an account's rows of one wave state different
+    equities, or an asset's different marks, the first is taken. Bankrupt accounts take no part,
+    and what was taken from them is left out of the requirement.
+
     Parameters
     ----------
-    realised : table, CSV or Parquet file with `account`, `asset`, `size` (before, long > 0),
-        `equity`, `mark` and the realised
-        reduction in contracts; optional `entry_price`, and `wave`, anything that tells reductions
-        of one moment apart. Or
-        HyperReplay's `adl_detailed_analysis_REALTIME.csv` as it is, each `time` a wave. Positions
-        that were not reduced
-        belong into the table, with zero: rules choose among the positions they are given, and no
-        others.
-    policies : of any kind, perhaps by name; left out, all that the table has the data for.
-    prices : price model of the risk numbers, or a function from each wave's book to one.
-    column : where the realised reductions stand; their sign is that of the position.
-    wave : column that tells waves apart; without it all rows are one wave.
-    level : of the CVaR column.
+    realised : DataFrame or path of a CSV or Parquet file
+        Columns `account`, `asset`, `size` (before the reduction, long > 0), `equity`, `mark` and
+        the realised reduction in contracts; optional `entry_price` and `wave`, which separates
+        reductions of different moments. HyperReplay's `adl_detailed_analysis_REALTIME.csv` is
+        read as it is, with each `time` a wave.
+    policies : Policy, iterable or mapping from name to policy, optional
+        By default all rules that the table has the data for.
+    prices : price model, or function from a wave's book to one, optional
+        For the risk columns.
+    objective : Objective, optional
+        Expected loss by default.
+    column : str
+        Column of the realised reductions; their sign is that of the position.
+    wave : str
+        Column of the wave; without it all rows are one wave.
+    level : float
+        Level of the column `cvar`.
 
-    An account's rows of one wave that state different equities or an asset's that state different
-    marks are not one
-    snapshot: the first is taken. Bankrupt accounts take no part, and what was taken from them is
-    left out of the requirement.
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    InputError
+        A missing column, a bad number, or reductions on both sides of one asset in one wave.
+
+    Examples
+    --------
+    >>> import adlopt as adl, pandas as pd
+    >>> realised = pd.DataFrame({
+    ...     "account": ["a", "b"], "asset": "X", "size": [-10.0, -10.0], "mark": 10.0,
+    ...     "equity": [20.0, 50.0], "realised_reduction": [0.0, 4.0],
+    ... })
+    >>> study = adl.replay(realised, [adl.policies.MinimaxLeverage()])
+    >>> study.positions[["account", "realised", "MinimaxLeverage"]].to_numpy().tolist()
+    [['a', 0.0, 0.4], ['b', 0.4, 0.0]]
     """
     table = _normalised(realised, column, wave)
     waves = {None: table} if "wave" not in table else dict(list(table.groupby("wave", sort=False)))
@@ -161,37 +187,38 @@ def replay(
         problem, happened = _stated(rows, prices, objective)
         rules = named(standard(problem) if policies is None else policies)
         comparisons[1 if name is None else name] = compare(
-            problem, {REALISED: _as_it_was(happened), **rules}, level=level
+            problem, {REALISED: _fixed_policy(happened), **rules}, level=level
         )
     return Replay(comparisons)
 
 
-def _as_it_was(happened: FloatArray) -> Callable[[Problem], FloatArray]:
-    return lambda _: happened
+def _fixed_policy(reductions: FloatArray) -> Callable[[Problem], FloatArray]:
+    """A policy that answers with these reductions (e,)."""
+    return lambda _: reductions
 
 
 def _counts(part: pd.DataFrame) -> dict[str, Any]:
     reduced = part["fraction"] > 0
-    able = part["fraction"] < 1 - ROUNDING
+    remains = part["fraction"] < 1 - ROUNDING
     return {
         "positions": len(part),
-        "touched": int(reduced.sum()),
-        "closed": int((~able).sum()),
+        "reduced": int(reduced.sum()),
+        "fully_closed": int((~remains).sum()),
         "required": float(part["reduction"].sum()),
-        "share of interest": float(part["reduction"].sum() / part["size"].sum()),
-        "median leverage hit": float(part.loc[reduced, "leverage_before"].median())
+        "open_interest_fraction": float(part["reduction"].sum() / part["size"].sum()),
+        "median_leverage_reduced": float(part.loc[reduced, "leverage_before"].median())
         if reduced.any()
         else np.nan,
-        "max leverage left": float(part.loc[able, "leverage_after"].max()) if able.any() else 0.0,
+        "max_leverage_remaining": float(part.loc[remains, "leverage_after"].max())
+        if remains.any()
+        else 0.0,
     }
 
 
 def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.DataFrame:
     """A table of positions with `realised_reduction`, signed, and perhaps `wave`."""
     if not isinstance(given, pd.DataFrame | str | Path):
-        raise InputError(
-            f"realised: a {type(given).__name__} is neither a table nor the name of a file"
-        )
+        raise InputError(f"realised: expected a DataFrame or a path, got a {type(given).__name__}")
     if not isinstance(given, pd.DataFrame):
         path = Path(given)
         given = (
@@ -251,7 +278,8 @@ def _stated(
     mixed = np.flatnonzero(sides > np.abs(required) * (1 + ROUNDING))
     if mixed.size:
         raise InputError(
-            f"realised: {book.assets[mixed[0]]!r} is reduced on both sides in one wave; tell the waves apart by a column 'wave'"
+            f"realised: {book.assets[mixed[0]]!r} is reduced on both sides in one wave; separate "
+            "the waves by a column 'wave'"
         )
     if not required.any():
         raise InputError(

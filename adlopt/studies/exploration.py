@@ -1,10 +1,9 @@
-"""What if the exchange minimised something else: every objective's optimum under every other
-measure.
-"""
+"""Cross-evaluation: the optimum of every objective, measured by every other one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,29 +15,24 @@ from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import Objective
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
+from adlopt.studies.table_result import TableResult
 
 
-class Exploration(pd.DataFrame):  # type: ignore[misc]
-    """Cross-evaluation: row, the objective that was minimised; column, the measure of its optimum,
-    in money.
+@dataclass(frozen=True, eq=False, repr=False)
+class Exploration(TableResult):
+    """Cross-evaluation of objectives.
 
-    The diagonal is smallest in its column, up to the proven gaps. `solutions` has what was solved
-    by row; `fractions` who
-    is reduced by how much of the position under each.
+    The smallest value of each column lies on the diagonal, up to the proven gaps.
     """
 
-    _metadata = ["solutions"]  # noqa: RUF012  (pandas' own protocol for attributes of a subclass)
+    table: pd.DataFrame
+    """Row: the objective that was minimised. Column: the measure of its optimum, in money."""
     solutions: dict[str, Solution]
-
-    @property
-    def _constructor(self) -> Any:
-        return pd.DataFrame
+    """The solution of each row."""
 
     @property
     def fractions(self) -> pd.DataFrame:
-        """Fraction of each eligible position that is taken, by account, asset and margin mode; a
-        column per objective.
-        """
+        """Fraction taken of each eligible position; a column per objective."""
         keys = ["account", "asset", "margin_mode"]
         return pd.DataFrame(
             {
@@ -49,41 +43,63 @@ class Exploration(pd.DataFrame):  # type: ignore[misc]
 
     @property
     def reduced(self) -> pd.DataFrame:
-        """By objective: accounts reduced, positions closed in full, largest fraction, proven gap,
-        status.
-        """
+        """By objective: accounts_reduced, fully_closed, max_fraction, gap, status."""
         rows = {}
         for name, solution in self.solutions.items():
             touched = solution.reduced
             rows[name] = {
-                "accounts reduced": touched["account"].nunique(),
-                "closed in full": int((touched["fraction"] >= 1).sum()),
-                "largest fraction": touched["fraction"].max(),
+                "accounts_reduced": touched["account"].nunique(),
+                "fully_closed": int((touched["fraction"] >= 1).sum()),
+                "max_fraction": touched["fraction"].max(),
                 "gap": solution.gap,
                 "status": solution.status,
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("minimised")
 
+    @property
+    def _heading(self) -> str:
+        return "Each optimum (row), measured by each objective (column), in money"
+
 
 def explore(
-    problem: Problem, objectives: Sequence[Objective] | Objective, **options: Any
+    problem: Problem,
+    objectives: Iterable[Objective | Callable[..., Any]] | Objective | Callable[..., Any],
+    **options: Any,
 ) -> Exploration:
-    """Solve the problem for each objective and evaluate every optimum under all of them, on the
-    same scenarios.
+    """Minimise each objective and measure every optimum by all of them, on the same scenarios.
 
-    `options` go to `solve`. Raises InputError without objectives, NotApplicable without a price
-    model.
+    Parameters
+    ----------
+    problem : Problem
+        With a price model; its own objective is replaced.
+    objectives : objective or iterable of objectives
+        Objects such as `CVaR(0.99)`, or functions of a cvxpy loss vector.
+    **options
+        Passed to `adl.solve`.
+
+    Returns
+    -------
+    Exploration
+
+    Raises
+    ------
+    InputError
+        No objectives, or something that is not an objective.
+    NotApplicable
+        The problem has no price model.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem(64)
+    >>> study = adl.explore(problem, [adl.ExpectedLoss(), adl.CVaR(0.9)])
+    >>> study.table.shape
+    (2, 2)
     """
     require_problem("explore", problem)
-    tried = (
-        [objectives]
-        if isinstance(objectives, Objective) or callable(objectives)
-        else list(objectives or ())
-    )
-    if not tried:
-        raise InputError("explore: give at least one objective")
-    problem.require_prices()
-    variants = [problem.with_changes(objective=objective) for objective in tried]
+    candidates = _as_objectives(objectives)
+    problem.price_model  # noqa: B018  (raises before any work without a price model)
+    variants = [problem.with_changes(objective=objective) for objective in candidates]
     names = validation.number_duplicates([str(variant.objective) for variant in variants])
     solutions = {
         name: solve(variant, **options) for name, variant in zip(names, variants, strict=True)
@@ -93,8 +109,19 @@ def explore(
     for name, solution in solutions.items():
         losses = losses_beyond_fund(problem, solution.allocation["reduction"].to_numpy())
         values[name] = [variant.objective.value(losses, weights) for variant in variants]
-    table = Exploration(
-        pd.DataFrame.from_dict(values, orient="index", columns=names).rename_axis("minimised")
-    )
-    table.solutions = solutions
-    return table
+    table = pd.DataFrame.from_dict(values, orient="index", columns=names)
+    return Exploration(table.rename_axis("minimised"), solutions)
+
+
+def _as_objectives(given: object) -> list[Any]:
+    """The objectives as a list, or an InputError."""
+    if isinstance(given, Objective) or callable(given):
+        return [given]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(
+            f"explore: objectives is {given!r}; give a list such as [ExpectedLoss(), CVaR(0.99)]"
+        )
+    listed = list(given)
+    if not listed:
+        raise InputError("explore: give at least one objective, such as CVaR(0.99)")
+    return listed

@@ -1,44 +1,45 @@
 """All allocations of least CVaR under isolated margin: their ranges, and the best of them by a
 second criterion.
 
-Water-filling is optimal path by path, so together with any stressed measure w of CVaR at its losses
-it is a saddle point, and
-saddle points are interchangeable: an allocation x is optimal exactly if w.L(x) is least and w is a
-stressed measure at L(x)
-too. The first is a box. With the adverse move r_s in scenario s and G(l) = sum_s w_s (l r_s - 1)^+,
-positions must end on the
-flat of G, between two neighbouring kinks 1/r_s, that holds the water level; on it no stressed
-scenario's loss changes. The
-second then says that no unstressed scenario's loss rises above the least stressed one. Where every
-loss grows with r that
-follows of itself; where pools on other sides lose in other scenarios it may bind, and couples the
-positions.
+Water-filling is optimal path by path, so it forms a saddle point with any stressed measure w of
+CVaR at its losses, and saddle points are interchangeable: an allocation x is optimal exactly if
+w.L(x) is least and w is a stressed measure at L(x) too. The first condition is a box. With the
+adverse move r_s in scenario s and G(l) = sum_s w_s (l r_s - 1)^+, positions reduced in part must
+end on the linear piece of G, between two neighboring kinks 1/r_s, that holds the water level; on
+it the stressed losses add up to the same. The second condition says that no unstressed loss rises
+above the least stressed one. If every loss grows with r it holds automatically. If pools on other
+sides lose in other scenarios it may bind, and then it couples the positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
 import pandas as pd
 
-from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.errors import InputError, NotApplicable, SolverFailed
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import water_filling
-from adlopt.model.allocation import as_table, read_allocation
-from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import Problem, require_problem
+from adlopt.model.losses import closed_form, objective_value, scenario_losses
+from adlopt.model.problem import Problem, as_table, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
+from adlopt.proof.certificate import feasible_array
+from adlopt.studies import _optimal_set_parts as parts
+from adlopt.studies.table_result import MAX_ROWS
 
-TOLERANCE = 1e-9  # of a position, or of a loss: what counts as inside
+TOLERANCE = 1e-9  # relative to a position or a loss: what counts as inside
 ROUNDING = 1e-12
+CRITERIA = ("fewest_accounts", "smallest_fraction")
+_FORMAT = "{:,.6g}".format
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OptimalSet:
     """The allocations of least CVaR: `low` <= |reductions| <= `high`, with the required sums, and
-    the limits on losses.
+    with the losses of `binding_scenarios` at most `limit`.
     """
 
     problem: Problem
@@ -46,20 +47,19 @@ class OptimalSet:
     """Leverage above which all reductions are equally good: 1 / VaR of the adverse return; by asset
     if several are reduced.
     """
-    flat: pd.DataFrame
-    """By reduced asset the leverages, `low` to `high`, between which every position reduced in part
+    interval: pd.DataFrame
+    """By reduced asset, the leverages `low` to `high` between which every position reduced in part
     may end.
     """
     low: FloatArray
     """(e,) contracts that must come off each eligible position, unsigned."""
     high: FloatArray
-    """(e,) contracts that may come off it, were it not for the sums."""
-    limited: IntArray
-    """Scenarios whose loss may not exceed `limit`; none where the losses of all pools grow
-    together.
+    """(e,) contracts that may come off it, apart from the required sums."""
+    binding_scenarios: IntArray
+    """Scenarios whose loss may not exceed `limit`; none if the losses of all pools grow together.
     """
     limit: float
-    """Money: the least stressed loss, fund included."""
+    """The least stressed loss in money, insurance fund included."""
 
     @cached_property
     def value(self) -> float:
@@ -68,12 +68,21 @@ class OptimalSet:
 
     @cached_property
     def ranges(self) -> pd.DataFrame:
-        """Row per eligible position: account, asset, margin_mode, size, and `least` and `most`
+        """Row per eligible position: account, asset, margin_mode, size, and the `least` and `most`
         reduction over the set.
         """
         sign = np.sign(self.problem.max_reduction)
         least, most = self._ranges()
         return self.problem.positions.assign(least=sign * least + 0.0, most=sign * most + 0.0)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as `ranges`."""
+        return self.ranges
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `ranges`."""
+        return self.ranges.copy()
 
     @property
     def unique(self) -> bool:
@@ -82,17 +91,29 @@ class OptimalSet:
         return bool((width <= TOLERANCE * self.ranges["size"].abs()).all())
 
     def contains(self, allocation: pd.DataFrame) -> bool:
-        """Whether a feasible allocation, a table as `certify` takes it, is optimal. InputError if
-        it is not feasible.
+        """Whether a feasible allocation is optimal.
+
+        Parameters
+        ----------
+        allocation : Solution, DataFrame or array
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        InputError
+            The allocation is not feasible.
         """
-        reductions = read_allocation(self.problem, allocation)
+        reductions = feasible_array(self.problem, allocation)
         taken, slack = (
             np.abs(reductions),
             TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible]),
         )
         if ((taken < self.low - slack) | (taken > self.high + slack)).any():
             return False
-        losses = scenario_losses(self.problem, reductions)[self.limited]
+        losses = scenario_losses(self.problem, reductions)[self.binding_scenarios]
         return bool((losses <= self.limit * (1 + TOLERANCE)).all())
 
     def select(self, criterion: str | pd.DataFrame) -> pd.DataFrame:
@@ -100,61 +121,92 @@ class OptimalSet:
 
         Parameters
         ----------
-        criterion : "fewest_accounts": reduce as few accounts as possible. "smallest_fraction": make
-            the largest fraction
-            that anybody loses of a position as small as possible, beyond what must come off. Or an
-            allocation table, such as a
-            venue's: the nearest member, by the sum of squared differences in notional.
+        criterion : str, Solution, DataFrame or array
+            "fewest_accounts" reduces as few accounts as possible. "smallest_fraction" minimizes
+            the largest fraction that anybody loses of a position, beyond what must come off. An
+            allocation, such as a venue's, selects the nearest member, by the sum of squared
+            differences in notional.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        InputError
+            An unknown criterion or an allocation that is not feasible.
+        """
+        problem = self.problem
+        wanted = None
+        if not isinstance(criterion, str):
+            wanted = np.abs(feasible_array(problem, criterion))
+        elif criterion not in CRITERIA:
+            raise InputError(
+                f"select: {criterion!r} is unknown; use {' or '.join(map(repr, CRITERIA))}, or an "
+                "allocation"
+            )
+        if self.binding_scenarios.size:
+            from adlopt.studies import _coupled_optimal_set  # loads cvxpy
+
+            name = criterion if isinstance(criterion, str) else "nearest"
+            return self._table(_coupled_optimal_set.select(self, name, wanted))
+        fewest = isinstance(criterion, str) and criterion == "fewest_accounts"
+        high = np.where(self._fewest_accounts_mask(), self.high, self.low) if fewest else self.high
+        return self._table(self._spread(high, wanted))
+
+    def _spread(self, high: FloatArray, wanted: FloatArray | None) -> FloatArray:
+        """(e,) contracts between `low` and `high` with the required sums: nearest to `wanted`, or
+        by default with the smallest largest fraction.
         """
         from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
-        problem = self.problem
-        if isinstance(criterion, pd.DataFrame):
-            wanted = np.abs(read_allocation(problem, criterion))
-        elif criterion not in ("fewest_accounts", "smallest_fraction"):
-            raise InputError(
-                f"select: {criterion!r} is unknown; use 'fewest_accounts', 'smallest_fraction', or an allocation table"
-            )
-        else:
-            wanted = None
-        if self.limited.size:
-            from adlopt.studies import _coupled_optimal_set  # loads cvxpy
-
-            return self._table(
-                _coupled_optimal_set.select(
-                    self, criterion if isinstance(criterion, str) else "nearest", wanted
-                )
-            )
-        high = self.high
-        if isinstance(criterion, str) and criterion == "fewest_accounts":
-            high = np.where(self._fewest(), high, self.low)
         taken = self.low.copy()
-        for k, rest in self._rest().items():
-            rows = problem.rows_of(k)
-            size, room = np.abs(problem.book.size[problem.eligible[rows]]), (high - self.low)[rows]
-            if not rest > 0:
+        for k, remaining in self._remaining_requirement().items():
+            if not remaining > 0:
                 continue
-            # Each takes clip(height - level * width, 0, room), at one level for all.
+            rows = np.flatnonzero(self.problem.asset == k)
+            size = np.abs(self.problem.book.size[self.problem.eligible[rows]])
+            # Each position gives clip(height - level * width, 0, room), with one common level.
             height, width = (
                 (-self.low[rows], size)
                 if wanted is None
                 else ((wanted - self.low)[rows], np.ones(rows.size))
             )
-            taken[rows] += drain(height, width, room, rest)[0]
-        return self._table(taken)
+            taken[rows] += drain(height, width, (high - self.low)[rows], remaining)[0]
+        return taken
 
     def __repr__(self) -> str:
+        return f"{self._heading}\n{self._shown().to_string(index=False, float_format=_FORMAT)}"
+
+    def _repr_html_(self) -> str:
+        table = self._shown().to_html(index=False, float_format=_FORMAT)
+        return f"<p>{escape(self._heading)}</p>{table}"
+
+    @property
+    def _heading(self) -> str:
         least, most = self._box_ranges()
-        free = int(
-            (most - least > TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible])).sum()
-        )
+        size = np.abs(self.problem.book.size[self.problem.eligible])
+        free = int((most - least > TOLERANCE * size).sum())
         kind = "one allocation" if free == 0 else f"{free:,} positions have a choice"
-        return f"OptimalSet({kind}; {self.problem.objective} {self.value:,.6g}; leverage cutoff {self.cutoff})"
+        cutoff = (
+            f"{self.cutoff:.6g}"
+            if isinstance(self.cutoff, float)
+            else ", ".join(f"{asset} {value:.6g}" for asset, value in self.cutoff.items())
+        )
+        return (
+            f"Optimal set of {self.problem.objective}, value {self.value:,.6g}: {kind}; "
+            f"leverage cutoff {cutoff}"
+        )
 
-    # ------------------------------------------------------------------ inside
+    def _shown(self) -> pd.DataFrame:
+        """The first rows of the ranges by boxes and sums, which cost nothing to compute."""
+        sign = np.sign(self.problem.max_reduction)
+        least, most = self._box_ranges()
+        table = self.problem.positions.assign(least=sign * least + 0.0, most=sign * most + 0.0)
+        return table.head(MAX_ROWS)
 
-    def _rest(self) -> dict[int, float]:
-        """Contracts still to be spread over each reduced asset once everybody has given `low`."""
+    def _remaining_requirement(self) -> dict[int, float]:
+        """Contracts of each reduced asset that remain to be taken beyond `low`."""
         given = np.bincount(self.problem.asset, self.low, minlength=self.problem.required.size)
         return {
             int(k): max(abs(self.problem.required[k]) - float(given[k]), 0.0)
@@ -166,7 +218,7 @@ class OptimalSet:
         return as_table(self.problem, np.sign(cap) * np.minimum(taken, np.abs(cap)))
 
     def _ranges(self) -> tuple[FloatArray, FloatArray]:
-        if self.limited.size:
+        if self.binding_scenarios.size:
             from adlopt.studies import _coupled_optimal_set  # loads cvxpy
 
             return _coupled_optimal_set.ranges(self)
@@ -175,126 +227,100 @@ class OptimalSet:
     def _box_ranges(self) -> tuple[FloatArray, FloatArray]:
         """Least and most by boxes and sums alone."""
         least, most = self.low.copy(), self.high.copy()
-        for k, rest in self._rest().items():
+        for k, rest in self._remaining_requirement().items():
             rows = self.problem.asset == k
             room = (self.high - self.low)[rows]
             most[rows] = self.low[rows] + np.minimum(room, rest)
             least[rows] += np.clip(rest - (room.sum() - room), 0.0, room)
         return least, most
 
-    def _fewest(self) -> np.ndarray:
-        """(e,) mask of positions whose accounts are touched: those that must be, and of the others
-        as few as can be.
+    def _fewest_accounts_mask(self) -> BoolArray:
+        """(e,) mask of positions whose accounts are reduced: those that must be, and as few others
+        as possible.
         """
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
         problem, room = self.problem, self.high - self.low
         _, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
         forced = np.bincount(account, self.low) > 0
-        rest = self._rest()
+        remaining = self._remaining_requirement()
         supply = np.array(
-            [np.bincount(account, np.where(problem.asset == k, room, 0.0)) for k in rest]
+            [np.bincount(account, np.where(problem.asset == k, room, 0.0)) for k in remaining]
         )
-        needed = np.array(list(rest.values())) * (1 - ROUNDING)
-        if len(rest) == 1:
-            # The widest first: no other set of so many accounts can give more.
-            order = np.lexsort((-supply[0], ~forced))
-            count = max(
-                int(forced.sum()), int(np.searchsorted(np.cumsum(supply[0, order]), needed[0])) + 1
-            )
-            touched = np.zeros(forced.size, dtype=bool)
-            touched[order[: count if needed[0] > 0 else int(forced.sum())]] = True
-            return np.asarray(touched[account])
-        touched = forced
-        unit = np.maximum(needed, 1.0 if not needed.any() else needed.max() * ROUNDING)
-        rules = [LinearConstraint(supply / unit[:, None], needed / unit)]
-        while (supply[:, touched].sum(axis=1) < needed).any():
-            found = milp(
-                np.ones(forced.size),
-                integrality=1,
-                bounds=Bounds(forced.astype(float), 1.0),
-                constraints=rules,
-                options={"mip_rel_gap": 0.0},
-            )
-            if found.x is None:
-                raise SolverFailed(f"optimal_set: HiGHS says {found.message}")
-            touched = found.x > 0.5
-            # Within the solver's tolerance these may be too few: then one of the others is needed.
-            rules.append(LinearConstraint(~touched[None, :], 1.0))
-        return np.asarray(touched[account])
+        needed = np.array(list(remaining.values())) * (1 - ROUNDING)
+        if len(remaining) > 1:
+            return np.asarray(parts.fewest_by_program(forced, supply, needed)[account])
+        # Largest first: no other set of so many accounts can give more.
+        order = np.lexsort((-supply[0], ~forced))
+        enough = int(np.searchsorted(np.cumsum(supply[0, order]), needed[0])) + 1
+        count = int(forced.sum())
+        if needed[0] > 0:
+            count = max(count, enough)
+        reduced = np.zeros(forced.size, dtype=bool)
+        reduced[order[:count]] = True
+        return np.asarray(reduced[account])
 
 
 def optimal_set(problem: Problem) -> OptimalSet:
-    """The whole set of allocations of least CVaR under isolated margin, for any scenarios,
-    insurance fund and caps.
+    """The set of all allocations of least CVaR under isolated margin.
+
+    Works for any scenarios, insurance fund and caps.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a price model and the objective `CVaR`, or expected loss by scenarios.
+
+    Returns
+    -------
+    OptimalSet
 
     Raises
     ------
-    NotApplicable : the objective is not a CVaR by scenarios, or water-filling does not apply (see
-        its reasons).
+    NotApplicable
+        The objective is not a CVaR by scenarios, or water-filling does not apply.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.examples.paper_book().with_margin("isolated")
+    >>> prices = adl.OneFactor({"BTC": 6654.0, "ETH": 200.6})
+    >>> optima = adl.optimal_set(adl.Problem(book, {"BTC": -10.0}, prices, adl.CVaR(0.99)))
+    >>> round(optima.cutoff, 2)
+    4.33
+    >>> int((optima.select("fewest_accounts")["reduction"] != 0).sum())
+    2
     """
     require_problem("optimal_set", problem)
-    reason = water_filling.reason_not_applicable(problem)
-    if reason is not None:
-        raise NotApplicable(f"optimal_set: {reason}")
+    obstacle = water_filling.obstacle(problem)
+    if obstacle is not None:
+        raise NotApplicable(f"optimal_set: {obstacle}")
     level = _level(problem)
     best = water_filling.solve(problem)
-    book, weights = problem.book, problem.scenarios.weights
-    losses, before = scenario_losses(problem, best.allocation), scenario_losses(problem, None)
-    excess = np.maximum(losses - problem.insurance_fund, 0.0)
-    # Any stressed measure will do. Of equal losses those first that are larger without any
-    # reduction: they limit nothing.
-    order = np.lexsort((-before, -excess))
-    stress = np.empty(weights.size)
-    stress[order] = CVaR(level).tail(weights[order])
-    stressed = stress > 0
-    limit = problem.insurance_fund + float(excess[stressed].min())
+    assert best.water_level is not None
+    losses = scenario_losses(problem, best.allocation)
+    stressed, limit = parts.stressed_scenarios(problem, losses, level)
     # Scenarios that the fund covers do not count; without a fund, nothing lies below zero.
     counts = stressed & ((losses > problem.insurance_fund) | (problem.insurance_fund == 0))
-
-    adverse = -np.sign(problem.required)[:, None] * problem.moves / book.marks[:, None]  # (d, S) r
-    size, equity = np.abs(book.size[problem.eligible]), book.equity[problem.pool]
-    cap = np.abs(problem.max_reduction)
-    low, high = np.zeros(size.size), np.zeros(size.size)
-    flats = np.zeros((problem.reduced_assets.size, 2))
-    cutoff = np.zeros(problem.reduced_assets.size)
-    assert best.water_level is not None
-    for at, k in enumerate(problem.reduced_assets):
-        kinks = np.unique(1.0 / adverse[k, counts & (adverse[k] > 0)])
-        place = int(np.searchsorted(kinks, best.water_level[k] * (1 + ROUNDING), side="right"))
-        flats[at] = (
-            kinks[place - 1] if place else 0.0,
-            kinks[place] if place < kinks.size else np.inf,
-        )
-        cutoff[at] = kinks[-1] if kinks.size else 0.0
-        rows = problem.asset == k
-        unit = equity[rows] / book.marks[k]
-        high[rows] = np.clip(size[rows] - flats[at, 0] * unit, 0.0, cap[rows])
-        if place < kinks.size:
-            low[rows] = np.clip(size[rows] - flats[at, 1] * unit, 0.0, cap[rows])
-    low[low <= ROUNDING * size] = 0.0
-    names = book.assets[problem.reduced_assets].rename("asset")
-    candidates = np.flatnonzero(~counts & (weights > 0))
+    # (d, S) adverse returns r
+    adverse = -np.sign(problem.required)[:, None] * problem.moves / problem.book.marks[:, None]
+    low, high, intervals, cutoff = parts.boxes(problem, best.water_level, adverse, counts)
+    names = problem.book.assets[problem.reduced_assets].rename("asset")
+    candidates = np.flatnonzero(~counts & (problem.scenarios.weights > 0))
     if limit == 0:
-        # No loss at all is allowed there, pool by pool: that is a box again.
-        for k in problem.reduced_assets:
-            rows, worst = problem.asset == k, float(adverse[k, candidates].max(initial=0.0))
-            if worst > 0:
-                free = np.clip(size[rows] - equity[rows] / (worst * book.marks[k]), 0.0, high[rows])
-                low[rows] = np.maximum(low[rows], free)
+        # No loss is allowed in these scenarios, pool by pool: that is a box again.
+        low = parts.without_losses(problem, low, high, adverse[:, candidates])
         candidates = candidates[:0]
     found = OptimalSet(
         problem=problem,
         cutoff=float(cutoff[0])
         if cutoff.size == 1
         else pd.Series(cutoff, index=names, name="cutoff"),
-        flat=pd.DataFrame(flats, index=names, columns=["low", "high"]),
+        interval=pd.DataFrame(intervals, index=names, columns=["low", "high"]),
         low=low,
         high=high,
-        limited=candidates,
+        binding_scenarios=candidates,
         limit=limit,
     )
-    return replace(found, limited=_limited(found, adverse))
+    return replace(found, binding_scenarios=parts.binding_scenarios(found, adverse))
 
 
 def _level(problem: Problem) -> float:
@@ -303,40 +329,10 @@ def _level(problem: Problem) -> float:
     if (
         isinstance(problem.objective, ExpectedLoss)
         and problem.prices is not None
-        and problem.closed_form is None
+        and closed_form(problem) is None
     ):
         return 0.0
     raise NotApplicable(
-        f"optimal_set: it knows CVaR, and expected loss by scenarios, not {problem.objective} under {problem.prices!r}; "
-        "use objective=CVaR(...) and a price model"
+        f"optimal_set: the objective is {problem.objective} under {problem.prices!r}; "
+        "it needs CVaR, or expected loss by scenarios, and a price model"
     )
-
-
-def _limited(found: OptimalSet, adverse: FloatArray) -> IntArray:
-    """Of the unstressed scenarios, those whose loss could rise above the limit somewhere in the box
-    and on the sums.
-    """
-    problem = found.problem
-    sign = np.sign(problem.max_reduction)
-    most = scenario_losses(problem, sign * found.low)
-    suspects = found.limited[most[found.limited] > found.limit * (1 + ROUNDING)]
-    size, equity = np.abs(problem.book.size[problem.eligible]), problem.book.equity[problem.pool]
-    mark, room, rest = problem.book.marks[problem.asset], found.high - found.low, found._rest()
-    kept = []
-    for s in suspects:
-        # Losses are convex, hence below their chords; the sum of chords is largest where the
-        # flattest ones are used up.
-        r = adverse[problem.asset, s]
-        lost = [
-            np.maximum((size - taken) * mark * r - equity, 0.0) for taken in (found.low, found.high)
-        ]
-        bound = most[s]
-        for k, contracts in rest.items():
-            rows = (problem.asset == k) & (room > 0)
-            fall = (lost[0] - lost[1])[rows] / room[rows]
-            order = np.argsort(fall, kind="stable")
-            used = np.diff(np.minimum(np.cumsum(room[rows][order]), contracts), prepend=0.0)
-            bound -= float(fall[order] @ used)
-        if bound > found.limit * (1 + ROUNDING):
-            kept.append(s)
-    return np.array(kept, dtype=np.int64)

@@ -1,11 +1,12 @@
-"""Sweeps: how risk, prices and the accounts touched change with the reduction, the risk level or
-the insurance fund.
+"""Sweeps: how risk, shadow prices and the accounts reduced change with the reduction, the CVaR
+level or the insurance fund.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,62 +18,105 @@ from adlopt.methods.result import Result
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.proof.certificate import certify_array
-from adlopt.solving.dispatch import choose_method, run_method
+from adlopt.solving.dispatch import resolve, run
+from adlopt.studies.table_result import TableResult
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frontier(TableResult):
+    """A problem solved along a sweep of one quantity."""
+
+    table: pd.DataFrame
+    """A row per point: the swept quantity, value, lower_bound, gap, status, method,
+    accounts_reduced, largest_fraction, seconds; and for each reduced asset `reduction_ASSET`,
+    `shadow_price_ASSET` and `water_level_ASSET`, as far as they exist.
+    """
+    swept: str
+    """Name of the first column: "multiple", "insurance_fund" or "level"."""
+
+    @property
+    def _heading(self) -> str:
+        return f"Optimal value along a sweep of {self.swept}, {len(self.table)} points"
 
 
 def frontier(
     problem: Problem,
-    reduction: Iterable[float] | None = None,
+    multiples: Iterable[float] | float | None = None,
     *,
-    insurance_fund: Iterable[float] | None = None,
-    level: Iterable[float] | None = None,
+    insurance_fund: Iterable[float] | float | None = None,
+    level: Iterable[float] | float | None = None,
     method: str = "auto",
     tolerance: float = 1e-6,
-    track: Callable[[Sequence[int]], Iterable[int]] = iter,
-) -> pd.DataFrame:
-    """Solve one problem along a sweep; the conic program is compiled once and its parameters move.
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Frontier:
+    """Solve one problem along a sweep of the reduction, the insurance fund or the CVaR level.
+
+    A conic program is compiled once; only its parameters change from point to point.
 
     Parameters
     ----------
-    reduction : multiples > 0 of the problem's required reduction.
-    insurance_fund : money, >= 0.
-    level : levels in [0, 1) of a CVaR objective.
-    track : passes the points' numbers on as they are solved, for a progress bar such as
-        `rich.progress.track`.
+    problem : Problem
+    multiples : floats > 0, optional
+        Multiples of the required reduction.
+    insurance_fund : floats >= 0, optional
+        Sizes of the fund, in money.
+    level : floats in [0, 1), optional
+        Levels of a CVaR objective.
+    method : str, default "auto"
+        Method of `adl.solve`, the same for all points.
+    tolerance : float, default 1e-6
+        Relative gap up to which a point counts as optimal.
+    progress : callable, optional
+        Wraps the points as they are solved, for a progress bar such as `rich.progress.track`.
 
     Returns
     -------
-    A row per point: the swept quantity (`multiple`, `insurance_fund` or `level`), value,
-    lower_bound, gap, status, method,
-    accounts reduced, largest fraction, seconds; and by asset the reduction, shadow price and water
-    level where it exists.
+    Frontier
+
+    Raises
+    ------
+    InputError
+        Not exactly one sweep, no points, or points out of range.
+    InfeasibleReduction
+        A multiple asks for more than is eligible.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> sweep = adl.frontier(adl.examples.paper_problem(), multiples=[0.5, 1.0, 1.5])
+    >>> sweep.table["shadow_price_BTC"].round(2).tolist()
+    [260.02, 125.19, 45.62]
     """
     require_problem("frontier", problem)
     validation.as_positive("frontier: tolerance", tolerance)
-    sweeps = {"multiple": reduction, "insurance_fund": insurance_fund, "level": level}
-    given = [
-        (name, list(points) if isinstance(points, Iterable) else [points])
-        for name, points in sweeps.items()
-        if points is not None
-    ]
-    if len(given) != 1:
-        raise InputError("frontier: sweep one of reduction (multiples), insurance_fund and level")
-    name = given[0][0]
-    points = [validation.as_finite(f"frontier, {name}", point) for point in given[0][1]]
-    if not points:
-        raise InputError(f"frontier: {name} has no points")
-    if name == "level" and not isinstance(problem.objective, CVaR):
+    swept, points = _points(
+        {"multiple": multiples, "insurance_fund": insurance_fund, "level": level}
+    )
+    if swept == "level" and not isinstance(problem.objective, CVaR):
         raise InputError(
-            f"frontier: a sweep of the level needs the objective CVaR(level), not {problem.objective}"
+            "frontier: a sweep of the level needs the objective CVaR(level), not "
+            f"{problem.objective}"
         )
-    variants = [
-        _variant(problem, name, point) for point in points
-    ]  # all are checked before any is solved
-    chosen, solver = _solver(variants, points, name, method, tolerance)
-    rows = []
-    for at in track(range(len(points))):
-        rows.append({name: points[at], **_row(variants[at], chosen, solver, points[at], tolerance)})
-    return pd.DataFrame(rows)
+    # All points are validated before any is solved.
+    variants = [_variant(problem, swept, point) for point in points]
+    chosen, solver = _solver(variants, points, swept, method, tolerance)
+    rows = [
+        {swept: points[i], **_row(variants[i], chosen, solver, points[i], tolerance)}
+        for i in progress(range(len(points)))
+    ]
+    return Frontier(pd.DataFrame(rows), swept)
+
+
+def _points(sweeps: Mapping[str, Iterable[float] | float | None]) -> tuple[str, list[float]]:
+    """The one quantity that is swept, and its values."""
+    given = {name: points for name, points in sweeps.items() if points is not None}
+    if len(given) != 1:
+        raise InputError("frontier: sweep one of multiples, insurance_fund and level")
+    ((name, points),) = given.items()
+    listed = list(points) if isinstance(points, Iterable) else [points]
+    if not listed:
+        raise InputError(f"frontier: {name} has no points")
+    return name, [validation.as_finite(f"frontier, {name}", point) for point in listed]
 
 
 def _variant(problem: Problem, name: str, point: float) -> Problem:
@@ -89,14 +133,14 @@ def _solver(
     """One method for all points: one that compiles nothing per problem, or one conic program
     compiled for all of them.
     """
-    methods = {choose_method(variant, method) for variant in variants}
+    methods = {resolve(variant, method) for variant in variants}
     chosen = "conic" if "conic" in methods else methods.pop()
     if chosen == "conic" and method == "auto":
         from adlopt.methods.interior_point import shadow_price
 
         # What a single small problem does not repay, a sweep does.
         if all(
-            isinstance(v.objective, ExpectedLoss) and shadow_price.reason_not_applicable(v) is None
+            isinstance(v.objective, ExpectedLoss) and shadow_price.obstacle(v) is None
             for v in variants
         ):
             chosen = "shadow_price"
@@ -113,7 +157,7 @@ def _solver(
             variant, tolerance=tolerance, presolved=presolved
         )
     if chosen != "conic":
-        return chosen, lambda variant, point: run_method(variant, chosen, tolerance=tolerance)
+        return chosen, lambda variant, point: run(variant, chosen, tolerance=tolerance)
     from adlopt.methods import conic
 
     middle = variants[int(np.argsort(points)[len(points) // 2])]  # whose scale suits all
@@ -127,9 +171,7 @@ def _row(
     point: float,
     tolerance: float,
 ) -> dict[str, Any]:
-    """One point, solved and certified; without the tables of a Solution, which would cost as
-    much.
-    """
+    """One point, solved and certified; the tables of a Solution would double the time."""
     started = time.perf_counter()
     result = solver(problem, point)
     proof = (
@@ -148,13 +190,13 @@ def _row(
         "largest_fraction": float((result.allocation / problem.book.size[problem.eligible]).max()),
         "seconds": time.perf_counter() - started,
     }
-    for at, k in enumerate(problem.reduced_assets):
+    for i, k in enumerate(problem.reduced_assets):
         asset = problem.book.assets[k]
-        row[f"reduction {asset}"] = float(problem.required[k])
+        row[f"reduction_{asset}"] = float(problem.required[k])
         if proof is not None:
-            row[f"shadow_price {asset}"] = float(proof.shadow_prices.iloc[at])
+            row[f"shadow_price_{asset}"] = float(proof.shadow_prices.iloc[i])
         if result.water_level is not None:
-            row[f"water_level {asset}"] = float(
+            row[f"water_level_{asset}"] = float(
                 result.water_level[0 if result.water_level.size == 1 else k]
             )
     return row
