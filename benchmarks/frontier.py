@@ -22,7 +22,7 @@ def run(size: Size) -> Iterator[Row]:
     accounts, scenarios, points = size.pick((20, 50, 3), (200, 500, 20), (200, 500, 100))
     problem = synthetic.problem(accounts, scenarios=scenarios)
     multiples = np.linspace(0.1, 2.5, points)
-    adl.frontier(problem, reduction=[1.0])
+    adl.frontier(problem, multiples=[1.0])
     adl.solve(problem, "conic")
     started = time.perf_counter()
     values = []
@@ -36,7 +36,7 @@ def run(size: Size) -> Iterator[Row]:
     yield Row("a build per point", at, alone)
     for method in ("auto", "conic"):
         started = time.perf_counter()
-        table = adl.frontier(problem, reduction=multiples, method=method)
+        table = adl.frontier(problem, multiples=multiples, method=method).table
         seconds = time.perf_counter() - started
         difference = float(np.abs(table["value"] / np.array(values) - 1).max())
         proven = bool((table["status"] == "optimal").all())

@@ -420,11 +420,11 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={}),
         r"scenario 'crash' has no weight",
     ),
-    ("one share", lambda: adl.exposure(book(), "a", "half"), r"'half' is not a number"),
+    ("one share", lambda: adl.exposure(book(), "a", fractions="half"), r"'half' is not a number"),
     (
         "replay of nothing",
         lambda: adl.replay(None),
-        r"a NoneType is neither a table nor the name of a file",
+        r"expected a DataFrame or a path, got a NoneType",
     ),  # type: ignore[arg-type]
     *(
         (
@@ -466,6 +466,31 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.policies.Optimal("simplex"),
         r"Optimal: method 'simplex' is unknown",
     ),
+    (
+        "explore a number",
+        lambda: adl.explore(adl.Problem(book(), {"BTC": -1}, prices()), 5),
+        r"explore: objectives is 5; give a list",
+    ),  # type: ignore[arg-type]
+    (
+        "compare a number",
+        lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), 5),
+        r"policies is 5; give a policy",
+    ),  # type: ignore[arg-type]
+    (
+        "losses of a number",
+        lambda: adl.scenario_table(5, None),
+        r"scenario_table: .*int",
+    ),  # type: ignore[arg-type]
+    (
+        "hedged by nothing",
+        lambda: adl.constraints.hedged_together(adl.Problem(book(), {"BTC": -1}, prices()), None),
+        r"hedged_together: pairs is None; give a list",
+    ),  # type: ignore[arg-type]
+    (
+        "hedged by a number",
+        lambda: adl.constraints.hedged_together(adl.Problem(book(), {"BTC": -1}, prices()), [3]),
+        r"hedged_together: 3 is not a pair of assets",
+    ),  # type: ignore[arg-type]
     (
         "policy by name",
         lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices()), "BitMEX"),

@@ -55,7 +55,7 @@ def compare(
     chosen = None if not policy else [read_policy(name) for name in policy]
     comparison = compare_policies(problem, chosen)
     if json:
-        print(render_rules.comparison_json(comparison))
+        print(comparison.to_json())
     else:
         render_rules.show_comparison(render.console(), comparison)
 
@@ -112,12 +112,12 @@ def exposure(
     standing = account_exposure(
         problem.book,
         account,
-        ladder,
-        chosen,
+        ladder=ladder,
+        policies=chosen,
         prices=problem.prices,
         objective=problem.objective,
         settlement=problem.settlement,
-    )
+    ).table
     if json:
         print(render.to_json(render.records(standing)))
     else:

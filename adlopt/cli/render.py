@@ -260,8 +260,8 @@ def show_frontier(out: Console, points: pd.DataFrame) -> None:
     columns["accounts\nreduced"] = [f"{count:,}" for count in points["accounts_reduced"]]
     columns["largest\nshare"] = [f"{100 * share:.1f} %" for share in points["largest_fraction"]]
     for name in points.columns:
-        if name.startswith(("shadow_price ", "water_level ")):
-            columns[name.replace("_", " ").replace(" ", "\n", 1)] = figures(points[name])
+        if name.startswith(("shadow_price_", "water_level_")):
+            columns[name.replace("_", "\n", 1).replace("_", " ", 1)] = figures(points[name])
     methods = ", ".join(points["method"].unique())
     out.print(table(f"Frontier by {methods}, {points['seconds'].sum():.3g} seconds", columns))
 

@@ -16,7 +16,7 @@ from adlopt.studies.comparison import OPTIMUM, Comparison
 
 def show_comparison(out: Console, comparison: Comparison) -> None:
     """A table per block, a row per policy."""
-    names = [str(name) for name in comparison.index]
+    names = comparison.policies
     if comparison.lower_bound is not None:
         before = comparison.before["objective"]
         bound = figure(comparison.lower_bound, 6)
@@ -24,15 +24,16 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
             f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}"
         )
         out.print()
-    feasible = comparison["feasibility"]
-    for name in feasible.index[~feasible["feasible"]]:
-        missed = feasible.loc[name]
+    feasibility = comparison.feasibility
+    for name in feasibility.index[~feasibility["feasible"]]:
+        missed = feasibility.loc[name]
         out.print(
-            f"{escape(str(name))} is NOT feasible: sums missed by {missed['unmet']:.2g}, boxes by {missed['overstepped']:.2g}"
+            f"{escape(str(name))} is NOT feasible: sums missed by {missed['sum_violation']:.2g}, "
+            f"boxes by {missed['bound_violation']:.2g}"
         )
     bold = names.index(OPTIMUM) if OPTIMUM in names else None
     for block in ("risk", "concentration", "hedges"):
-        part = comparison[block]
+        part = getattr(comparison, block)
         columns: dict[str, list[str]] = {"policy": [escape(name) for name in names]}
         columns |= {
             _header(str(name)): figures(part[name], 5)
@@ -43,28 +44,7 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
 
 
 def _header(name: str) -> str:
-    return name.replace(" ", "\n", 1)
-
-
-def comparison_json(comparison: Comparison) -> str:
-    """One object: the bound, the numbers before, and per policy the blocks and the allocation."""
-    blocks = {
-        str(name): {
-            **{
-                block: comparison[block].loc[name].to_dict()
-                for block in comparison.columns.unique(0)
-            },
-            "allocation": records(comparison.allocations[str(name)]),
-        }
-        for name in comparison.index
-    }
-    return to_json(
-        {
-            "lower_bound": comparison.lower_bound,
-            "before": comparison.before.to_dict(),
-            "policies": blocks,
-        }
-    )
+    return name.replace("_", "\n", 1).replace("_", " ")
 
 
 def show_audit(out: Console, report: Audit) -> None:
@@ -124,6 +104,7 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     apart.
     """
     problem = comparison.problem
+    assert problem is not None
     ((asset, required),) = problem.reduction.items()
     heading(
         out,
@@ -147,9 +128,9 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     show_comparison(out, comparison)
     first = book.names[int(taken[queue].argmin())]
     hit = taken[queue][book.names.get_loc(first)]
-    naked = comparison.naked
-    row = naked[(naked["policy"] == queue) & (naked["account"] == first)].iloc[0]
-    value = comparison[("risk", "objective")]
+    unhedged = comparison.unhedged
+    row = unhedged[(unhedged["policy"] == queue) & (unhedged["account"] == first)].iloc[0]
+    value = comparison.risk["objective"]
     spared = abs(taken["FactorLeverage"][book.names.get_loc(first)])
     paragraph(
         out,

@@ -151,8 +151,8 @@ def frontier(
         level=level or None,
         method=method,
         tolerance=tolerance,
-        track=partial(render.tracked, "solving"),
-    )
+        progress=partial(render.tracked, "solving"),
+    ).table
     if out is not None:
         render.write(points, out)
     if json:

@@ -170,6 +170,11 @@ def one_asset(problem: Problem, asset: str | None) -> int:
     return int(problem.book.assets.get_loc(asset))
 
 
+def as_frame(given: Any) -> pd.DataFrame:
+    """The table of a study's result, or the table that was given."""
+    return given if isinstance(given, pd.DataFrame) else getattr(given, "table", given)
+
+
 def columns_of(table: str, frame: pd.DataFrame, names: Sequence[Any]) -> Mapping[Any, FloatArray]:
     """Columns of finite numbers, by name."""
     if len(frame) == 0:

@@ -21,9 +21,11 @@ from adlopt.solving.dispatch import solve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from adlopt.studies.sweep import Frontier
+
 POINTS = 60
 QUANTILES = (0.99, 0.9, 0.5, 0.1)
-PREFIX = "shadow_price "  # of the columns of `frontier`
+PREFIX = "shadow_price_"  # of the columns of `frontier`
 
 
 def factor_leverage(
@@ -174,13 +176,14 @@ def _quantiles(ax: Axes, sizes: FloatArray, lines: FloatArray) -> None:
     ax.set_ylim(float(levels.min()) - room, float(levels.max()) + room)
 
 
-def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Shadow price of each reduced asset along a sweep: the table that `adl.frontier` returns.
 
     Money that one more contract of required reduction saves, against the reduction in contracts if
     one asset is reduced,
     else its multiple; or against the insurance fund or the risk level that was swept.
     """
+    sweep = canvas.as_frame(sweep)
     swept = next((name for name in ("multiple", "insurance_fund", "level") if name in sweep), None)
     assets = [
         str(column).removeprefix(PREFIX)
@@ -189,7 +192,7 @@ def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ]
     if swept is None or not assets:
         raise InputError(
-            "shadow_prices: give the table of adl.frontier(problem, reduction=[...]), with a price model"
+            "shadow_prices: give the table of adl.frontier(problem, multiples=[...]), with a price model"
         )
     x, label = (
         swept,
@@ -198,7 +201,7 @@ def shadow_prices(sweep: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ),
     )
     if swept == "multiple" and len(assets) == 1:
-        x, label = f"reduction {assets[0]}", f"Reduction ({canvas.name(assets[0])} contracts)"
+        x, label = f"reduction_{assets[0]}", f"Reduction ({canvas.name(assets[0])} contracts)"
     given = canvas.columns_of("shadow_prices", sweep, [x, *(PREFIX + asset for asset in assets)])
     order = np.argsort(np.abs(given[x]))
     prices = {asset: given[PREFIX + asset][order] for asset in assets}

@@ -14,13 +14,17 @@ from adlopt.plots import _canvas as canvas
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from adlopt.studies.comparison import Comparison
+    from adlopt.studies.exploration import Exploration
+    from adlopt.studies.optimal_face import OptimalSet
+
 WRITTEN = 10  # rows and columns of a heat map whose cells are written out
 
 
 def risk_against_concentration(
-    comparison: pd.DataFrame,
-    risk: Hashable = ("risk", "objective"),
-    concentration: Hashable = ("concentration", "accounts"),
+    comparison: Comparison | pd.DataFrame,
+    risk: Hashable = "objective",
+    concentration: Hashable = "accounts",
     *,
     ax: Axes | None = None,
 ) -> Axes:
@@ -31,6 +35,7 @@ def risk_against_concentration(
     table with its columns
     named. Risk is drawn logarithmically where policies lie decades apart.
     """
+    comparison = canvas.as_frame(comparison)
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
     ax = canvas.axes(ax)
     from matplotlib.ticker import MaxNLocator
@@ -64,7 +69,7 @@ def risk_against_concentration(
     return ax
 
 
-def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Heat map of `adl.explore`: how much worse each optimum (row) is than the best of its column,
     in per cent.
 
@@ -72,6 +77,7 @@ def cross_evaluation(exploration: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     last colour. Where the best
     is zero, any loss is infinitely worse.
     """
+    exploration = canvas.as_frame(exploration)
     columns = list(exploration.columns)
     values = np.column_stack(list(canvas.columns_of("exploration", exploration, columns).values()))
     excess = relative_excess(values)
@@ -122,7 +128,7 @@ def relative_excess(values: FloatArray) -> FloatArray:
 
 
 def optimal_band(
-    ranges: pd.DataFrame,
+    ranges: OptimalSet | pd.DataFrame,
     least: str = "least",
     most: str = "most",
     chosen: str = "chosen",
@@ -138,6 +144,7 @@ def optimal_band(
     that they may lose; the
     axis of many unequal ones is logarithmic.
     """
+    ranges = canvas.as_frame(ranges)
     given = canvas.columns_of(
         "ranges", ranges, [least, most, *([chosen] if chosen in ranges else [])]
     )

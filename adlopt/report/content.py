@@ -49,14 +49,14 @@ PACKAGES = (
 )
 
 COMPARED = {
-    ("risk", "objective"): "objective",
-    ("risk", "excess %"): "above the best possible, %",
-    ("risk", "worst case"): "worst case",
-    ("risk", "leverage max"): "highest leverage left",
-    ("concentration", "accounts"): "accounts reduced",
-    ("concentration", "closed"): "positions closed",
-    ("concentration", "max fraction"): "largest share taken",
-    ("hedges", "left naked"): "hedges taken apart",
+    "objective": "objective",
+    "excess_percent": "above the best possible, %",
+    "worst_case": "worst case",
+    "leverage_max": "highest leverage left",
+    "accounts": "accounts reduced",
+    "fully_closed": "positions closed",
+    "max_fraction": "largest share taken",
+    "unhedged": "hedges taken apart",
 }
 """Columns of a comparison that are printed, and what they are called."""
 
@@ -288,33 +288,25 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
 
 
 def _comparison(comparison: Comparison) -> list[Block]:
-    cvar = {
-        column: column[1]
-        for column in comparison.columns
-        if column[0] == "risk" and str(column[1]).startswith("CVaR")
-    }
-    known = comparison.columns[
-        comparison.notna().any()
-    ]  # without a price model there is no risk to compare
-    wanted = {column: label for column, label in (COMPARED | cvar).items() if column in known}
-    columns = {"rule": [str(name) for name in comparison.index]}
+    table = comparison.table
+    known = table.columns[table.notna().any()]  # without a price model there is no risk to compare
+    wanted = {column: label for column, label in COMPARED.items() if column in known}
+    if "cvar" in known:
+        wanted["cvar"] = f"CVaR {100 * comparison.level:g} %"
+    columns = {"rule": comparison.policies}
     columns |= {
-        label: figures(comparison[column].astype(float).round(9), 4)
-        for column, label in wanted.items()
+        label: figures(table[column].astype(float).round(9), 4) for column, label in wanted.items()
     }
-    infeasible = comparison.index.difference(pictures.feasible(comparison).index, sort=False)
+    infeasible = table.index.difference(pictures.feasible(comparison).index, sort=False)
     note = "Money in the currency of the book. "
     if len(infeasible):
         note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."
-    flat = comparison.set_axis(
-        [" ".join(map(str, column)) for column in comparison.columns], axis=1
-    )
     return [
         Paragraph(
             "What other rules would leave the exchange at risk for the same requirement, on the same prices, and whom they hit."
         ),
         Table("Rules compared", columns, note=note.strip()),
-        Download("comparison.csv", flat.to_csv(), "comparison.csv: all columns"),
+        Download("comparison.csv", table.to_csv(), "comparison.csv: all columns"),
     ]
 
 

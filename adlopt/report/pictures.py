@@ -56,7 +56,7 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
     if problem.prices is None:
         return pictures
     if small and solution.method in ("factor_leverage", "water_filling"):
-        sweep = frontier(problem, reduction=_multiples(problem), method=solution.method)
+        sweep = frontier(problem, multiples=_multiples(problem), method=solution.method)
         pictures.append(
             picture(
                 "Shadow prices: what one more contract of required reduction would save, as the reduction grows.",
@@ -101,7 +101,7 @@ def draw(problem: Problem, solution: Solution, comparison: Comparison | None) ->
 
 def feasible(comparison: Comparison) -> pd.DataFrame:
     """Rows of the rules that meet the requirement: what takes less may well leave less risk."""
-    return comparison[comparison["feasibility", "feasible"].to_numpy(dtype=bool)]
+    return comparison.table[comparison.feasibility["feasible"].to_numpy(dtype=bool)]
 
 
 def _multiples(problem: Problem) -> list[float]:

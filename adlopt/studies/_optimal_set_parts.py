@@ -121,7 +121,7 @@ def fewest_by_program(forced: BoolArray, supply: FloatArray, needed: FloatArray)
     while (supply[:, reduced].sum(axis=1) < needed).any():
         solution = milp(
             np.ones(forced.size),
-            integrality=1,
+            integrality=np.ones(forced.size, dtype=np.int64),
             bounds=Bounds(forced.astype(float), 1.0),
             constraints=constraints,
             options={"mip_rel_gap": 0.0},

@@ -97,7 +97,7 @@ def exposure(
     """
     if not isinstance(book, Book):
         raise InputError(f"exposure: expected a Book, got a {type(book).__name__}")
-    position = int(book.names.get_indexer([account])[0])
+    position = int(book.names.get_indexer(pd.Index([account]))[0])
     if position < 0:
         raise InputError(
             f"exposure: account {account!r} is not in the book; "

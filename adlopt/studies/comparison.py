@@ -81,7 +81,8 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """All columns of the four blocks in one table."""
-        return pd.concat([getattr(self, block) for block in BLOCKS], axis=1)
+        blocks: list[pd.DataFrame] = [getattr(self, block) for block in BLOCKS]
+        return pd.concat(blocks, axis=1)
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of `table`."""
@@ -102,8 +103,9 @@ class Comparison:
 
     def to_json(self) -> str:
         """The comparison as JSON text, floats in full; numbers that are not finite become null."""
+        blocks = {block: getattr(self, block).to_dict("index") for block in BLOCKS}
         policies = {
-            name: {block: getattr(self, block).loc[name].to_dict() for block in BLOCKS}
+            name: {block: blocks[block][name] for block in BLOCKS}
             | {"allocation": self.allocations[name].to_dict("records")}
             for name in self.policies
         }
@@ -145,7 +147,7 @@ class Comparison:
                     content["unhedged"], columns=["policy", "account", "before", "after"]
                 ),
                 allocations={
-                    name: pd.DataFrame(row["allocation"]) for name, row in policies.items()
+                    name: _allocation_of(row["allocation"]) for name, row in policies.items()
                 },
                 before=pd.Series(content["before"], dtype=float, name="before"),
                 lower_bound=content["lower_bound"],
@@ -279,6 +281,13 @@ def _table_of(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(list(rows), name="policy"))
 
 
+def _allocation_of(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """An allocation table from its rows, with the column types of `Solution.allocation`."""
+    table = pd.DataFrame(records)
+    margin_mode = pd.Categorical(table["margin_mode"], categories=["cross", "isolated"])
+    return table.assign(margin_mode=margin_mode)
+
+
 def _plain(value: Any) -> Any:
     """Values that JSON has: no numpy types, no NaN or infinity."""
     if isinstance(value, dict):
@@ -292,7 +301,8 @@ def _plain(value: Any) -> Any:
 
 def _as_text(block: pd.DataFrame) -> pd.DataFrame:
     """The numbers of a block, with as few digits as distinguish the rows."""
-    return block.apply(lambda column: [_format_cell(value) for value in column])
+    columns = {name: [_format_cell(value) for value in block[name]] for name in block.columns}
+    return pd.DataFrame(columns, index=block.index)
 
 
 def _format_cell(value: Any) -> str:

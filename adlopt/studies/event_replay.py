@@ -108,7 +108,8 @@ class Replay:
         parts = {}
         for wave, comparison in self.comparisons.items():
             risk = comparison.risk
-            parts[wave] = risk.assign(saved=risk.loc[REALISED, "objective"] - risk["objective"])
+            objective = risk["objective"]
+            parts[wave] = risk.assign(saved=objective[REALISED] - objective)
         return pd.concat(parts, names=["wave"])
 
     def __repr__(self) -> str:
@@ -278,7 +279,7 @@ def _stated(
     mixed = np.flatnonzero(sides > np.abs(required) * (1 + ROUNDING))
     if mixed.size:
         raise InputError(
-            f"realised: {book.assets[mixed[0]]!r} is reduced on both sides in one wave; separate "
+            f"realised: {book.assets[int(mixed[0])]!r} is reduced on both sides in one wave; separate "
             "the waves by a column 'wave'"
         )
     if not required.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -302,14 +302,15 @@ def _lot_constraints(
     n = wanted.size
     eye, one, none = sp.eye_array(n), sp.csr_array(np.ones((n, 1))), sp.csr_array((n, 1))
     partial, lots = sp.diags_array(most.astype(float)), sp.diags_array(full.astype(float))
-    total = [np.ones((1, n)), full[None, :].astype(float), [[0.0]]]
-    blocks = [
+    total = [sp.csr_array(part) for part in (np.ones((1, n)), full[None, :].astype(float))]
+    total.append(sp.csr_array([[0.0]]))
+    blocks: list[list[Any]] = [
         [eye, partial, none, none],  # a closed position gives nothing else
         [eye, lots, -one, none],  # moves are at most the unavoidable ones and the largest excess
         [eye, lots, one, none],
-        [*map(sp.csr_array, total), sp.csr_array([[-1.0]])],  # distance from the requirement
-        [*map(sp.csr_array, total), sp.csr_array([[1.0]])],
-        [*map(sp.csr_array, total), sp.csr_array([[0.0]])],  # the sum itself
+        [*total, sp.csr_array([[-1.0]])],  # distance from the requirement
+        [*total, sp.csr_array([[1.0]])],
+        [*total, sp.csr_array([[0.0]])],  # the sum itself
     ]
     unlimited = np.full(n, np.inf)
     lower = np.concatenate([-unlimited, -unlimited, wanted - unavoidable, [-np.inf, required, 1.0]])

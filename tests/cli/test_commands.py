@@ -341,8 +341,8 @@ def test_frontier(book):
     points = json.loads(run(*flags, "--multiples", "0.5:1.5:3", "--json", "--out", "points.csv"))
     expected = adl.frontier(
         adl.Problem(paper_book(), {"BTC": -10.0}, adl.OneFactor(paper_direction())), [0.5, 1.0, 1.5]
-    )
-    for name in ("multiple", "value", "lower_bound", "shadow_price BTC", "water_level BTC"):
+    ).table
+    for name in ("multiple", "value", "lower_bound", "shadow_price_BTC", "water_level_BTC"):
         assert (
             [point[name] for point in points]
             == expected[name].tolist()

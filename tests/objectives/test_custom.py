@@ -186,5 +186,5 @@ def test_a_problem_takes_functions_wherever_it_takes_objectives():
     assert isinstance(problem.objective, adl.Custom)
     assert str(problem.objective) == "Custom(cvar_by_hand)"
     assert isinstance(problem.with_changes(objective=cvar_of_cvxpy).objective, adl.Custom)
-    table = adl.explore(problem, [cvar_by_hand, adl.CVaR(0.9)])
+    table = adl.explore(problem, [cvar_by_hand, adl.CVaR(0.9)]).table
     assert table is not None

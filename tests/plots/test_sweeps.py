@@ -100,15 +100,17 @@ def test_rules_that_do_not_apply(paper_problem):
 
 
 def test_shadow_prices_of_one_asset(paper_problem):
-    sweep = adl.frontier(paper_problem, reduction=[1.5, 0.5, 1.0])
+    sweep = adl.frontier(paper_problem, multiples=[1.5, 0.5, 1.0])
     ax = plots.shadow_prices(sweep)
     drawn = line(ax, "BTC")
     assert drawn[:, 0].tolist() == [5.0, 10.0, 15.0]
-    np.testing.assert_array_equal(drawn[:, 1], sweep.sort_values("multiple")["shadow_price BTC"])
+    np.testing.assert_array_equal(
+        drawn[:, 1], sweep.table.sort_values("multiple")["shadow_price_BTC"]
+    )
     assert drawn[1, 1] == pytest.approx(125.19, abs=0.1)
     assert ax.get_xlabel() == "Reduction (BTC contracts)"
     assert ax.get_ylabel() == "Shadow price (money saved per contract)"
-    fund = plots.shadow_prices(sweep.rename(columns={"multiple": "insurance_fund"}))
+    fund = plots.shadow_prices(sweep.table.rename(columns={"multiple": "insurance_fund"}))
     assert fund.get_xlabel() == "Insurance fund"
     assert_readable(ax.figure)
 
@@ -117,9 +119,9 @@ def test_shadow_prices_of_contracts_of_different_worth():
     sweep = pd.DataFrame(
         {
             "multiple": [0.5, 1.0, 2.0],
-            "shadow_price BTC": [200.0, 90.0, 0.0],
-            "shadow_price _$": [0.002, 0.001, 0.0],
-            "reduction BTC": [-1.0, -2.0, -4.0],
+            "shadow_price_BTC": [200.0, 90.0, 0.0],
+            "shadow_price__$": [0.002, 0.001, 0.0],
+            "reduction_BTC": [-1.0, -2.0, -4.0],
         }
     )
     ax = plots.shadow_prices(sweep)
@@ -133,4 +135,4 @@ def test_shadow_prices_refuse_other_tables():
     with pytest.raises(adl.InputError, match=r"adl\.frontier"):
         plots.shadow_prices(pd.DataFrame({"multiple": [1.0]}))
     with pytest.raises(adl.InputError, match=r"adl\.frontier"):
-        plots.shadow_prices(pd.DataFrame({"shadow_price BTC": [1.0]}))
+        plots.shadow_prices(pd.DataFrame({"shadow_price_BTC": [1.0]}))

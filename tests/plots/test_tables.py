@@ -41,8 +41,8 @@ def test_a_comparison_needs_no_columns_named():
     assert drawn == list(
         zip(
             names,
-            comparison["concentration", "accounts"],
-            comparison["risk", "objective"],
+            comparison.concentration["accounts"],
+            comparison.risk["objective"],
             strict=True,
         )
     )
@@ -68,7 +68,7 @@ def test_cross_evaluation():
         adl.WorstCase(),
         adl.ExpectedLoss() + 0.5 * adl.CVaR(0.99),
     ]
-    table = adl.explore(problem, objectives)
+    table = adl.explore(problem, objectives).table
     ax = plots.cross_evaluation(table)
     excess = table / table.min() - 1
     assert 0.01 < excess.to_numpy().max() < 1

@@ -42,7 +42,7 @@ def test_names_survive_to_the_table_of_losses() -> None:
         book(), {"BTC": -10.0}, adl.Mixture([(history, 0.9), (adl.Stress(CRASHES), 0.1)])
     )
     solution = adl.solve(problem)
-    table = adl.scenario_table(problem, solution.allocation)
+    table = adl.scenario_table(problem, solution.allocation).table
     assert list(table.index) == [*days[1:], "crash", "squeeze"]
     assert table["probability"].to_list() == pytest.approx([0.3] * 3 + [0.05] * 2)
     assert table["probability"] @ table["after"] == pytest.approx(solution.value)
@@ -63,7 +63,7 @@ def test_names_survive_to_the_table_of_losses() -> None:
 
 def test_plain_scenarios_are_numbered() -> None:
     problem = adl.Problem(book(), {"BTC": -10.0}, adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]]))
-    assert list(adl.scenario_table(problem, adl.solve(problem).allocation).index) == [0, 1]
+    assert list(adl.scenario_table(problem, adl.solve(problem).allocation).table.index) == [0, 1]
 
 
 def test_assets_that_a_scenario_does_not_name() -> None:

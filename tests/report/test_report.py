@@ -171,7 +171,7 @@ def test_it_carries_pictures_and_tables(paper_report):
     }
     table = pd.read_csv(io.BytesIO(carried["allocation.csv"]))
     assert table["reduction"].tolist() == solution.allocation["reduction"].tolist()
-    assert "risk objective" in pd.read_csv(io.BytesIO(carried["comparison.csv"])).columns
+    assert "objective" in pd.read_csv(io.BytesIO(carried["comparison.csv"])).columns
     assert path.stat().st_size < 400_000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -66,31 +67,31 @@ def test_risk_columns_against_their_definitions(seed: int) -> None:
     case = random_case(seed, "cross", one_factor=seed % 2 == 0, settlement=True, fund=seed > 1)
     problem = case.problem(adl.CVaR(0.7))
     table = adl.compare(problem, [P.ProRata(), P.MinMaxBurden()], level=0.9)
-    assert list(table.index) == ["Optimal", "ProRata(contracts)", "MinMaxBurden"]
+    assert table.policies == ["Optimal", "ProRata(contracts)", "MinMaxBurden"]
     reference = Reference(case)
-    for name, row in table.iterrows():
+    for name in table.policies:
         joined = case.positions.merge(
             table.allocations[name][["account", "asset", "reduction"]],
             on=["account", "asset"],
             how="left",
         )
         losses = reference.losses(joined["reduction"].fillna(0.0).to_numpy())
-        risk = row["risk"]
+        risk = table.risk.loc[name]
         assert risk["objective"] == pytest.approx(
             reference.measure(losses, [(1.0, 0.7)]), rel=1e-9, abs=1e-9
         )
-        assert risk["expected loss"] == pytest.approx(case.weights @ losses, rel=1e-9, abs=1e-9)
-        assert risk["CVaR 90 %"] == pytest.approx(
+        assert risk["expected_loss"] == pytest.approx(case.weights @ losses, rel=1e-9, abs=1e-9)
+        assert risk["cvar"] == pytest.approx(
             reference.measure(losses, [(1.0, 0.9)]), rel=1e-9, abs=1e-9
         )
-        assert risk["worst case"] == pytest.approx(losses.max(), rel=1e-9, abs=1e-9)
+        assert risk["worst_case"] == pytest.approx(losses.max(), rel=1e-9, abs=1e-9)
         assert risk["excess"] == pytest.approx(
             risk["objective"] - table.lower_bound, rel=1e-9, abs=1e-9
         )
-        assert bool(row["feasibility"]["feasible"])
+        assert bool(table.feasibility.loc[name, "feasible"])
     optimum = reference.optimum([(1.0, 0.7)])
     before = reference.measure(reference.losses(None), [(1.0, 0.7)])
-    assert close(table.loc["Optimal", ("risk", "objective")], optimum, before)
+    assert close(table.risk.loc["Optimal", "objective"], optimum, before)
     assert table.before["objective"] == pytest.approx(before, rel=1e-9, abs=1e-9)
 
 
@@ -101,17 +102,17 @@ def test_paper_example() -> None:
     table = adl.compare(
         adl.examples.paper_problem(), [gross_queue(), P.FactorLeverage(), P.Optimal()]
     )
-    assert list(table.index) == ["gross-leverage queue", "FactorLeverage", "Optimal"]
+    assert table.policies == ["gross-leverage queue", "FactorLeverage", "Optimal"]
     taken = pd.DataFrame(
         {name: rows.set_index("account")["reduction"] for name, rows in table.allocations.items()}
     )
     assert taken.loc["4"].tolist() == [-7.0, 0.0, 0.0]
     assert taken["gross-leverage queue"].tolist() == [0.0, 0.0, -3.0, -7.0]
-    risk = table["risk"]
+    risk = table.risk
     assert risk.loc["gross-leverage queue", "objective"] > 4 * risk.loc["Optimal", "objective"]
     assert (risk.loc[["FactorLeverage", "Optimal"], "gap"] <= 1e-6).all()
-    assert table["hedges"]["left naked"].tolist() == [1, 0, 0]
-    naked = table.naked
+    assert table.hedges["unhedged"].tolist() == [1, 0, 0]
+    naked = table.unhedged
     assert naked[["policy", "account"]].to_numpy().tolist() == [["gross-leverage queue", "4"]]
     v = adl.examples.paper_direction()
     assert naked["before"][0] == pytest.approx(-7 * v["BTC"] + 190 * v["ETH"], rel=1e-9)
@@ -132,24 +133,24 @@ def test_concentration_by_hand() -> None:
     )
     problem = adl.Problem(adl.Book.from_frame(frame, marks={"X": 2.0}), {"X": -10.0})
     table = adl.compare(problem, {"mine": lambda _: [-6.0, -3.0, -1.0, 0.0]})
-    assert list(table.index) == ["Optimal", "mine"]  # water-filling needs no price model
-    row = table.loc["mine", "concentration"]
+    assert table.policies == ["Optimal", "mine"]  # water-filling needs no price model
+    row = table.concentration.loc["mine"]
     assert row["accounts"] == 3
-    assert row["closed"] == 1
-    assert row["max fraction"] == 1.0
-    assert row["max burden"] == pytest.approx(4.0)  # a: 12 of notional over 3
-    assert row["HHI"] == pytest.approx(0.46)
+    assert row["fully_closed"] == 1
+    assert row["max_fraction"] == 1.0
+    assert row["max_burden"] == pytest.approx(4.0)  # a: 12 of notional over 3
+    assert row["hhi"] == pytest.approx(0.46)
     pairs = np.array([12.0, 6.0, 2.0, 0.0])
-    assert row["Gini"] == pytest.approx(
+    assert row["gini"] == pytest.approx(
         np.abs(pairs[:, None] - pairs).sum() / (2 * 4 * pairs.sum())
     )
     leverage = [0.0, 1.0, 10.0, 4.0]
-    assert table.loc["mine", ("risk", "leverage 50 %")] == pytest.approx(np.median(leverage))
-    assert table.loc["mine", ("risk", "leverage max")] == 10.0
-    assert np.isnan(table.loc["mine", ("risk", "objective")])
-    assert table.loc["mine", ("hedges", "gross closed")] == 20.0
+    assert table.risk.loc["mine", "leverage_p50"] == pytest.approx(np.median(leverage))
+    assert table.risk.loc["mine", "leverage_max"] == 10.0
+    assert np.isnan(table.risk.loc["mine", "objective"])
+    assert table.hedges.loc["mine", "gross_closed"] == 20.0
     assert (
-        table.loc["mine", ("hedges", "net before")] == 40.0
+        table.hedges.loc["mine", "net_before"] == 40.0
     )  # without a model, all prices move by the same share
     assert table.lower_bound is None
 
@@ -163,24 +164,24 @@ def test_infeasible_answers_are_shown_as_such() -> None:
             "over": lambda _: [2.0, 0, 0, -12.0],
         },
     )
-    assert table["feasibility"]["feasible"].tolist() == [True, False, False]
-    assert table.loc["half", ("feasibility", "unmet")] == pytest.approx(0.5)
-    assert table.loc["over", ("feasibility", "overstepped")] == pytest.approx(0.5)
-    assert table["risk"]["gap"].isna().tolist() == [False, True, True]
+    assert table.feasibility["feasible"].tolist() == [True, False, False]
+    assert table.feasibility.loc["half", "sum_violation"] == pytest.approx(0.5)
+    assert table.feasibility.loc["over", "bound_violation"] == pytest.approx(0.5)
+    assert table.risk["gap"].isna().tolist() == [False, True, True]
 
 
 def test_without_any_method_the_optimum_is_left_out() -> None:
     problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0})
     table = adl.compare(problem)
-    assert "Optimal" not in table.index
-    assert table["risk"]["objective"].isna().all()
-    assert table["risk"]["leverage max"].notna().all()
+    assert "Optimal" not in table.policies
+    assert table.risk["objective"].isna().all()
+    assert table.risk["leverage_max"].notna().all()
 
 
 def test_another_objective_has_a_row_of_its_own() -> None:
     problem = adl.examples.paper_problem(64)
     table = adl.compare(problem, [P.Optimal(objective=adl.CVaR(0.9)), P.Optimal()])
-    assert list(table.index) == ["Optimal(CVaR(level=0.9))", "Optimal"]
+    assert table.policies == ["Optimal(CVaR(level=0.9))", "Optimal"]
 
 
 def test_shown_as_text_and_html() -> None:
@@ -189,8 +190,34 @@ def test_shown_as_text_and_html() -> None:
     for word in ("feasibility", "risk", "concentration", "hedges", "BitMEX", "yes"):
         assert word in text
     assert table._repr_html_().count("<table") == 4
-    assert repr(table["risk"]).startswith(" ")  # a block is a plain table
-    assert isinstance(table.loc["BitMEX"], pd.Series)
+    assert list(table.table.columns) == [
+        column
+        for block in (table.feasibility, table.risk, table.concentration, table.hedges)
+        for column in block.columns
+    ]
+    assert all(re.fullmatch("[a-z0-9_]+", column) for column in table.to_frame().columns)
+
+
+def test_json_and_back() -> None:
+    """Every table and number survives, whatever the accounts are called; NaN becomes null."""
+    problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0})  # no prices: NaN columns
+    for given in (problem, adl.examples.paper_problem(64)):
+        first = adl.compare(given, [P.BitMEX(), P.ProRata()], level=0.9)
+        text = first.to_json()
+        assert "NaN" not in text
+        second = adl.Comparison.from_json(text, problem=given)
+        pd.testing.assert_frame_equal(second.table, first.table)
+        pd.testing.assert_frame_equal(second.unhedged, first.unhedged)
+        for name, allocation in first.allocations.items():
+            pd.testing.assert_frame_equal(second.allocations[name], allocation)
+        pd.testing.assert_series_equal(second.before, first.before)
+        pd.testing.assert_series_equal(second.direction, first.direction)
+        assert (second.lower_bound, second.level) == (first.lower_bound, first.level)
+        assert second.to_json() == text
+        assert second.problem is given
+    for bad in ("", "{}", "[1]", '{"policies": 3}'):
+        with pytest.raises(adl.InputError, match="to_json"):
+            adl.Comparison.from_json(bad)
 
 
 def test_refusals() -> None:
@@ -199,6 +226,8 @@ def test_refusals() -> None:
         adl.compare(problem, [])
     with pytest.raises(adl.InputError, match="compare: direction: no entry for asset 'ETH'"):
         adl.compare(problem, [P.ProRata()], direction={"BTC": 1.0})
+    with pytest.raises(adl.InputError, match="policies is 5; give a policy"):
+        adl.compare(problem, 5)  # type: ignore[arg-type]
     with pytest.raises(adl.InputError, match="CVaR"):
         adl.compare(problem, [P.ProRata()], level=1.0)
 
@@ -207,11 +236,11 @@ def test_a_rule_that_takes_nothing() -> None:
     """It is infeasible and concentrates nothing; no number becomes NaN on the way, and nothing
     warns.
     """
-    row = adl.compare(
+    table = adl.compare(
         adl.examples.paper_problem(), {"nothing": lambda problem: np.zeros(problem.eligible.size)}
-    ).loc["nothing"]
-    assert not row["feasibility", "feasible"]
-    assert row["concentration"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]
+    )
+    assert not table.feasibility.loc["nothing", "feasible"]
+    assert table.concentration.loc["nothing"].tolist() == [0, 0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_a_known_solution_is_not_solved_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +252,7 @@ def test_a_known_solution_is_not_solved_for_again(monkeypatch: pytest.MonkeyPatc
         "solve",
         lambda *_, **__: pytest.fail("solved again"),
     )
-    pd.testing.assert_frame_equal(adl.compare(problem, rules, solution=solution), fresh)
+    known = adl.compare(problem, rules, solution=solution)
+    pd.testing.assert_frame_equal(known.table, fresh.table)
     with pytest.raises(adl.InputError):
         adl.compare(problem.with_changes(multiple=0.5), rules, solution=solution)

@@ -35,23 +35,23 @@ def test_first_wave_of_10_october_2025(wave: adl.Replay) -> None:
     realised = by_asset.xs("realised", level="policy")
     assert len(realised) == 10
     assert realised["positions"].sum() == 250
-    assert realised["closed"].sum() == 240
+    assert realised["fully_closed"].sum() == 240
     level = by_asset.xs("MinimaxLeverage", level="policy")
-    assert level["closed"].sum() < 0.2 * realised["closed"].sum()
+    assert level["fully_closed"].sum() < 0.2 * realised["fully_closed"].sum()
     np.testing.assert_allclose(level["required"], realised["required"], rtol=1e-9)
     listed = pd.read_csv(WAVE).groupby("asset")["realised_reduction"].sum()
     np.testing.assert_allclose(realised["required"].droplevel("wave").sort_index(), listed)
     risk = wave.risk.loc[1]
     assert risk.loc["MinimaxLeverage", "objective"] < risk.loc["realised", "objective"]
-    assert risk.loc["realised", "less than realised"] == 0.0
+    assert risk.loc["realised", "saved"] == 0.0
     assert risk.loc["Optimal", "gap"] <= 1e-6
     for name in ("MinimaxLeverage", "Hyperliquid", "realised"):
-        assert risk.loc[name, "less than realised"] == pytest.approx(
+        assert risk.loc[name, "saved"] == pytest.approx(
             risk.loc["realised", "objective"] - risk.loc[name, "objective"]
         )
         assert risk.loc[name, "objective"] >= wave.comparisons[1].lower_bound * (1 - 1e-12)
     assert "MinimaxLeverage" in repr(wave)
-    assert "less than realised" in wave._repr_html_()
+    assert "saved" in wave._repr_html_()
 
 
 def test_minimax_leverage_reduces_in_order_of_leverage(wave: adl.Replay) -> None:
@@ -111,9 +111,9 @@ def test_by_hand() -> None:
     )
     assert table["BitMEX"].tolist() == [1.0, 0.0, 0.0]
     counts = answer.by_asset.loc[(1, "X", "realised")]
-    assert counts[["positions", "touched", "closed", "required"]].tolist() == [3, 2, 0, -10.0]
-    assert counts["median leverage hit"] == 1.5
-    assert counts["max leverage left"] == 5.0
+    assert counts[["positions", "reduced", "fully_closed", "required"]].tolist() == [3, 2, 0, -10.0]
+    assert counts["median_leverage_reduced"] == 1.5
+    assert counts["max_leverage_remaining"] == 5.0
     assert answer.risk["objective"].isna().all()
 
 

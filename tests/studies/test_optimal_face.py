@@ -39,19 +39,19 @@ def test_by_hand() -> None:
     """
     found = adl.optimal_set(hand())
     assert found.cutoff == 2.0
-    assert found.flat.loc["X"].to_list() == [2.0, np.inf]
+    assert found.interval.loc["X"].to_list() == [2.0, np.inf]
     assert found.ranges["least"].to_list() == [0.0, 0.0, 0.0, 0.0]
     assert found.ranges["most"].to_list() == [4.0, 3.0, 2.0, 0.0]
     assert not found.unique
     assert found.value == pytest.approx(19 / 2 - 4 - 4 / 2)
     # At 50 % the two worst count: kinks at 2 and 2.5, and leverage 8 and 5 can give it all.
     found = adl.optimal_set(hand(0.5))
-    assert found.flat.loc["X"].to_list() == [2.5, np.inf]
+    assert found.interval.loc["X"].to_list() == [2.5, np.inf]
     assert found.ranges["most"].to_list() == [4.0, 2.5, 1.5, 0.0]
     # After ten contracts the level is (9 - 2) / 3, between the kinks; after 9.5 it is 2.5 itself:
     # nothing is left to choose.
     found = adl.optimal_set(hand(0.5, 10.0))
-    assert found.flat.loc["X"].to_list() == [2.0, 2.5]
+    assert found.interval.loc["X"].to_list() == [2.0, 2.5]
     assert found.ranges["least"].to_list() == [5.5, 2.5, 1.5, 0.0]
     assert found.ranges["most"].to_list() == [6.0, 3.0, 2.0, 0.0]
     assert adl.optimal_set(hand(0.5, 9.5)).unique
@@ -186,7 +186,7 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
             reductions = np.zeros(reference.size.size)
             member = member_at(found, ranges.index[at], reported[at], ranges, point, capacity)
             reductions[optima.rows] = member * capacity
-            if not found.limited.size:
+            if not found.binding_scenarios.size:
                 assert value(reductions) <= found.value + slack, case.label
     for _ in range(3):  # others: optimal if and only if inside
         table = random_allocation(case, rng)
@@ -305,7 +305,7 @@ def test_fewest_is_fewest(seed: int) -> None:
         adl.Book.from_frame(table, marks={"A0": 1.0, "A1": 1.0}), reduction, prices, adl.CVaR(0.7)
     )
     found = adl.optimal_set(problem)
-    assert not found.limited.size
+    assert not found.binding_scenarios.size
     chosen = found.select("fewest_accounts")
     count = chosen.loc[chosen["reduction"] > 0, "account"].nunique()
     account = problem.positions["account"].to_numpy()
@@ -331,7 +331,7 @@ def test_refusals_say_why() -> None:
     with pytest.raises(adl.NotApplicable, match="hold more than one asset under cross margin"):
         adl.optimal_set(adl.Problem(book, {"BTC": -10.0}, prices, adl.CVaR(0.9)))
     isolated = book.with_margin("isolated")
-    with pytest.raises(adl.NotApplicable, match=r"it knows CVaR.*not Entropic"):
+    with pytest.raises(adl.NotApplicable, match=r"the objective is Entropic.*it needs CVaR"):
         adl.optimal_set(adl.Problem(isolated, {"BTC": -10.0}, prices, adl.Entropic(1e-6)))
     with pytest.raises(adl.NotApplicable, match="not ExpectedLoss"):
         adl.optimal_set(

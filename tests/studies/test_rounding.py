@@ -104,7 +104,7 @@ def test_a_thousand_roundings(seed: int) -> None:
     problem = adl.Problem(held, {name: -one["required"] for name, one in cases.items()}, caps=caps)
     if impossible:
         with pytest.raises(adl.InfeasibleReduction, match="require the nearest possible") as error:
-            adl.round_to_lots(problem, rows, lot, minimum)
+            adl.round_to_lots(problem, rows, lots=lot, minimum=minimum)
         assert {name for name, _, _ in error.value.shortfalls} == set(impossible)
         for name, required, near in error.value.shortfalls:
             assert required == pytest.approx(cases[name]["required"])
@@ -115,7 +115,7 @@ def test_a_thousand_roundings(seed: int) -> None:
             caps=caps,
         )
         rows = rows[~rows["asset"].isin(impossible)]
-    table = adl.round_to_lots(problem, rows, lot, minimum).allocation
+    table = adl.round_to_lots(problem, rows, lots=lot, minimum=minimum).allocation
     assert table["lots"].dtype == np.int64
     for name, mine in table.groupby("asset"):
         one, taken, wanted = cases[name], mine["lots"].to_numpy(), cases[name]["given"] / lot[name]
@@ -141,17 +141,17 @@ def test_odd_remainders_stay() -> None:
     """Lots of one: 2.5 gives at most two and keeps the half; six of seven come off."""
     problem = adl.Problem(book([-2.5, -4.5]), {"BTC": -6.0})
     given = problem.positions.assign(reduction=[-1.8, -4.2])
-    rounding = adl.round_to_lots(problem, given, {"BTC": 1.0})
+    rounding = adl.round_to_lots(problem, given, lots={"BTC": 1.0})
     assert rounding.allocation["lots"].to_list() == [2, 4]
     assert rounding.allocation["remaining"].to_list() == [-0.5, -0.5]
-    assert rounding.price is None
+    assert rounding.cost_bound is None
     with pytest.raises(
         adl.InfeasibleReduction, match=r"BTC: required 7 contracts, nearest 6"
     ) as error:
         adl.round_to_lots(
             adl.Problem(book([-2.5, -4.5]), {"BTC": -7.0}),
             given.assign(reduction=[-2.5, -4.5]),
-            {"BTC": 1.0},
+            lots={"BTC": 1.0},
         )
     assert error.value.shortfalls == [("BTC", 7.0, 6.0)]
 
@@ -159,13 +159,13 @@ def test_odd_remainders_stay() -> None:
 def test_minimum_is_kept_or_the_position_is_closed() -> None:
     problem = adl.Problem(book([-5.0, -5.0]), {"BTC": -5.0})
     given = problem.positions.assign(reduction=[-4.0, -1.0])
-    free = adl.round_to_lots(problem, given, {"BTC": 1.0})
+    free = adl.round_to_lots(problem, given, lots={"BTC": 1.0})
     assert free.allocation["lots"].to_list() == [4, 1]
     nearer = problem.positions.assign(reduction=[-3.9, -1.1])
-    assert adl.round_to_lots(problem, nearer, {"BTC": 1.0}, {"BTC": 2.0}).allocation[
+    assert adl.round_to_lots(problem, nearer, lots={"BTC": 1.0}, minimum={"BTC": 2.0}).allocation[
         "lots"
     ].to_list() == [3, 2]
-    assert adl.round_to_lots(problem, given, {"BTC": 1.0}, {"BTC": 4.0}).allocation[
+    assert adl.round_to_lots(problem, given, lots={"BTC": 1.0}, minimum={"BTC": 4.0}).allocation[
         "lots"
     ].to_list() == [5, 0]
 
@@ -174,7 +174,7 @@ def test_closing_leaves_nothing() -> None:
     """0.3 is three lots of 0.1 though floats say otherwise, and nothing is left of it."""
     problem = adl.Problem(book([-0.3, -0.7]), {"BTC": -0.5})
     rounding = adl.round_to_lots(
-        problem, problem.positions.assign(reduction=[-0.3, -0.2]), {"BTC": 0.1}
+        problem, problem.positions.assign(reduction=[-0.3, -0.2]), lots={"BTC": 0.1}
     )
     assert rounding.allocation["lots"].to_list() == [3, 2]
     assert rounding.allocation["remaining"].iloc[0] == 0.0
@@ -198,14 +198,14 @@ def test_price_is_proven(seed: int) -> None:
     optimum = adl.solve(problem)
     given = optimum.allocation if seed % 5 else random_allocation(case, np.random.default_rng(seed))
     try:
-        rounding = adl.round_to_lots(problem, given, {name: lot})
+        rounding = adl.round_to_lots(problem, given, lots={name: lot})
     except adl.InfeasibleReduction as error:
         assert error.shortfalls[0][2] < abs(amount)  # odd remainders alone stand in the way  # noqa: PT017
         return
     scale = adl.solve(problem).value
-    assert rounding.price >= 0
-    assert rounding.price >= rounding.difference - 1e-9 * scale
-    assert rounding.certificate.value - optimum.value <= rounding.price + 1e-9 * scale
+    assert rounding.cost_bound >= 0
+    assert rounding.cost_bound >= rounding.cost - 1e-9 * scale
+    assert rounding.certificate.value - optimum.value <= rounding.cost_bound + 1e-9 * scale
     assert rounding.allocation["lots"].sum() == 50
     assert "lots" in str(rounding)
 
@@ -223,7 +223,7 @@ BAD = [
 def test_bad_input_is_named(lots: dict, minimum: dict | None, pattern: str) -> None:
     problem = adl.Problem(book([-5.0, -5.0]), {"BTC": -5.0})
     with pytest.raises(adl.InputError, match=pattern):
-        adl.round_to_lots(problem, adl.solve(problem).allocation, lots, minimum)
+        adl.round_to_lots(problem, adl.solve(problem).allocation, lots=lots, minimum=minimum)
 
 
 @pytest.mark.parametrize("prices", [None, adl.OneFactor({"X": 1.0})])
@@ -242,7 +242,7 @@ def test_positions_below_any_lot_stay(prices: adl.OneFactor | None) -> None:
     problem = adl.Problem(adl.Book.from_frame(table, marks={"X": 10.0}), {"X": 4.0}, prices)
     allocation = adl.solve(problem).allocation
     with pytest.raises(adl.InfeasibleReduction, match="required 4 contracts, nearest 0"):
-        adl.round_to_lots(problem, allocation, {"X": 1e12})
-    rounded = adl.round_to_lots(problem, allocation, {"X": 1.0}).allocation
+        adl.round_to_lots(problem, allocation, lots={"X": 1e12})
+    rounded = adl.round_to_lots(problem, allocation, lots={"X": 1.0}).allocation
     assert rounded["reduction"].sum() == 4.0
     assert rounded["reduction"].iloc[2] == 0.0
