@@ -144,7 +144,7 @@ def _standing(
     rows = []
     for i in own:
         k = problem.asset[i]
-        rivals = np.flatnonzero(problem.asset == k)
+        rivals = problem.rows_of(k)
         interest = float(np.abs(problem.max_reduction[rivals]).sum())
         rows.append(
             {

@@ -15,13 +15,13 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
-from adlopt.model.problem import Problem, as_table, require_problem
+from adlopt.model.allocation import as_table, read_allocation
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import AnyPolicy, named, reductions
 from adlopt.policies.standard import standard
-from adlopt.proof.certificate import feasible_array
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
 from adlopt.studies import policy_measures
@@ -263,7 +263,7 @@ def _optimum(
 ) -> tuple[FloatArray, float | None] | None:
     """The optimal reductions and the lower bound; None if no method solves the problem."""
     if known is not None:
-        return feasible_array(problem, known.allocation), known.lower_bound
+        return read_allocation(problem, known.allocation), known.lower_bound
     try:
         solution = solve(problem, method)
     except NotApplicable:

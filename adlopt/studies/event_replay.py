@@ -105,12 +105,12 @@ class Replay:
         """Row per wave and policy: the risk columns of `Comparison`, and `saved`, the objective of
         what happened minus that of the policy, in money.
         """
-        parts = {}
+        parts: dict[Any, pd.DataFrame] = {}
         for wave, comparison in self.comparisons.items():
             risk = comparison.risk
             objective = risk["objective"]
             parts[wave] = risk.assign(saved=objective[REALISED] - objective)
-        return pd.concat(parts, names=["wave"])
+        return pd.DataFrame(pd.concat(parts, names=["wave"]))
 
     def __repr__(self) -> str:
         by_asset = self.by_asset
@@ -279,14 +279,14 @@ def _stated(
     mixed = np.flatnonzero(sides > np.abs(required) * (1 + ROUNDING))
     if mixed.size:
         raise InputError(
-            f"realised: {book.assets[int(mixed[0])]!r} is reduced on both sides in one wave; separate "
-            "the waves by a column 'wave'"
+            f"realised: {book.assets[int(mixed[0])]!r} is reduced on both sides in one wave; "
+            "separate the waves by a column 'wave'"
         )
     if not required.any():
         raise InputError(
             "realised: nothing was taken from solvent accounts in one of the waves; leave it out"
         )
-    reduction = {book.assets[k]: float(required[k]) for k in np.flatnonzero(required)}
+    reduction = {book.assets[int(k)]: float(required[k]) for k in np.flatnonzero(required)}
     model = prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices
     problem = Problem(book, reduction, model, objective or ExpectedLoss())
     return problem, by_position[problem.eligible]

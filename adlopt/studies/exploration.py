@@ -98,7 +98,7 @@ def explore(
     """
     require_problem("explore", problem)
     candidates = _as_objectives(objectives)
-    problem.price_model  # noqa: B018  (raises before any work without a price model)
+    problem.require_prices()
     variants = [problem.with_changes(objective=objective) for objective in candidates]
     names = validation.number_duplicates([str(variant.objective) for variant in variants])
     solutions = {

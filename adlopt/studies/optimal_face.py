@@ -23,10 +23,10 @@ import pandas as pd
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import water_filling
-from adlopt.model.losses import closed_form, objective_value, scenario_losses
-from adlopt.model.problem import Problem, as_table, require_problem
+from adlopt.model.allocation import AnyAllocation, as_table, read_allocation
+from adlopt.model.losses import objective_value, scenario_losses
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.proof.certificate import feasible_array
 from adlopt.studies import _optimal_set_parts as parts
 from adlopt.studies.table_result import MAX_ROWS
 
@@ -90,7 +90,7 @@ class OptimalSet:
         width = (self.ranges["most"] - self.ranges["least"]).abs()
         return bool((width <= TOLERANCE * self.ranges["size"].abs()).all())
 
-    def contains(self, allocation: pd.DataFrame) -> bool:
+    def contains(self, allocation: AnyAllocation) -> bool:
         """Whether a feasible allocation is optimal.
 
         Parameters
@@ -106,7 +106,7 @@ class OptimalSet:
         InputError
             The allocation is not feasible.
         """
-        reductions = feasible_array(self.problem, allocation)
+        reductions = read_allocation(self.problem, allocation)
         taken, slack = (
             np.abs(reductions),
             TOLERANCE * np.abs(self.problem.book.size[self.problem.eligible]),
@@ -116,7 +116,7 @@ class OptimalSet:
         losses = scenario_losses(self.problem, reductions)[self.binding_scenarios]
         return bool((losses <= self.limit * (1 + TOLERANCE)).all())
 
-    def select(self, criterion: str | pd.DataFrame) -> pd.DataFrame:
+    def select(self, criterion: AnyAllocation) -> pd.DataFrame:
         """The member that is best by a second criterion, as an allocation table.
 
         Parameters
@@ -139,7 +139,7 @@ class OptimalSet:
         problem = self.problem
         wanted = None
         if not isinstance(criterion, str):
-            wanted = np.abs(feasible_array(problem, criterion))
+            wanted = np.abs(read_allocation(problem, criterion))
         elif criterion not in CRITERIA:
             raise InputError(
                 f"select: {criterion!r} is unknown; use {' or '.join(map(repr, CRITERIA))}, or an "
@@ -164,7 +164,7 @@ class OptimalSet:
         for k, remaining in self._remaining_requirement().items():
             if not remaining > 0:
                 continue
-            rows = np.flatnonzero(self.problem.asset == k)
+            rows = self.problem.rows_of(k)
             size = np.abs(self.problem.book.size[self.problem.eligible[rows]])
             # Each position gives clip(height - level * width, 0, room), with one common level.
             height, width = (
@@ -285,14 +285,14 @@ def optimal_set(problem: Problem) -> OptimalSet:
     >>> prices = adl.OneFactor({"BTC": 6654.0, "ETH": 200.6})
     >>> optima = adl.optimal_set(adl.Problem(book, {"BTC": -10.0}, prices, adl.CVaR(0.99)))
     >>> round(optima.cutoff, 2)
-    4.33
+    4.27
     >>> int((optima.select("fewest_accounts")["reduction"] != 0).sum())
     2
     """
     require_problem("optimal_set", problem)
-    obstacle = water_filling.obstacle(problem)
-    if obstacle is not None:
-        raise NotApplicable(f"optimal_set: {obstacle}")
+    reason = water_filling.reason_not_applicable(problem)
+    if reason is not None:
+        raise NotApplicable(f"optimal_set: {reason}")
     level = _level(problem)
     best = water_filling.solve(problem)
     assert best.water_level is not None
@@ -329,7 +329,7 @@ def _level(problem: Problem) -> float:
     if (
         isinstance(problem.objective, ExpectedLoss)
         and problem.prices is not None
-        and closed_form(problem) is None
+        and problem.closed_form is None
     ):
         return 0.0
     raise NotApplicable(

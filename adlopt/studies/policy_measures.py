@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal.arrays import BoolArray, FloatArray
+from adlopt.model.allocation import gross_leverage
 from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import Problem, gross_leverage
+from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss
 from adlopt.policies.protocol import ROUNDING, violations
 
@@ -111,7 +112,7 @@ def gini(values: FloatArray) -> float:
 
 def hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any]:
     """What reductions (e,) do to factor exposure; v (d,) is money per contract and unit."""
-    before, after = exposure_to_factor(problem, None, v), exposure_to_factor(problem, taken, v)
+    before, after = problem.factor_exposure(v, None), problem.factor_exposure(v, taken)
     pools = np.unique(problem.pool)
     unhedged = problem.book.pool_account[exposure_has_risen(problem, before, after)]
     return {
@@ -120,11 +121,6 @@ def hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any]
         "net_after": float(np.abs(after[pools]).sum()),
         "unhedged": int(np.unique(unhedged).size),
     }
-
-
-def exposure_to_factor(problem: Problem, taken: FloatArray | None, v: FloatArray) -> FloatArray:
-    """(n,) money that each pool gains per unit of the factor."""
-    return np.asarray(problem.sizes(taken) @ v)
 
 
 def exposure_has_risen(problem: Problem, before: FloatArray, after: FloatArray) -> BoolArray:
@@ -137,10 +133,10 @@ def unhedged_pools(
     problem: Problem, taken: Mapping[str, FloatArray], v: FloatArray
 ) -> pd.DataFrame:
     """Pools whose factor exposure rises, by policy: before and after, largest rise first."""
-    before = exposure_to_factor(problem, None, v)
+    before = problem.factor_exposure(v, None)
     parts = []
     for name, amounts in taken.items():
-        after = exposure_to_factor(problem, amounts, v)
+        after = problem.factor_exposure(v, amounts)
         worse = np.flatnonzero(exposure_has_risen(problem, before, after))
         parts.append(
             pd.DataFrame(

@@ -14,8 +14,10 @@ import scipy.sparse as sp
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InfeasibleReduction, InputError, SolverFailed
-from adlopt.model.problem import Problem, as_table, require_problem
-from adlopt.proof.certificate import Certificate, certify, feasible_array
+from adlopt.model.allocation import AnyAllocation, as_table, read_allocation
+from adlopt.model.problem import Problem, require_problem
+from adlopt.proof.certificate import Certificate
+from adlopt.solving.certification import certify
 from adlopt.studies.table_result import MAX_ROWS
 
 # A number of lots this near to an integer counts as that integer; relative above one lot, because
@@ -93,7 +95,7 @@ class LotRange(NamedTuple):
 
 def round_to_lots(
     problem: Problem,
-    allocation: pd.DataFrame,
+    allocation: AnyAllocation,
     *,
     lots: Mapping[str, float],
     minimum: Mapping[str, float] | None = None,
@@ -133,14 +135,14 @@ def round_to_lots(
     [3, 0, 7, 0]
     """
     require_problem("round_to_lots", problem)
-    reductions = feasible_array(problem, allocation)
+    reductions = read_allocation(problem, allocation)
     lot, least = _lots_and_minimum(problem, lots, minimum)
     taken = np.zeros(reductions.size, dtype=np.int64)
     rounded = np.zeros(reductions.size)
     wanted = np.abs(reductions) / lot[problem.asset]
     impossible: list[tuple[str, float, float]] = []
     for k in problem.reduced_assets:
-        rows = np.flatnonzero(problem.asset == k)
+        rows = problem.rows_of(k)
         size = np.abs(problem.book.size[problem.eligible[rows]])
         cap = np.abs(problem.max_reduction[rows])
         lot_range = _lot_range(size, cap, lot[k], least[k])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from adlopt.model.allocation import AnyAllocation, read_allocation
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem, require_problem
 from adlopt.prices.protocol import scenario_names
-from adlopt.proof.certificate import feasible_array
 from adlopt.studies.table_result import TableResult
 
 
@@ -27,7 +27,7 @@ class ScenarioLosses(TableResult):
         return f"Loss beyond the fund in {len(self.table):,} scenarios, in money"
 
 
-def scenario_table(problem: Problem, allocation: pd.DataFrame) -> ScenarioLosses:
+def scenario_table(problem: Problem, allocation: AnyAllocation) -> ScenarioLosses:
     """Loss in each scenario before any reduction and after an allocation.
 
     Parameters
@@ -64,7 +64,7 @@ def scenario_table(problem: Problem, allocation: pd.DataFrame) -> ScenarioLosses
         {
             "probability": problem.scenarios.weights,
             "before": losses_beyond_fund(problem, None),
-            "after": losses_beyond_fund(problem, feasible_array(problem, allocation)),
+            "after": losses_beyond_fund(problem, read_allocation(problem, allocation)),
         },
         index=scenario_names(model, book.assets, book.marks).rename("scenario"),
     )
