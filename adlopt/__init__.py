@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 from adlopt import plots, policies, sources, teaching
 from adlopt.axioms import Audit, audit
 from adlopt.datasets import examples, synthetic
-from adlopt.errors import AdlError, InfeasibleReduction, InputError, NotApplicable, SolverFailed
+from adlopt.errors import (
+    AdlError,
+    ConservationError,
+    InfeasibleReduction,
+    InputError,
+    NotApplicable,
+    SolverFailed,
+)
 from adlopt.model import constraints
 from adlopt.model.book import Book
+from adlopt.model.market import Market
 from adlopt.model.problem import Problem
 from adlopt.objectives import (
     ChiSquareRobust,
@@ -37,6 +45,7 @@ from adlopt.prices import (
     StudentT,
 )
 from adlopt.proof.certificate import Certificate
+from adlopt.simulation import Exchange, Simulation, StressTest, paths, simulate, stress_test
 from adlopt.solving.certification import certify
 from adlopt.solving.dispatch import solve
 from adlopt.solving.sampling_error import standard_error
@@ -74,10 +83,12 @@ __all__ = [
     "Certificate",
     "ChiSquareRobust",
     "Comparison",
+    "ConservationError",
     "Custom",
     "EVaR",
     "Entropic",
     "ExactLogNormal",
+    "Exchange",
     "ExpectedLoss",
     "Expectile",
     "Exploration",
@@ -88,6 +99,7 @@ __all__ = [
     "InfeasibleReduction",
     "InputError",
     "LogNormal",
+    "Market",
     "Mixture",
     "NotApplicable",
     "Objective",
@@ -100,10 +112,12 @@ __all__ = [
     "ScenarioLosses",
     "Scenarios",
     "Semideviation",
+    "Simulation",
     "Solution",
     "SolverFailed",
     "Spectral",
     "Stress",
+    "StressTest",
     "StudentT",
     "Verification",
     "WorstCase",
@@ -116,14 +130,17 @@ __all__ = [
     "exposure",
     "frontier",
     "optimal_set",
+    "paths",
     "plots",
     "policies",
     "replay",
     "round_to_lots",
     "scenario_table",
+    "simulate",
     "solve",
     "sources",
     "standard_error",
+    "stress_test",
     "synthetic",
     "teaching",
     "to_cvxpy",

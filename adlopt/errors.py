@@ -46,3 +46,7 @@ class NotApplicable(AdlError):
 
 class SolverFailed(AdlError):
     """The conic solver gave no usable answer; the message has its status and likely causes."""
+
+
+class ConservationError(AdlError, ArithmeticError):
+    """In a simulation contracts or money appeared or vanished: a defect, never the user's input."""

@@ -1,0 +1,117 @@
+"""Selling in the order book: what it costs, and when it is cheaper than taking from accounts.
+
+Selling z contracts of an asset with mark p costs (market cost, equation (M1) of the theory page)
+
+    c(z) = h p |z| + (kappa / 2) p z^2 / D,    0 <= |z| <= D,
+
+with half spread h, impact kappa and depth D: selling the whole depth moves the price by kappa. Its
+marginal cost h p + kappa p |z| / D is increasing, so the cost is convex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from adlopt._internal import validation
+from adlopt._internal.arrays import FloatArray
+from adlopt.errors import InputError
+
+ByAsset = float | Mapping[str, float]
+
+IMPACT = 0.01
+"""Depth is usually quoted at 100 basis points from the mid price, as in arXiv 2603.09164: trading
+all of it moves the price by one per cent.
+"""
+
+
+@dataclass(frozen=True)
+class Market:
+    """An order book that takes contracts at a convex cost, as an alternative to deleveraging.
+
+    Parameters
+    ----------
+    depth : float or mapping of float by asset
+        Most contracts that the market takes, >= 0; infinity means that any amount can be traded at
+        half the spread. Assets that a mapping leaves out have none.
+    spread : float or mapping of float by asset, default 0
+        Bid-ask spread as a share of the mark; a trade pays half of it.
+    impact : float or mapping of float by asset, default 0.01
+        Share of the mark by which trading the whole depth moves the price. Depth is usually quoted
+        at 100 basis points (arXiv 2603.09164), hence the default.
+
+    Raises
+    ------
+    InputError
+        A number that is negative or not finite (depth may be infinite).
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> market = adl.Market(depth={"BTC": 100.0}, spread=0.001, impact=0.01)
+    >>> print(market)
+    Market(depth={'BTC': 100.0}, spread=0.001, impact=0.01)
+    """
+
+    depth: ByAsset
+    spread: ByAsset = 0.0
+    impact: ByAsset = IMPACT
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "spread", "impact"):
+            check_by_asset(f"Market: {name}", getattr(self, name), infinite=name == "depth")
+
+    def terms(self, assets: pd.Index, marks: FloatArray) -> MarketTerms:
+        """The market of a book's assets, as arrays (d,)."""
+        depth, spread, impact = (
+            values_by_asset(f"Market: {name}", getattr(self, name), assets)
+            for name in ("depth", "spread", "impact")
+        )
+        slope = np.divide(impact * marks, depth, out=np.zeros(depth.size), where=depth > 0)
+        return MarketTerms(depth=depth, linear=spread * marks / 2, slope=slope)
+
+    def __repr__(self) -> str:
+        return f"Market(depth={self.depth!r}, spread={self.spread!r}, impact={self.impact!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class MarketTerms:
+    """Cost linear z + slope z^2 / 2 of trading z in [0, depth] contracts, by asset."""
+
+    depth: FloatArray  # (d,) contracts
+    linear: FloatArray  # (d,) money per contract: half the spread
+    slope: FloatArray  # (d,) money per contract squared; zero where the depth is infinite
+
+    def cost(self, traded: FloatArray) -> FloatArray:
+        """(d,) cost of trading `traded` contracts (d,), of either sign."""
+        amount = np.abs(traded)
+        return np.asarray(self.linear * amount + self.slope * amount**2 / 2)
+
+    def marginal(self, traded: FloatArray) -> FloatArray:
+        """(d,) cost of one contract more."""
+        return np.asarray(self.linear + self.slope * np.abs(traded))
+
+
+def check_by_asset(what: str, given: object, *, infinite: bool = False) -> None:
+    """Refuse anything but numbers >= 0, one or by asset."""
+    table = dict(given) if isinstance(given, Mapping | pd.Series) else {"all assets": given}
+    for name, value in table.items():
+        if infinite and isinstance(value, float) and value == np.inf:
+            continue
+        if validation.as_finite(f"{what}, {name!r}", value) < 0:
+            raise InputError(f"{what}, {name!r}: {value} is negative; it must be >= 0")
+
+
+def values_by_asset(what: str, given: ByAsset, assets: pd.Index) -> FloatArray:
+    """(d,) one number for all assets, or a mapping's numbers; zero for assets it leaves out."""
+    if not isinstance(given, Mapping | pd.Series):
+        return np.full(len(assets), float(given))
+    for name in given:
+        if name not in assets:
+            raise InputError(
+                f"{what}: unknown asset {name!r}; the book has {validation.format_names(assets)}"
+            )
+    return np.array([float(given.get(name, 0.0)) for name in assets])
