@@ -1,15 +1,15 @@
-"""Proof of how far an allocation is from the best: a lower bound that needs a subgradient and a
-sort per asset.
+"""Certificates: a lower bound on the optimum that needs one subgradient and a sort per asset.
 
 For a feasible x and a subgradient g of the objective there, convexity gives for every feasible x'
-rho(L(x')) >= rho(L(x)) - g.(x - x'). The largest g.(x - x') is a fractional knapsack per asset
-(Wolfe gap).
+rho(L(x')) >= rho(L(x)) - g.(x - x'). The largest g.(x - x') is a fractional knapsack per asset: the
+Frank-Wolfe gap (docs/theory/certificate.md, equations 1 to 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -21,43 +21,71 @@ from adlopt.objectives import Objective
 from adlopt.objectives.protocol import project_to_dual_set
 from adlopt.proof.multipliers import Multipliers
 
-CLOSED = 1e-9  # a relative gap not worth another pass
-ROUGH = 3e-7  # what a solver's multipliers leave when they have not converged
+GAP_CLOSED = 1e-9  # a relative gap not worth another pass
+GAP_UNCONVERGED = 3e-7  # a solver's multipliers may leave more; the plain subgradient is tried then
+# of the money in the book (equity and notional): what rounding may leave of a sum over its pools
+ROUNDING = 1e-15
 TINY = np.finfo(float).tiny
 
 LinearMinimum = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """A proven statement about one allocation.
 
-    `value` and `lower_bound` in money, `gap` = (value - lower_bound) / |value|. `shadow_prices` by
-    asset: money that one
-    more contract of required reduction would save the exchange (negative where it would cost).
+    Attributes
+    ----------
+    value : float
+        The objective of the allocation, in money.
+    lower_bound : float
+        No feasible allocation has a smaller objective, in money.
+    shadow_prices : Series
+        By reduced asset: money that one more contract of required reduction would save the
+        exchange (negative where it would cost).
+    source : str
+        Where the bound comes from: a subgradient at the allocation, one chosen where pools are at
+        zero equity, or a solve of the problem.
+    rounding : float
+        Money below which a difference of value and bound means nothing in floating point.
     """
 
     value: float
     lower_bound: float
     shadow_prices: pd.Series[float]
+    source: str = "subgradient at the allocation"
+    rounding: float = 0.0
 
     @property
     def gap(self) -> float:
-        """Relative gap: an upper bound on how far the value is from the optimum, as a fraction of
-        the value.
-        """
-        return (self.value - self.lower_bound) / max(abs(self.value), TINY)
+        """(value - lower_bound) / |value|; zero if the two differ by rounding alone."""
+        if self.excess <= self.rounding:
+            return 0.0
+        return self.excess / max(abs(self.value), TINY)
 
     @property
     def excess(self) -> float:
         """Most money by which the allocation can be worse than the best possible."""
         return self.value - self.lower_bound
 
-    def __str__(self) -> str:
+    def to_frame(self) -> pd.DataFrame:
+        """One row: value, lower_bound, gap and source."""
+        facts = {
+            "value": self.value,
+            "lower_bound": self.lower_bound,
+            "gap": self.gap,
+            "source": self.source,
+        }
+        return pd.DataFrame([facts])
+
+    def __repr__(self) -> str:
         return (
-            f"value {self.value:,.6g}: at most {self.excess:,.3g} ({self.gap:.2g} of it) above the best possible; "
-            f"no allocation has less than {self.lower_bound:,.6g}"
+            f"value {self.value:,.6g}: at most {self.excess:,.3g} ({self.gap:.2g} of it) above the "
+            f"best possible; no allocation has less than {self.lower_bound:,.6g} ({self.source})"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.shadow_prices.to_frame().to_html()}"
 
 
 def certify_array(
@@ -85,12 +113,12 @@ def certify_array(
         objective, weights = problem.objective, problem.scenarios.weights
         losses = scenario_losses(problem, allocation)
         value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
-        lower_bound, prices = _scenario_bound(
+        lower_bound, prices = _linearised_bound(
             problem, allocation, losses, multipliers, linear_minimum
         )
-        if multipliers is not None and value - lower_bound > ROUGH * abs(value):
+        if multipliers is not None and value - lower_bound > GAP_UNCONVERGED * abs(value):
             # Where the solver's multipliers are rough the plain subgradient may prove more.
-            plain = _scenario_bound(problem, allocation, losses, None, linear_minimum)
+            plain = _linearised_bound(problem, allocation, losses, None, linear_minimum)
             lower_bound, prices = max((lower_bound, prices), plain, key=lambda bound: bound[0])
         # Losses are never negative, and a monotone measure of them is never below that of none.
         floor = objective.value(np.zeros(losses.size), weights) if objective.monotone else -np.inf
@@ -98,7 +126,9 @@ def certify_array(
     saved = pd.Series(
         prices, index=problem.book.assets[problem.reduced_assets], name="shadow_price"
     ).rename_axis("asset")
-    return Certificate(value, lower_bound, saved)
+    book = problem.book
+    money = float(book.equity[book.solvent].sum() + book.gross[book.solvent].sum())
+    return Certificate(value, lower_bound, saved, rounding=ROUNDING * money)
 
 
 def _gap(
@@ -140,7 +170,7 @@ def frank_wolfe_gap(
     return gap, prices
 
 
-def _scenario_bound(
+def _linearised_bound(
     problem: Problem,
     allocation: FloatArray,
     losses: FloatArray,
@@ -154,7 +184,11 @@ def _scenario_bound(
 
     book, weights = problem.book, problem.scenarios.weights
     excess = np.maximum(losses - problem.insurance_fund, 0.0)
-    stress, penalty = _stress(problem.objective, excess, weights, multipliers)
+    stress, penalty = np.zeros(losses.size), 0.0
+    by_term = term_stresses(problem.objective, excess, weights, multipliers)
+    for (factor, _), (w, c) in zip(problem.objective.terms, by_term, strict=True):
+        stress += factor * w
+        penalty += factor * c
     given = np.zeros(book.equity.size, dtype=bool)
     start = np.zeros(book.equity.size + 1, dtype=np.int64)
     scenario, weight = np.empty(0, dtype=np.int64), np.empty(0)
@@ -188,18 +222,18 @@ def _scenario_bound(
     return minorant - gap, prices
 
 
-def _stress(
+def term_stresses(
     objective: Objective, losses: FloatArray, weights: FloatArray, multipliers: Multipliers | None
-) -> tuple[FloatArray, float]:
-    """Stressed weights w (S,) and penalty c with rho(l) >= w.l - c for all losses l >= 0 no riskier
-    than `losses`.
+) -> list[tuple[FloatArray, float]]:
+    """By term rho of the objective: stresses w (S,) and a penalty c with rho(l) >= w.l - c for all
+    losses l >= 0 that are no riskier than `losses`.
     """
-    stress, penalty = np.zeros(losses.size), 0.0
+    found: list[tuple[FloatArray, float]] = []
     none = np.zeros(losses.size)
-    for at, (factor, term) in enumerate(objective.terms):
+    for number, (factor, term) in enumerate(objective.terms):
         w, c = None, np.inf
         if multipliers is not None:
-            w = project_to_dual_set(term, multipliers.stress[at], weights)
+            w = project_to_dual_set(term, multipliers.stress[number], weights)
             if not term.in_dual_set(w, weights):
                 # No term of a sum that does not exceed its value here can rise by more than the
                 # whole sum has.
@@ -211,6 +245,5 @@ def _stress(
         if w is None or not np.isfinite(c):
             w = term.subgradient(losses, weights)
             c = float(w @ losses) - term.value(losses, weights)
-        stress += factor * w
-        penalty += factor * c
-    return stress, penalty
+        found.append((w, c))
+    return found

@@ -1,22 +1,50 @@
-"""Certificates of allocations that others made."""
+"""Certificates of allocations that others made: the best lower bound known against their value."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+
 from adlopt._internal.arrays import FloatArray
+from adlopt.errors import InputError, SolverFailed
 from adlopt.model.allocation import AnyAllocation, read_allocation
+from adlopt.model.constraints import Constraints
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss
-from adlopt.proof.certificate import CLOSED, Certificate, certify_array
+from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
+from adlopt.proof.multipliers import Multipliers
+from adlopt.solving.dispatch import choose_method, linear_minimum, run_method
+
+Bound = Literal["best", "linearised"]
 
 MAX_KINKS, MAX_PAIRS = 20_000, 200_000  # a second or two of Clarabel
+QUICK_PAIRS = 2_000_000  # pool-scenario pairs: the solve takes a second or two
+QUICK_POOLS = 20_000  # of losses in closed form: likewise
+VIOLATION = 1e-7  # relative to the size of the largest reduction: a user's constraint counts as met
 
 
-def certify(problem: Problem, allocation: AnyAllocation) -> Certificate:
-    """Bound how far any feasible allocation is from optimal, whatever made it.
+class Minorant(NamedTuple):
+    """Where a lower bound comes from: an affine function below the objective."""
 
-    A subgradient and a sort per asset prove the bound. Where pools stand at the kink (equity
-    exactly zero in a scenario, as at most optima) the subgradient is chosen by a small program over
-    those kinks alone, if there are few enough of them.
+    certificate: Certificate  # of the allocation `reference`
+    reference: FloatArray  # (e,) reductions at which the objective is linearised
+    multipliers: Multipliers | None  # which subgradient there; None for the plain one
+
+
+def certify(
+    problem: Problem,
+    allocation: AnyAllocation,
+    *,
+    constraints: Constraints | Sequence[Constraints] = (),
+    bound: Bound | None = None,
+) -> Certificate:
+    """Bound how far an allocation is from optimal, whatever made it.
+
+    Convexity, one subgradient and a sort per asset prove a bound. The subgradient at the allocation
+    itself may prove little if the allocation is poor; the one at an optimum proves most.
 
     Parameters
     ----------
@@ -25,6 +53,13 @@ def certify(problem: Problem, allocation: AnyAllocation) -> Certificate:
         A Solution, an array (e,) in the row order of `problem.positions`, or a table with
         `account`, `asset`, `reduction` (contracts, signed like the position) and `margin_mode`
         where an account holds an asset under both; positions it leaves out are not reduced.
+    constraints : function or sequence of functions
+        As for `solve`: the bound is then that of the best allocation that meets them too, and the
+        given one must meet them. The bound rests on a solver's optimum of a linear program.
+    bound : {"best", "linearised"}, optional
+        "linearised" takes a subgradient at the allocation, chosen by a small program where pools
+        are at zero equity. "best" also solves the problem once and takes the better bound. Left
+        out: "best" where the solve is quick. `Certificate.source` says what was used.
 
     Returns
     -------
@@ -33,21 +68,92 @@ def certify(problem: Problem, allocation: AnyAllocation) -> Certificate:
     Raises
     ------
     InputError
-        The allocation is not feasible; the message names the rows or the asset.
+        The allocation is not feasible; the message names the rows, the asset or the constraint.
     NotApplicable
         The problem has no price model.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.certify(problem, adl.policies.ProRata().allocate(problem)).gap > 0.1
+    True
+    >>> adl.certify(problem, adl.solve(problem)).gap < 1e-9
+    True
     """
+    if bound not in (None, "best", "linearised"):
+        raise InputError(f"certify: bound is {bound!r}; use 'best' or 'linearised'")
     reductions = read_allocation(problem, allocation)
-    proof = certify_array(problem, reductions)
-    if problem.closed_form is not None or proof.gap <= CLOSED:
-        return proof
-    at_kinks = _certify_kinks(problem, reductions)
-    return proof if at_kinks is None or at_kinks.lower_bound <= proof.lower_bound else at_kinks
+    limits = (constraints,) if callable(constraints) else tuple(constraints)
+    if limits:
+        require_constraints(problem, reductions, limits)
+    own, *others = minorants(problem, reductions, constraints=limits, bound=bound)
+    best = max((own, *others), key=lambda one: one.certificate.lower_bound).certificate
+    value = own.certificate.value
+    return replace(best, value=value, lower_bound=min(best.lower_bound, value))
 
 
-def _certify_kinks(problem: Problem, allocation: FloatArray) -> Certificate | None:
-    """Certificate by the best subgradient at the kinks; None if there are none, or too many for a
-    quick answer.
+def minorants(
+    problem: Problem,
+    allocation: FloatArray,
+    *,
+    constraints: tuple[Constraints, ...] = (),
+    bound: Bound | None = None,
+    known: Multipliers | None = None,
+) -> list[Minorant]:
+    """Affine minorants of the objective, the plain one at the allocation (e,) first, until one
+    closes the gap.
+
+    `known` are multipliers that came with the allocation.
+    """
+    oracle = linear_minimum(problem, constraints)
+    own = certify_array(problem, allocation, None, oracle)
+    found = [Minorant(own, allocation, None)]
+    if own.gap <= GAP_CLOSED:
+        return found
+    scenarios = problem.closed_form is None
+    candidates = [known] if known is not None else []
+    if scenarios and not constraints:
+        candidates += [_multipliers_at_kinks(problem, allocation)]
+    for multipliers in candidates:
+        if multipliers is not None:
+            proof = certify_array(problem, allocation, multipliers, oracle)
+            found.append(
+                Minorant(replace(proof, source="subgradient at kinks"), allocation, multipliers)
+            )
+            if proof.gap <= GAP_CLOSED:
+                return found
+    if bound == "best" or (bound is None and _quick(problem)):
+        found += _from_solve(problem, constraints)
+    return found
+
+
+def _from_solve(problem: Problem, constraints: tuple[Constraints, ...]) -> list[Minorant]:
+    """The minorants at an optimum; none if the solver fails."""
+    try:
+        method = "conic" if constraints else choose_method(problem)
+        result = run_method(problem, method, constraints=constraints)
+    except SolverFailed:
+        return []
+    oracle = linear_minimum(problem, constraints)
+    given = (None,) if result.multipliers is None else (result.multipliers, None)
+    proofs = ((certify_array(problem, result.allocation, each, oracle), each) for each in given)
+    source = f"solve by {method}"
+    return [Minorant(replace(p, source=source), result.allocation, each) for p, each in proofs]
+
+
+def _quick(problem: Problem) -> bool:
+    pools = problem.book.equity.size
+    if choose_method(problem) in ("water_filling", "factor_leverage"):
+        return True
+    if problem.closed_form is not None:
+        return pools <= QUICK_POOLS
+    return pools * problem.scenarios.weights.size <= QUICK_PAIRS
+
+
+def _multipliers_at_kinks(problem: Problem, allocation: FloatArray) -> Multipliers | None:
+    """The best subgradient where pools are at zero equity; None if there are none, or too many for
+    a quick answer.
     """
     from adlopt.methods import conic
     from adlopt.presolve.pairs import around
@@ -56,5 +162,32 @@ def _certify_kinks(problem: Problem, allocation: FloatArray) -> Certificate | No
     kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
     if not kinked or local.hinges.pool.size > MAX_KINKS or local.linear.pool.size > MAX_PAIRS:
         return None
-    multipliers = conic.multipliers_around(problem, local)
-    return None if multipliers is None else certify_array(problem, allocation, multipliers)
+    return conic.multipliers_around(problem, local)
+
+
+def require_constraints(
+    problem: Problem, allocation: FloatArray, constraints: tuple[Constraints, ...]
+) -> None:
+    """Raise InputError if reductions (e,) violate one of the user's constraints by more than
+    rounding.
+    """
+    import cvxpy as cp
+
+    from adlopt.methods import conic
+
+    given = cp.Constant(allocation)
+    allowed = VIOLATION * float(np.abs(allocation).max(initial=0.0))
+    for number, function in enumerate(constraints, start=1):
+        for constraint in conic.further((function,), given):
+            violation = float(np.max(constraint.violation()))
+            if violation > max(allowed, VIOLATION * _largest(constraint)):
+                raise InputError(
+                    f"allocation: violates constraint {number} of {len(constraints)} "
+                    f"by {violation:.6g}: {constraint}"
+                )
+
+
+def _largest(constraint: object) -> float:
+    """Size of the numbers that a constraint compares, for a relative tolerance."""
+    sides = getattr(constraint, "args", [])
+    return max((float(np.abs(side.value).max(initial=0.0)) for side in sides), default=0.0)

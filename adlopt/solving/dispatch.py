@@ -22,7 +22,7 @@ from adlopt.model.constraints import Constraints
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem, require_problem
 from adlopt.prices import LogNormal, OneFactor
-from adlopt.proof.certificate import CLOSED, Certificate, certify_array
+from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
 from adlopt.solving.sampling_error import sampled_enough
 from adlopt.solving.solution import Solution, Status
 
@@ -147,7 +147,7 @@ def build_solution(
     proof: Certificate | None = None
     allocation = result.allocation
     if problem.prices is not None:
-        oracle = _linear_minimum(problem, settings.constraints)
+        oracle = linear_minimum(problem, settings.constraints)
         proof = certify_array(problem, allocation, result.multipliers, oracle)
         if not settings.constraints and (
             result.multipliers is not None or method == "shadow_price"
@@ -178,7 +178,7 @@ def _snap_if_no_worse(
     """Round fractions near 0 and 1 if the value does not rise by more than a tenth of the open
     gap.
     """
-    allowed = proof.value + max(proof.excess, CLOSED * abs(proof.value)) / 10.0
+    allowed = proof.value + max(proof.excess, GAP_CLOSED * abs(proof.value)) / 10.0
     certain = problem.closed_form is not None
     for tidy in repair.snapped_to_bounds(problem, allocation):
         value = objective_value(problem, tidy)
@@ -190,7 +190,7 @@ def _snap_if_no_worse(
     return allocation, proof
 
 
-def _linear_minimum(
+def linear_minimum(
     problem: Problem, constraints: tuple[Constraints, ...]
 ) -> Callable[[FloatArray], tuple[float, FloatArray]] | None:
     """The linear minimisation oracle over allocations that keep the user's constraints too."""
