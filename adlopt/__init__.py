@@ -54,6 +54,7 @@ from adlopt.solving.verification import Verification, verify
 from adlopt.studies.account_exposure import Exposure, exposure
 from adlopt.studies.comparison import Comparison, compare
 from adlopt.studies.event_replay import Replay, replay
+from adlopt.studies.explanation import Explanation, explain
 from adlopt.studies.exploration import Exploration, explore
 from adlopt.studies.optimal_face import OptimalSet, optimal_set
 from adlopt.studies.rounding import Rounding, round_to_lots
@@ -91,6 +92,7 @@ __all__ = [
     "Exchange",
     "ExpectedLoss",
     "Expectile",
+    "Explanation",
     "Exploration",
     "Exposure",
     "Frontier",
@@ -126,6 +128,7 @@ __all__ = [
     "compare",
     "constraints",
     "examples",
+    "explain",
     "explore",
     "exposure",
     "frontier",
