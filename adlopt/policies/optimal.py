@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
-from adlopt.solving.dispatch import METHODS, run_method
+from adlopt.prices.protocol import PriceModel
+from adlopt.solving.dispatch import METHODS, run_method, solve
+from adlopt.solving.solution import Solution
 
 
 @dataclass(frozen=True)
 class Optimal(Policy):
-    """What `adl.solve` finds for the problem's objective, or for another one.
+    """What `adl.solve` finds for the problem, or for it with another objective or price model.
 
     Parameters
     ----------
-    method : of `adl.solve`.
-    objective : minimised instead of the problem's own.
+    method : str, default "auto"
+        Of `adl.solve`.
+    objective : Objective, optional
+        Minimised instead of the problem's own.
+    prices : price model, or function from a book to one, optional
+        In place of the problem's own. In a simulation each wave has its own book and marks.
 
-    Raises NotApplicable where no method solves the problem, as without a price model under cross
-    margin.
+    Raises
+    ------
+    NotApplicable
+        No method solves the problem, as without a price model under cross margin.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> print(adl.policies.Optimal(objective=adl.CVaR(0.99)))
+    Optimal(CVaR(level=0.99))
     """
 
     method: str = "auto"
     objective: Objective | None = None
+    prices: PriceModel | Callable[[Book], PriceModel] | None = None
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -34,13 +51,41 @@ class Optimal(Policy):
                 f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}"
             )
 
+    def posed(self, problem: Problem) -> Problem:
+        """The problem with this policy's own objective and price model."""
+        if self.prices is not None:
+            model = self.prices
+            if not hasattr(model, "scenarios"):
+                model = model(problem.book)
+            problem = replace(problem, prices=model)
+        if self.objective is not None:
+            problem = problem.with_changes(objective=self.objective)
+        return problem
+
     def reductions(self, problem: Problem) -> FloatArray:
-        posed = (
-            problem if self.objective is None else problem.with_changes(objective=self.objective)
-        )
-        return run_method(posed, self.method).allocation
+        return run_method(self.posed(problem), self.method).allocation
+
+    def in_sequence(self) -> Policy:
+        """This policy for a sequence of problems, each started from the last one's answer."""
+        return _InSequence(self)
 
     def __str__(self) -> str:
         stated = [] if self.method == "auto" else [self.method]
         stated += [] if self.objective is None else [str(self.objective)]
         return f"Optimal({', '.join(stated)})" if stated else "Optimal"
+
+
+class _InSequence(Policy):
+    """Solves each problem with a warm start; the answers are proven all the same."""
+
+    def __init__(self, policy: Optimal) -> None:
+        self.policy = policy
+        self.last: Solution | None = None
+
+    def reductions(self, problem: Problem) -> FloatArray:
+        posed = self.policy.posed(problem)
+        self.last = solve(posed, self.policy.method, warm_start=self.last)
+        return self.last.allocation["reduction"].to_numpy(dtype=float)
+
+    def __str__(self) -> str:
+        return str(self.policy)

@@ -196,3 +196,22 @@ def test_it_prints() -> None:
     crash = adl.simulate(book, adl.paths.flash_crash(book), adl.policies.ProRata())
     assert "ProRata(contracts) on flash_crash" in repr(crash)
     assert "<table" in crash._repr_html_()
+
+
+def test_the_optimum_is_solved_anew_in_each_wave() -> None:
+    book = adl.synthetic.crash(60, 2, seed=6)
+    volatility = {name: 1.5 for name in book.assets}
+    rule = adl.policies.Optimal(
+        objective=adl.CVaR(0.9),
+        prices=lambda wave: adl.LogNormal(volatility, 0.7, horizon=1 / 52, points=256),
+    )
+    path = adl.paths.staircase(book, fall=0.4, stairs=2, steps=2)
+    crash = adl.simulate(book, path, rule, exchange=adl.Exchange(maintenance=0.01))
+    assert crash.totals["waves"] == 2
+    assert crash.policy == "Optimal(CVaR(level=0.9))"
+    problem = adl.Problem.from_bankrupt(book.at(path.prices[0, 0]), prices=None)
+    assert problem.reduced_assets.size  # the first wave takes over the bankrupt
+    other = adl.simulate(
+        book, path, adl.policies.ProRata(), exchange=adl.Exchange(maintenance=0.01)
+    )
+    assert not np.allclose(crash.book.size, other.book.size)
