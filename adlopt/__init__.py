@@ -62,7 +62,7 @@ from adlopt.studies.scenario_losses import ScenarioLosses, scenario_table
 from adlopt.studies.sweep import Frontier, frontier
 
 if TYPE_CHECKING:
-    from adlopt.methods.conic import Model
+    from adlopt.methods.scenario_program import Model
 
 __version__ = "0.1.0"
 

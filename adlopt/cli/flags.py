@@ -14,7 +14,6 @@ from adlopt.cli import problem_file as toml
 from adlopt.cli import render
 from adlopt.cli.reading import (
     MODELS,
-    OBJECTIVES,
     numbers,
     read_book,
     read_objective,
@@ -25,9 +24,10 @@ from adlopt.cli.reading import (
 from adlopt.errors import InputError, NotApplicable
 from adlopt.model.book import Margin
 from adlopt.model.problem import Problem
+from adlopt.objectives.parsing import BY_NAME
 
 BOOK, MODEL, RISK = "Book", f"Price model (one of {', '.join(MODELS)})", "Risk"
-RISKS = f"One of {', '.join(OBJECTIVES)}, with a number as in cvar:0.99; or a sum, such as expected-loss + 0.5*cvar:0.99."
+RISKS = f"One of {', '.join(BY_NAME)}, with a number as in cvar:0.99; or a sum, such as expected-loss + 0.5*cvar:0.99."
 
 
 def states_problem(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,33 +11,11 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
-from adlopt.objectives import (
-    ChiSquareRobust,
-    CVaR,
-    Entropic,
-    EVaR,
-    ExpectedLoss,
-    Expectile,
-    Objective,
-    Semideviation,
-    WorstCase,
-)
+from adlopt.objectives import Objective, parse_objective
 from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
 from adlopt.policies.proportional import By
 from adlopt.policies.standard import BY_NAME
 from adlopt.prices import Gaussian, History, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
-
-OBJECTIVES: dict[str, Callable[..., Objective]] = {
-    "expected-loss": ExpectedLoss,
-    "cvar": CVaR,
-    "evar": EVaR,
-    "entropic": Entropic,
-    "expectile": Expectile,
-    "semideviation": Semideviation,
-    "chi-square": ChiSquareRobust,
-    "worst-case": WorstCase,
-}
-"""By name on the command line; what follows a colon is passed on as a number."""
 
 MODELS = ("--direction", "--volatility", "--covariance", "--history", "--scenarios")
 
@@ -210,28 +186,8 @@ def read_matrix(flag: str, path: str | Path, nor: str = "not ") -> pd.DataFrame:
 
 
 def read_objective(text: str) -> Objective:
-    """An objective from its name, with a parameter after a colon; or a sum of such, each with a
-    factor if need be.
-    """
-    terms = [_term(part.strip()) for part in text.split("+")]
-    return sum(terms[1:], start=terms[0])
-
-
-def _term(text: str) -> Objective:
-    factor, times, measure = text.rpartition("*")
-    name, colon, parameter = measure.strip().partition(":")
-    if name not in OBJECTIVES:
-        raise InputError(
-            f"--objective: {text!r} is unknown; use {', '.join(OBJECTIVES)}, such as cvar:0.99, or a sum of them"
-        )
-    arguments = [validation.as_finite(f"--objective, {name}", parameter)] if colon else []
-    try:
-        inspect.signature(OBJECTIVES[name]).bind(*arguments)
-    except TypeError:
-        wanted = "no number" if arguments else "a number after a colon, such as cvar:0.99"
-        raise InputError(f"--objective: {name} takes {wanted}") from None
-    objective = OBJECTIVES[name](*arguments)
-    return validation.as_finite("--objective, factor", factor) * objective if times else objective
+    """The objective of --objective."""
+    return parse_objective(text, what="--objective")
 
 
 def read_sweep(flag: str, text: str) -> list[float]:

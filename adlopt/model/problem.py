@@ -26,7 +26,7 @@ from adlopt.model.bankrupt import (
 )
 from adlopt.model.book import Book
 from adlopt.model.caps import most_contracts
-from adlopt.objectives import Custom, ExpectedLoss, Objective
+from adlopt.objectives import Custom, ExpectedLoss, Objective, parse_objective
 from adlopt.prices.protocol import ClosedForm, PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = (
@@ -340,6 +340,8 @@ class Problem:
     # ------------------------------------------------------------------ validation
 
     def _check_parameters(self) -> None:
+        if isinstance(self.objective, str):
+            object.__setattr__(self, "objective", parse_objective(self.objective))
         if callable(self.objective) and not isinstance(self.objective, Objective | type):
             object.__setattr__(self, "objective", Custom(self.objective))
         if not isinstance(self.objective, Objective):

@@ -7,6 +7,7 @@ from adlopt.objectives.entropic import Entropic
 from adlopt.objectives.evar import EVaR
 from adlopt.objectives.expected_loss import ExpectedLoss
 from adlopt.objectives.expectile import Expectile
+from adlopt.objectives.parsing import parse_objective
 from adlopt.objectives.protocol import Objective
 from adlopt.objectives.semideviation import Semideviation
 from adlopt.objectives.spectral import Spectral
@@ -24,4 +25,5 @@ __all__ = [
     "Semideviation",
     "Spectral",
     "WorstCase",
+    "parse_objective",
 ]

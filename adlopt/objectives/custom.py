@@ -40,7 +40,8 @@ class Custom(Objective):
     def __post_init__(self) -> None:
         if isinstance(self.function, type) or not callable(self.function):
             raise InputError(
-                f"objective: {self.function!r} is not a function of a cvxpy loss vector; did you mean to call it?"
+                f"objective: {self.function!r} is not a function of a cvxpy loss vector; did you "
+                "mean to call it?"
             )
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
@@ -82,7 +83,8 @@ def _refuse_unfit(measure: Custom, scenarios: int) -> None:
         cp.Problem(cp.Minimize(measure.apply(loss))).get_problem_data(cp.CLARABEL)
     except DCPError as error:
         raise InputError(
-            f"objective {measure}: cvxpy cannot see that it is convex (https://www.cvxpy.org/tutorial/dcp). {error}"
+            f"objective {measure}: cvxpy cannot see that it is convex "
+            f"(https://www.cvxpy.org/tutorial/dcp). {error}"
         ) from None
     # What the rules accept of a convex loss >= 0 is nondecreasing.
     if measure.apply(cp.pos(loss)).is_dcp():

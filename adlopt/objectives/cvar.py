@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.objectives.protocol import ROUNDING, Objective, distribution, level
+from adlopt.objectives.protocol import ROUNDING, Objective, check_range, is_distribution
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -16,10 +16,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CVaR(Objective):
-    """Mean loss over the worst 1 - level of probability, splitting the scenario at the edge.
+    """Mean loss over the worst 1 - level of probability.
 
-    Source: Rockafellar and Uryasev (2000), min over t of t + E[(L - t)^+] / (1 - level). Level 0 is
-    the expected loss.
+    Equals min over t of t + E[(L - t)^+] / (1 - level); the scenario at the edge of the tail is
+    split. Coherent; linear program. Dual set: probabilities w with w <= p / (1 - level).
+
+    Parameters
+    ----------
+    level : float
+        In [0, 1). Level 0 is the expected loss.
+
+    Raises
+    ------
+    InputError
+        The level is not a number in [0, 1).
+
+    References
+    ----------
+    Rockafellar and Uryasev, Optimization of conditional value-at-risk, Journal of Risk 2 (2000).
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.CVaR(0.5).evaluate([0.0, 10.0, 2.0, 4.0])
+    7.0
     """
 
     level: float
@@ -28,7 +48,7 @@ class CVaR(Objective):
     cone = "linear"
 
     def __post_init__(self) -> None:
-        level("CVaR: the level", self.level, 0.0, 1.0)
+        self._set("level", check_range("CVaR: the level", self.level, 0.0, 1.0))
 
     def expression(
         self, loss: cp.Expression, weights: FloatArray, tail: cp.Parameter | None = None
@@ -36,11 +56,10 @@ class CVaR(Objective):
         """The measure in cvxpy; `tail` is a parameter that stands for 1 / (1 - level)."""
         import cvxpy as cp
 
-        if (
-            self.level == 0 and tail is None
-        ):  # any t far enough down is a minimiser: spare the solver that ray
+        # At level 0 every t below all losses is optimal: an unbounded ray for the solver.
+        if self.level == 0 and tail is None:
             return weights @ loss
-        # cp.cvar knows equally likely scenarios only.
+        # cp.cvar has no scenario weights.
         threshold = cp.Variable()
         return threshold + (1 / (1 - self.level) if tail is None else tail) * (
             weights @ cp.pos(loss - threshold)
@@ -56,11 +75,14 @@ class CVaR(Objective):
         return stressed
 
     def tail(self, weights: FloatArray) -> FloatArray:
-        """(S,) stressed probabilities of scenarios sorted from the worst."""
-        most = weights / (1 - self.level)
-        return np.minimum(most, np.maximum(1.0 - (np.cumsum(most) - most), 0.0))
+        """(S,) stressed probabilities of scenarios sorted from the worst to the best."""
+        mass = 1.0 - self.level
+        before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
+        # In units of probability, not of 1 / mass: at levels near one those would cancel.
+        taken = np.minimum(weights, np.maximum(mass - before, 0.0))
+        return np.asarray(taken / taken.sum())
 
     def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
-        return distribution(stress, weights) and bool(
+        return is_distribution(stress, weights) and bool(
             (stress <= weights * ((1 + ROUNDING) / (1 - self.level))).all()
         )

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExpectedLoss(Objective):
-    """E[L]: the paper's risk-neutral objective."""
+    """The expected loss E[L] = sum_s p_s L_s, the paper's risk-neutral objective.
+
+    Coherent; linear program. Dual set: {p}.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.ExpectedLoss().evaluate([0.0, 10.0, 2.0, 4.0])
+    4.0
+    """
 
     coherent = cash_additive = True
     cone = "linear"

@@ -46,8 +46,10 @@ def subgradient(measure: Objective, loss: FloatArray, weights: FloatArray) -> Fl
     s = int(np.argmin(found))
     if found[s] < -NEGATIVE * max(np.abs(found).max(), 1.0):
         raise InputError(
-            f"objective {measure}: not monotone: at losses {np.array2string(loss, threshold=6, precision=4)} more loss in "
-            f"scenario {s} lowers it by {-found[s]:.3g} per unit of money; it must be nondecreasing in every scenario's loss"
+            f"objective {measure}: not monotone: at losses "
+            f"{np.array2string(loss, threshold=6, precision=4)} more loss in scenario {s} "
+            f"lowers it by {-found[s]:.3g} per unit of money; it must be nondecreasing in every "
+            "scenario's loss"
         )
     return np.asarray(np.maximum(found, 0.0))
 
@@ -90,7 +92,8 @@ def _solve(problem: cp.Problem, measure: Objective) -> None:
                 break
     if problem.status != cp.OPTIMAL:
         raise SolverFailed(
-            f"objective {measure}: no value found at given losses ({problem.status}); is it finite and nondecreasing?"
+            f"objective {measure}: no value found at given losses ({problem.status}); is it finite "
+            "and nondecreasing?"
         )
 
 

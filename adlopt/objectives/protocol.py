@@ -1,9 +1,10 @@
-"""What a risk objective is: a convex, nondecreasing function of the scenario losses, with three
-faces.
+"""Risk objectives: convex, nondecreasing functions of the scenario losses, with a cvxpy expression,
+a numeric value and a subgradient.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from adlopt.prices.protocol import probabilities
 if TYPE_CHECKING:
     import cvxpy as cp
 
+    from adlopt.objectives.quadratic_model import QuadraticModel
+
 
 ROUNDING = 1e-12  # relative slack of a probability that arithmetic alone has moved off its edge
 
@@ -26,18 +29,23 @@ ROUNDING = 1e-12  # relative slack of a probability that arithmetic alone has mo
 class Objective(ABC):
     """A risk measure rho of scenario losses (S,) >= 0, in money, with scenario probabilities (S,).
 
-    A subclass must give `expression` (cvxpy). `value`, `stress` (a subgradient: the stressed
-    probabilities) and `penalty`
-    then come from small cvxpy programs; numpy versions of them are faster and exact to rounding.
-    Users call `evaluate` and `weights`, which check their arguments. Objectives add, and multiply
-    by numbers >= 0.
-    Class attributes claim nothing that has not been declared, but that more loss is never better.
+    A subclass must give `expression` (cvxpy). `value`, `subgradient` and `conjugate` then come from
+    small cvxpy programs; numpy versions of them are faster and exact to rounding. Users call
+    `evaluate` and `stressed_probabilities`, which check their arguments. Objectives add, and
+    multiply by numbers >= 0. By default an objective is assumed monotone and nothing else.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> mixed = adl.ExpectedLoss() + 0.5 * adl.CVaR(0.5)
+    >>> mixed.evaluate([0.0, 10.0, 2.0, 4.0])
+    7.5
     """
 
     coherent: bool = False
     """Monotone, convex, positively homogeneous and translation invariant."""
     cash_additive: bool = False
-    """A sure further loss adds itself to the measure: stresses are probabilities. Coherent measures
+    """Cash invariant: rho(L + c) = rho(L) + c, so subgradients are probabilities. Coherent measures
     are.
     """
     monotone: bool = True
@@ -46,6 +54,8 @@ class Objective(ABC):
     """What the conic solver must support: 'linear', 'second-order' or 'exponential', which includes
     those before.
     """
+    smooth: bool = False
+    """The subgradient is given exactly, and varies continuously where the losses differ."""
 
     @abstractmethod
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
@@ -81,6 +91,10 @@ class Objective(ABC):
 
         return numeric_fallback.conjugate(self, stress, weights, ceiling)
 
+    def local_model(self, loss: FloatArray, weights: FloatArray) -> QuadraticModel | None:
+        """A second-order model at `loss`, of measures that need one in place of their cone."""
+        return None
+
     def scaled(self, unit: float) -> Objective:
         """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous
         one is its own.
@@ -96,6 +110,19 @@ class Objective(ABC):
     ) -> FloatArray:
         """(S,) stressed probabilities at scenario losses: a subgradient of the measure."""
         return self.subgradient(*_checked(loss, weights))
+
+    def weights(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> FloatArray:
+        """Deprecated name of `stressed_probabilities`."""
+        warnings.warn(
+            "Objective.weights is now Objective.stressed_probabilities",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.stressed_probabilities(loss, weights)
+
+    def _set(self, name: str, value: object) -> None:
+        """Store a validated parameter of a frozen dataclass."""
+        object.__setattr__(self, name, value)
 
     @property
     def terms(self) -> tuple[tuple[float, Objective], ...]:
@@ -148,7 +175,8 @@ class Combination(Objective):
         for factor, term in self.parts:
             if not np.isfinite(factor) or factor < 0:
                 raise InputError(
-                    f"objective: the factor {factor} of {term} must be finite and >= 0, or the sum is not convex"
+                    f"objective: the factor {factor} of {term} must be finite and >= 0, or the sum "
+                    "is not convex"
                 )
         if not self.terms:
             raise InputError(
@@ -204,11 +232,10 @@ class Combination(Objective):
 def project_to_dual_set(
     objective: Objective, stress: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    """Of a solver's `stress`, what rounding cannot have meant taken out; then as near to it as the
-    measure admits.
+    """A solver's `stress`, normalised and moved towards `weights` until it is in the dual set.
 
-    What a coherent measure admits is convex and as a rule holds `weights`: bisection between them
-    finds its edge.
+    The dual set of a coherent measure is convex and, for all built-in measures, contains `weights`:
+    bisection on the segment between them finds its edge.
     """
     stress = np.maximum(stress, 0.0)
     if not objective.cash_additive:
@@ -236,7 +263,7 @@ def _checked(loss: npt.ArrayLike, weights: npt.ArrayLike | None) -> tuple[FloatA
     return losses, probabilities("losses", weights, losses.size)
 
 
-def level(what: str, given: Any, low: float, high: float) -> float:
+def check_range(what: str, given: Any, low: float, high: float) -> float:
     """A parameter in [low, high), or an InputError that says so."""
     value = validation.as_finite(what, given)
     if not low <= value < high:
@@ -244,7 +271,7 @@ def level(what: str, given: Any, low: float, high: float) -> float:
     return value
 
 
-def distribution(stress: FloatArray, weights: FloatArray) -> bool:
+def is_distribution(stress: FloatArray, weights: FloatArray) -> bool:
     """Whether `stress` is a probability vector that gives nothing to scenarios of probability
     zero.
     """
@@ -253,7 +280,7 @@ def distribution(stress: FloatArray, weights: FloatArray) -> bool:
     )
 
 
-def least(
+def partial_minimum(
     objective: cp.Expression, *constraints: cp.Constraint, over: list[cp.Variable]
 ) -> cp.Expression:
     """The minimum over auxiliary variables as an expression, which DCP knows to be convex in all

@@ -13,7 +13,7 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.cvar import CVaR
-from adlopt.objectives.protocol import ROUNDING, Objective, distribution
+from adlopt.objectives.protocol import ROUNDING, Objective, is_distribution
 from adlopt.prices.protocol import probabilities
 
 if TYPE_CHECKING:
@@ -24,7 +24,33 @@ SPECTRUM_TOLERANCE = 1e-6  # of a spectrum's integral and order, which quadratur
 
 @dataclass(frozen=True, init=False, repr=False)
 class Spectral(Objective):
-    """A mixture of CVaRs: levels in [0, 1), weights >= 0 that sum to one. Source: Acerbi (2002)."""
+    """A mixture of CVaRs: sum_j weight_j CVaR_level_j.
+
+    Coherent; linear program. Dual set: the sums sum_j weight_j w_j of probabilities
+    w_j <= p / (1 - level_j).
+
+    Parameters
+    ----------
+    levels : sequence of float
+        In [0, 1).
+    weights : sequence of float
+        >= 0, one per level, summing to one.
+
+    Raises
+    ------
+    InputError
+        The lists have different lengths, or a number is out of its range.
+
+    References
+    ----------
+    Acerbi, Spectral measures of risk, Journal of Banking and Finance 26 (2002).
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.Spectral([0.0, 0.5], [0.5, 0.5]).evaluate([0.0, 10.0, 2.0, 4.0])
+    5.5
+    """
 
     mixture: tuple[tuple[float, CVaR], ...]
 
@@ -45,13 +71,34 @@ class Spectral(Objective):
 
     @classmethod
     def from_spectrum(cls, spectrum: Callable[[float], float], points: int = 50) -> Spectral:
-        """The measure that weights the u-quantile of the loss by spectrum(u): >= 0, nondecreasing,
-        integral one over [0, 1].
+        """The measure that weights the u-quantile of the loss by spectrum(u).
 
         The spectrum is replaced by its means over `points` cells, finer towards u = 1: a step
-        function is a mixture of
-        CVaRs at its steps. The steps of a spectrum that is one already belong into Spectral(levels,
-        weights).
+        function is a mixture of CVaRs at its steps. If your spectrum is a step function already,
+        use Spectral(levels, weights).
+
+        Parameters
+        ----------
+        spectrum : callable
+            From u in [0, 1] to a weight >= 0; nondecreasing, with integral one.
+        points : int
+            Cells.
+
+        Returns
+        -------
+        Spectral
+
+        Raises
+        ------
+        InputError
+            The spectrum is negative, falls, or does not integrate to one.
+
+        Examples
+        --------
+        >>> import adlopt as adl
+        >>> measure = adl.Spectral.from_spectrum(lambda u: 2 * u, points=100)
+        >>> round(measure.evaluate([0.0, 3.0]), 3)
+        2.25
         """
         from scipy.integrate import IntegrationWarning, quad
 
@@ -59,14 +106,13 @@ class Spectral(Objective):
             raise InputError(f"Spectral: points is {points!r}; a whole number >= 1 is needed")
         edge = 1.0 - (1.0 - np.arange(points + 1) / points) ** 2
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", IntegrationWarning
-            )  # the total tells whether it matters
+            warnings.simplefilter("ignore", IntegrationWarning)  # the integral is checked below
             cells = [quad(spectrum, low, high)[0] for low, high in pairwise(edge)]
         mass = np.array(cells, dtype=float)
         if not abs(mass.sum() - 1) <= SPECTRUM_TOLERANCE:
             raise InputError(
-                f"Spectral: the spectrum integrates to {mass.sum():.8g} over [0, 1]; it must be one: divide by it"
+                f"Spectral: the spectrum integrates to {mass.sum():.8g} over [0, 1]; it must be "
+                "one: divide by it"
             )
         height = mass / np.diff(edge)
         step = np.diff(height, prepend=0.0)
@@ -74,7 +120,8 @@ class Spectral(Objective):
         if falls.size:
             where = f"near u = {edge[falls[0]]:.4g}" if falls[0] else "at u = 0, below zero"
             raise InputError(
-                f"Spectral: the spectrum falls {where}; it must be >= 0 and nondecreasing, or the measure is not convex"
+                f"Spectral: the spectrum falls {where}; it must be >= 0 and nondecreasing, or the "
+                "measure is not convex"
             )
         share = np.maximum(step, 0.0) * (1.0 - edge[:-1])
         return cls(edge[:-1].tolist(), (share / share.sum()).tolist())
@@ -94,7 +141,7 @@ class Spectral(Objective):
         return stressed
 
     def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
-        if not distribution(stress, weights):
+        if not is_distribution(stress, weights):
             return False
         # Of all sets of scenarios of a given probability, those that w / p ranks first hold the
         # most of w. None may

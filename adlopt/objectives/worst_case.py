@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.objectives.protocol import Objective, distribution
+from adlopt.objectives.protocol import Objective, is_distribution
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorstCase(Objective):
-    """Largest loss over the scenarios of positive probability, however small: the limit of CVaR as
-    its level tends to one.
+    """The largest loss over scenarios of positive probability, however small.
+
+    Coherent; linear program. Dual set: all probabilities w that are zero where p is. The limit of
+    CVaR as its level tends to one.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.WorstCase().evaluate([0.0, 10.0, 2.0])
+    10.0
     """
 
     coherent = cash_additive = True
@@ -37,4 +45,4 @@ class WorstCase(Objective):
         return stressed
 
     def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
-        return distribution(stress, weights)
+        return is_distribution(stress, weights)

@@ -134,8 +134,10 @@ def run_method(problem: Problem, method: str = "auto", **settings: Any) -> Resul
 
 
 def _run(problem: Problem, chosen: Choice, settings: Settings) -> Result:
+    oracle = _linear_minimum(problem, settings.constraints)
+
     def gap(result: Result) -> float:
-        return certify_array(problem, result.allocation, result.multipliers).gap
+        return certify_array(problem, result.allocation, result.multipliers, oracle).gap
 
     return chosen.plan.solve(replace(settings, gap=gap))
 
@@ -196,9 +198,9 @@ def linear_minimum(
     """The linear minimisation oracle over allocations that keep the user's constraints too."""
     if not constraints:
         return None
-    from adlopt.methods import conic
+    from adlopt.methods.user_constraints import linear_minimum
 
-    return lambda slope: conic.linear_minimum(problem, slope, constraints)
+    return lambda slope: linear_minimum(problem, slope, constraints)
 
 
 def _optional_positive(what: str, value: float | None) -> float | None:

@@ -161,7 +161,7 @@ def _solver(
     from adlopt.methods import conic
 
     middle = variants[int(np.argsort(points)[len(points) // 2])]  # whose scale suits all
-    return chosen, conic.compiled(middle, name)
+    return chosen, conic.compile_sweep(middle, name)
 
 
 def _row(

@@ -171,14 +171,18 @@ def test_unfit_functions_are_refused_with_what_cvxpy_objects_to(function, reason
 
 
 def test_no_function_is_refused():
-    with pytest.raises(adl.InputError, match="is not an Objective"):
-        cross("CVaR")
+    with pytest.raises(adl.InputError, match="cvar takes a number after a colon"):
+        cross("cvar")
     with pytest.raises(adl.InputError, match="is not an Objective"):
         cross(adl.CVaR)
     with pytest.raises(
         adl.InputError, match="is not a function of a cvxpy loss vector; did you mean to call it"
     ):
         adl.Custom(adl.CVaR)
+
+
+def test_a_problem_takes_objectives_as_text():
+    assert cross("cvar:0.9").objective == adl.CVaR(0.9)
 
 
 def test_a_problem_takes_functions_wherever_it_takes_objectives():
