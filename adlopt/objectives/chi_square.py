@@ -85,6 +85,7 @@ class ChiSquareRobust(Objective):
         mass, rest = float(p[tail].sum()), float(p[~tail].sum())
         q = np.where(tail, p, 0.0) / mass
         over = np.where(tail, below - q @ below, 0.0)
+        over -= np.where(tail, q @ over, 0.0)  # centred twice: the first mean is rounded
         variance = float(q @ over**2)
         tilt = np.sqrt(max(self.radius * mass - rest, 0.0) / variance) if variance > 0 else 0.0
         stressed = np.zeros(loss.size)

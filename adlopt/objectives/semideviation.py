@@ -110,7 +110,7 @@ class Semideviation(Objective):
         else:
             slope = over / largest
             slope = slope / np.sqrt(weights @ slope**2)
-        return weights * np.maximum(1 + self.c * (slope - weights @ slope), 0.0)
+        return np.asarray(weights * np.maximum(1 + self.c * (slope - weights @ slope), 0.0))
 
     def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         if not is_distribution(stress, weights):

@@ -170,3 +170,65 @@ def test_optimal_is_not_taken_on_trust(objective: adl.Objective) -> None:
         settlement={"X": 17.0, "Y": 20.5},
     )
     assert adl.solve(problem, "conic").status == "optimal"
+
+
+def uneven_books() -> list[adl.Problem]:
+    """Books of 231 accounts whose equities differ by six orders of magnitude."""
+    return [
+        adl.synthetic.problem(231, 4, held=2, scenarios=300, objective=objective, seed=seed)
+        for seed, objective in enumerate(
+            [adl.ExpectedLoss(), adl.CVaR(0.975), adl.Expectile(0.9), adl.WorstCase()]
+        )
+    ]
+
+
+@pytest.mark.parametrize("problem", uneven_books(), ids=lambda problem: str(problem.objective))
+def test_a_linear_program_is_proven(problem: adl.Problem) -> None:
+    """Clarabel's answer is judged by its certificate; HiGHS makes the second attempt."""
+    solution = adl.solve(problem, "conic")
+    assert solution.status == "optimal"
+    assert solution.gap <= 1e-7
+
+
+def test_the_second_attempt_is_made_by_highs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from adlopt.methods import conic
+
+    problem = uneven_books()[1]
+    solvers: list[str | None] = []
+    original = conic.solve_model
+
+    def spy(model, solver, options, *, time_limit=None):
+        solvers.append(solver)
+        if solver is None:  # a poor answer that calls itself optimal
+            options = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-2)
+        original(model, solver, options, time_limit=time_limit)
+
+    monkeypatch.setattr(conic, "solve_model", spy)
+    solution = adl.solve(problem, "conic")
+    assert solvers[:2] == [None, cp.HIGHS]
+    assert solution.gap <= 1e-7
+
+
+def test_user_constraints_hold_at_the_answer() -> None:
+    """Accounts that may lose nothing lose nothing."""
+    problem = adl.synthetic.problem(80, 3, scenarios=200, objective=adl.CVaR(0.9), seed=3)
+    spared = problem.positions["account"].isin(problem.positions["account"].unique()[:10])
+    mask = spared.to_numpy(dtype=float)
+    solution = adl.solve(
+        problem,
+        constraints=lambda allocation: cp.multiply(mask, allocation) == 0,
+    )
+    taken = solution.allocation.set_index(["account", "asset"])["reduction"]
+    names = problem.positions.loc[spared, ["account", "asset"]]
+    lost = taken.reindex(pd.MultiIndex.from_frame(names)).fillna(0.0).abs()
+    assert (lost <= 1e-9 * problem.positions["size"].abs().max()).all()
+    assert solution.status == "optimal"
+
+
+def test_an_answer_that_breaks_a_constraint_is_not_returned(monkeypatch) -> None:
+    from adlopt.methods import conic
+
+    problem = adl.synthetic.problem(30, 2, scenarios=50, objective=adl.CVaR(0.9), seed=3)
+    monkeypatch.setattr(conic, "violation", lambda *_: 1e-3)
+    with pytest.raises(adl.SolverFailed, match="violates your constraints"):
+        adl.solve(problem, constraints=lambda allocation: cp.abs(allocation) <= 1e9)

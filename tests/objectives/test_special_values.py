@@ -106,3 +106,43 @@ def test_sums_say_what_they_are():
     assert more.cone == "exponential"
     assert (adl.Semideviation(1.0, 2) + adl.CVaR(0.9)).cone == "second-order"
     assert (adl.Semideviation(1.0, 1) + adl.WorstCase()).cone == "linear"
+
+
+def test_a_zero_weight_scenario_does_not_enter_an_expectile():
+    loss, weights = np.array([1.0, 3.0, 2.0, 0.1]), np.array([0.5, 0.3, 0.2, 0.0])
+    for tau in (0.6, 0.9, 0.999999):
+        plain = adl.Expectile(tau).value(loss, weights)
+        for huge in (1e9, 1e18, 1e300):
+            loss[3] = huge
+            assert adl.Expectile(tau).value(loss, weights) == pytest.approx(plain, rel=1e-14)
+
+
+@pytest.mark.parametrize("tail", [1e-3, 1e-9, 1e-12, 1e-15])
+def test_cvar_at_extreme_levels_weighs_to_one(tail):
+    weights = np.array([0.3, 0.3, 0.4])
+    for loss in ([1.0, 2.0, 3.0], [3.0, 3.0, 1.0], [0.0, 0.0, 0.0]):
+        measure = adl.CVaR(1 - tail)
+        stressed = measure.subgradient(np.array(loss), weights)
+        assert stressed.sum() == pytest.approx(1.0, abs=1e-15)
+        assert measure.value(np.array(loss), weights) == pytest.approx(max(loss), rel=1e-15)
+    many = np.full(1000, 1e-3)
+    assert adl.CVaR(1 - tail).subgradient(np.arange(1000.0), many).sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("radius", [1e-30, 1e-16, 1e-8, 1e-3, 1e3, 1e8, 1e30])
+def test_chi_square_keeps_its_digits_at_extreme_radii(radius):
+    """Two scenarios: all of the tilt goes to the worse one, w = p + sqrt(radius p (1 - p))."""
+    for p in (0.5, 1e-3, 1e-9):
+        weights = np.array([1 - p, p])
+        tilt = min(np.sqrt(radius * p * (1 - p)), 1 - p)
+        measure = adl.ChiSquareRobust(radius)
+        value = measure.value(np.array([0.0, 1.0]), weights)
+        assert value == pytest.approx(p + tilt, rel=1e-12)
+        above_mean = measure.subgradient(np.array([0.0, 1.0]), weights)[1] - p
+        assert above_mean == pytest.approx(tilt, rel=1e-9, abs=4e-16 * max(p, tilt))
+
+
+def test_parameters_are_converted_to_numbers():
+    assert adl.CVaR("0.5") == adl.CVaR(0.5)
+    assert isinstance(adl.Entropic(np.float32(2)).theta, float)
+    assert adl.Semideviation(1, 2.0).order == 2
