@@ -173,12 +173,12 @@ def require_constraints(
     """
     import cvxpy as cp
 
-    from adlopt.methods import conic
+    from adlopt.methods.user_constraints import read_constraints
 
     given = cp.Constant(allocation)
     allowed = VIOLATION * float(np.abs(allocation).max(initial=0.0))
     for number, function in enumerate(constraints, start=1):
-        for constraint in conic.further((function,), given):
+        for constraint in read_constraints((function,), given):
             violation = float(np.max(constraint.violation()))
             if violation > max(allowed, VIOLATION * _largest(constraint)):
                 raise InputError(

@@ -26,6 +26,8 @@ from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
 from adlopt.solving.sampling_error import sampled_enough
 from adlopt.solving.solution import Solution, Status
 
+VIOLATION = 1e-12  # relative: rounding in the user's constraints
+
 __all__ = ["METHODS", "build_solution", "choose_method", "run_method", "solve"]
 
 
@@ -134,7 +136,7 @@ def run_method(problem: Problem, method: str = "auto", **settings: Any) -> Resul
 
 
 def _run(problem: Problem, chosen: Choice, settings: Settings) -> Result:
-    oracle = _linear_minimum(problem, settings.constraints)
+    oracle = linear_minimum(problem, settings.constraints)
 
     def gap(result: Result) -> float:
         return certify_array(problem, result.allocation, result.multipliers, oracle).gap
@@ -151,10 +153,8 @@ def build_solution(
     if problem.prices is not None:
         oracle = linear_minimum(problem, settings.constraints)
         proof = certify_array(problem, allocation, result.multipliers, oracle)
-        if not settings.constraints and (
-            result.multipliers is not None or method == "shadow_price"
-        ):
-            allocation, proof = _snap_if_no_worse(problem, allocation, proof)
+        if result.multipliers is not None or method == "shadow_price":
+            allocation, proof = _snap_if_no_worse(problem, allocation, proof, settings.constraints)
     proven = proof is None or proof.gap <= settings.tolerance
     status: Status = "optimal" if proven else "time_limit" if result.out_of_time else "unproven"
     return Solution(
@@ -175,14 +175,21 @@ def build_solution(
 
 
 def _snap_if_no_worse(
-    problem: Problem, allocation: FloatArray, proof: Certificate
+    problem: Problem,
+    allocation: FloatArray,
+    proof: Certificate,
+    constraints: tuple[Constraints, ...] = (),
 ) -> tuple[FloatArray, Certificate]:
-    """Round fractions near 0 and 1 if the value does not rise by more than a tenth of the open
-    gap.
+    """Round fractions near 0 and 1 if the value does not rise by more than a tenth of the open gap,
+    and the user's constraints hold as before.
     """
+    violation = _violation(problem, constraints)
+    tolerated = max(violation(allocation), VIOLATION)
     allowed = proof.value + max(proof.excess, GAP_CLOSED * abs(proof.value)) / 10.0
     certain = problem.closed_form is not None
     for tidy in repair.snapped_to_bounds(problem, allocation):
+        if violation(tidy) > tolerated:
+            continue
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
         if value <= allowed and not (
@@ -192,15 +199,26 @@ def _snap_if_no_worse(
     return allocation, proof
 
 
+def _violation(
+    problem: Problem, constraints: tuple[Constraints, ...]
+) -> Callable[[FloatArray], float]:
+    """How far an allocation is outside the user's constraints, relative to their size."""
+    if not constraints:
+        return lambda _: 0.0
+    from adlopt.methods import user_constraints
+
+    return lambda allocation: user_constraints.violation(problem, allocation, constraints)
+
+
 def linear_minimum(
     problem: Problem, constraints: tuple[Constraints, ...]
 ) -> Callable[[FloatArray], tuple[float, FloatArray]] | None:
     """The linear minimisation oracle over allocations that keep the user's constraints too."""
     if not constraints:
         return None
-    from adlopt.methods.user_constraints import linear_minimum
+    from adlopt.methods import user_constraints
 
-    return lambda slope: linear_minimum(problem, slope, constraints)
+    return lambda slope: user_constraints.linear_minimum(problem, slope, constraints)
 
 
 def _optional_positive(what: str, value: float | None) -> float | None:
