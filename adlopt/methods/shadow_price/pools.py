@@ -1,0 +1,156 @@
+"""The presolved program pool by pool, scaled: fractions of positions, shares of requirements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt.model.problem import Problem
+from adlopt.presolve.pairs import Pairs, Presolved
+
+EXHAUSTED = 1e-13  # relative: a requirement this close to what is available takes everything
+
+
+class Pools(NamedTuple):
+    """Arrays of n pools with v variables, the fractions y in [0, 1] of their positions (eq. 1)."""
+
+    variable: IntArray  # (n + 1,) first variable of each pool
+    linear: IntArray  # (n + 1,) first linear pair
+    hinge: IntArray  # (n + 1,) first hinge
+    asset: IntArray  # (v,) int32, row of the coupling constraint
+    used: FloatArray  # (v,) A: share of the asset's requirement that y = 1 supplies
+    contracts: FloatArray  # (v,) signed, per unit of money: times a price move, a pair's slope D
+    linear_scenario: IntArray  # (linear pairs,) int32
+    scenario: IntArray  # (hinges,) int32
+    level: FloatArray  # (hinges,) a: shortfall at y = 0
+    moves: FloatArray  # (S, R) price moves less settlement offsets of the reduced assets
+
+
+@dataclass(frozen=True, eq=False)
+class PoolProgram:
+    """Pools of one problem and how their variables map to its positions."""
+
+    pools: Pools
+    unit: float  # money per unit
+    constant: FloatArray  # (S,) loss that no variable changes
+    rows: IntArray  # eligible positions with a variable of their own
+    merged: IntArray  # eligible positions of pools without pairs: one variable per asset
+    merged_asset: IntArray  # (merged,) row of the coupling
+    with_merged: IntArray  # coupling rows that have such a variable
+    exhausted: BoolArray  # (R,) assets of which everything must go
+    presolved: Presolved  # the pairs that are in the program, other scenarios' left out
+    member: BoolArray  # (book's pools,) whether the pool is in the program
+
+    @property
+    def owner(self) -> IntArray:
+        """(v,) pool of each variable."""
+        return np.repeat(np.arange(self.size), np.diff(self.pools.variable))
+
+    @property
+    def size(self) -> int:
+        return self.pools.variable.size - 1
+
+    def fractions(self, problem: Problem, y: FloatArray) -> FloatArray:
+        """(e,) fractions of the eligible positions from the variables (v,)."""
+        fraction = np.ones(problem.eligible.size)
+        fraction[self.rows] = y[: self.rows.size]
+        shared = np.ones(self.exhausted.size)
+        shared[self.with_merged] = y[self.rows.size :]
+        fraction[self.merged] = shared[self.merged_asset]
+        return fraction
+
+
+def build(
+    problem: Problem, presolved: Presolved, money: float, scenarios: BoolArray | None = None
+) -> PoolProgram:
+    """The program with pairs in the marked `scenarios` (S,) alone, or in all."""
+    n, required = problem.book.equity.size, problem.required
+    if scenarios is not None and not scenarios.all():
+        presolved = _restricted(presolved, scenarios)
+    unit = money * float(np.abs(required * problem.book.marks).sum())
+    assets, cap = problem.reduced_assets, problem.max_reduction
+    number = np.full(required.size, -1)
+    number[assets] = np.arange(assets.size)
+    row, needed = number[problem.asset], np.abs(required[assets])
+    available = np.bincount(row, np.abs(cap), minlength=assets.size)
+    linear, hinges = presolved.linear, presolved.hinges
+
+    own = ((linear.count + hinges.count)[problem.pool] > 0) & (cap != 0)
+    rows, merged = np.flatnonzero(own), np.flatnonzero(~own)
+    width = np.bincount(problem.pool[rows], minlength=n)
+    member = width > 0
+    shared = np.bincount(row[merged], np.abs(cap[merged]), minlength=assets.size) / needed
+    with_merged = np.flatnonzero(shared)
+    none = np.zeros(with_merged.size, dtype=np.int64)
+    # Pools with pairs but without variables are constants.
+    fixed = ~member[hinges.pool] if (hinges.count[~member]).any() else np.zeros(0, dtype=bool)
+    constant = presolved.constant + np.bincount(
+        linear.scenario, linear.shortfall, minlength=presolved.constant.size
+    )
+    if fixed.size:
+        constant += np.bincount(
+            hinges.scenario[fixed], np.maximum(hinges.shortfall[fixed], 0.0), constant.size
+        )
+        kept, kept_linear = ~fixed, member[linear.pool]
+        hinges = Pairs(hinges.count * member, hinges.scenario[kept], hinges.shortfall[kept])
+        linear = Pairs(
+            linear.count * member, linear.scenario[kept_linear], linear.shortfall[kept_linear]
+        )
+        presolved = Presolved(presolved.constant, linear, hinges, presolved.dropped)
+    moves = problem.moves[assets] - problem.settlement_offset[assets, None]
+    pools = Pools(
+        variable=_starts(width[member], none + 1),
+        linear=_starts(linear.count[member], none),
+        hinge=_starts(hinges.count[member], none),
+        asset=np.append(row[rows], with_merged).astype(np.int32),
+        used=np.append(np.abs(cap[rows]) / needed[row[rows]], shared[with_merged]),
+        contracts=np.append(cap[rows] / unit, np.zeros(with_merged.size)),
+        linear_scenario=linear.scenario,
+        scenario=hinges.scenario,
+        level=hinges.shortfall / unit,
+        moves=np.ascontiguousarray(moves.T),
+    )
+    return PoolProgram(
+        pools,
+        unit,
+        constant / unit,
+        rows,
+        merged,
+        row[merged],
+        with_merged,
+        needed >= available * (1 - EXHAUSTED),
+        presolved,
+        member,
+    )
+
+
+def price_bounds(problem: Problem, program: PoolProgram, steepest: FloatArray) -> FloatArray:
+    """(R,) bounds of |price| beyond which every pool's answer is 0 or 1 (eq. 5).
+
+    `steepest` (R,) is the largest q.|move| over the stresses q that may occur, in money.
+    """
+    needed = np.abs(problem.required[problem.reduced_assets])
+    return np.asarray(needed * steepest / program.unit)
+
+
+def _starts(counts: IntArray, more: IntArray) -> IntArray:
+    return np.append(0, np.cumsum(np.append(counts, more)))
+
+
+def _restricted(presolved: Presolved, scenarios: BoolArray) -> Presolved:
+    """The pairs of marked scenarios."""
+
+    def part(pairs: Pairs) -> Pairs:
+        kept = scenarios[pairs.scenario]
+        before = np.append(0, np.cumsum(kept))[np.append(0, np.cumsum(pairs.count))]
+        return Pairs(np.diff(before), pairs.scenario[kept], pairs.shortfall[kept])
+
+    return Presolved(
+        np.where(scenarios, presolved.constant, 0.0),
+        part(presolved.linear),
+        part(presolved.hinges),
+        presolved.dropped,
+    )
