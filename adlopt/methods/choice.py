@@ -82,7 +82,7 @@ def _module(method: str) -> ModuleType:
     if method == "factor_leverage":
         return factor_leverage
     if method == "shadow_price":
-        from adlopt.methods.interior_point import shadow_price
+        from adlopt.methods.shadow_price import solve as shadow_price
 
         return shadow_price
     from adlopt.methods import conic

@@ -11,7 +11,7 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.master import Master, MasterSolution
-from adlopt.methods.shadow_price.settings import Settings
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.tail import Tail
 
 
@@ -59,24 +59,24 @@ class Decomposition:
         groups: Groups,
         objective: Objective,
         required: FloatArray,
-        settings: Settings,
+        tuning: Tuning,
         *,
         keep_answers: bool,
         report: Callable[[str], None],
         deadline: float,
     ) -> None:
-        self.groups, self.objective, self.settings = groups, objective, settings
+        self.groups, self.objective, self.tuning = groups, objective, tuning
         self.keep_answers, self.report, self.deadline = keep_answers, report, deadline
         groups.required = required
         exhausted = groups.program.exhausted
         self.master = Master(
-            required, exhausted, objective.constant, groups.count, objective.tails, settings
+            required, exhausted, objective.constant, groups.count, objective.tails, tuning
         )
         self.scale = np.append(groups.price_scale, groups.stress_scale[groups.live])
 
     def run(self, start: FloatArray, width: float, tolerance: float, outcome: Outcome) -> None:
         """Close the relative gap to `tolerance`; `outcome` holds the best so far at every moment."""
-        numbers, groups = self.settings, self.groups
+        numbers, groups = self.tuning, self.groups
         point, tails = start, outcome.stresses
         outcome.point = start
         for sweep in range(numbers.iterations):
@@ -115,7 +115,7 @@ class Decomposition:
         if sweep == 0:
             return width
         rise, predicted = bound - outcome.bound, outcome.value - outcome.bound
-        if rise < max(self.settings.rise * predicted, 0.0):
+        if rise < max(self.tuning.rise * predicted, 0.0):
             return width / 2
         edge = np.abs(point - outcome.point) >= 0.99 * width * self.scale
         return 2 * width if (edge & (self.scale > 0)).any() else width
@@ -127,7 +127,7 @@ class Decomposition:
 
         Where the box holds the master back it proves nothing: then it is solved without the box.
         """
-        numbers, R = self.settings, self.groups.price_scale.size
+        numbers, R = self.tuning, self.groups.price_scale.size
         while True:
             low, high = outcome.point - width * self.scale, outcome.point + width * self.scale
             limit = 2.0 * self.scale[:R]

@@ -7,7 +7,7 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt._internal.parallel import on_all
 from adlopt.methods.shadow_price.pools import PoolProgram
-from adlopt.methods.shadow_price.settings import Settings
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.sweep import Point, State, Totals, answer
 from adlopt.methods.shadow_price.vertex import workspace
 
@@ -26,10 +26,10 @@ class Groups:
         live: IntArray,
         price_scale: FloatArray,
         stress_scale: FloatArray,
-        settings: Settings,
+        tuning: Tuning,
     ) -> None:
         pools = program.pools
-        self.program, self.settings, self.live = program, settings, live
+        self.program, self.tuning, self.live = program, tuning, live
         self.base, self.price_scale = base, np.where(price_scale > 0, price_scale, 1.0)
         self.stress_scale = np.zeros(base.size)
         self.stress_scale[live] = stress_scale
@@ -84,7 +84,7 @@ class Groups:
         state = self.state
         state.weight[pools] = weight
         order = pools[np.argsort(-self.largest[pools] * weight, kind="stable")]
-        alone = pools.size if pools.size <= groups else int(groups * self.settings.alone)
+        alone = pools.size if pools.size <= groups else int(groups * self.tuning.alone)
         rest = np.sort(order[alone:])
         rest = rest[np.argsort(self.main_asset[rest], kind="stable")]
         state.group[order[:alone]] = np.arange(alone)
@@ -92,7 +92,7 @@ class Groups:
         members = np.concatenate([order[:alone], rest])
         state.deadline[members] = -1.0
         total = np.cumsum(self.work[members])
-        parts = max(1, min(64, int(total[-1]) // self.settings.work_per_run))
+        parts = max(1, min(64, int(total[-1]) // self.tuning.work_per_run))
         first = np.searchsorted(state.group[members], np.arange(state.group[members[-1]] + 1))
         cuts = np.searchsorted(total, total[-1] * np.arange(1, parts) / parts)
         nearest = first[np.minimum(np.searchsorted(first, cuts), first.size - 1)]
@@ -127,7 +127,7 @@ class Groups:
                 self.state,
                 at,
                 self.totals,
-                self.settings.pivoting,
+                self.tuning.pivoting,
                 bool(self.live.size),
                 np.empty(0) if weight is None else weight,
                 workspace(*self.room),

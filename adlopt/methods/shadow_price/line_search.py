@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.parallel import jit_sums
-from adlopt.methods.shadow_price.settings import Pivoting
+from adlopt.methods.shadow_price.tuning import Pivoting
 from adlopt.methods.shadow_price.vertex import (
     Workspace,
     add_to_gradient,

@@ -17,7 +17,7 @@ import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import SolverFailed
-from adlopt.methods.shadow_price.settings import Settings
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.tail import Tail
 
 
@@ -41,11 +41,11 @@ class Master:
         constant: FloatArray,
         groups: int,
         tails: tuple[Tail, ...],
-        settings: Settings,
+        tuning: Tuning,
     ) -> None:
         from adlopt._internal.quiet import silent_highs
 
-        self.settings, self.tails = settings, tails
+        self.tuning, self.tails = tuning, tails
         self.R, self.L, self.groups = required.size, constant.size, groups
         self.cap = sum((tail.cap for tail in tails), np.zeros(constant.size))
         self.highs: Any = silent_highs()
@@ -53,8 +53,8 @@ class Master:
             ("presolve", "off"),
             ("threads", 1),
             ("simplex_strategy", 4),  # primal: the basis stays feasible as columns come
-            ("primal_feasibility_tolerance", settings.master_tolerance),
-            ("dual_feasibility_tolerance", settings.master_tolerance),
+            ("primal_feasibility_tolerance", tuning.master_tolerance),
+            ("dual_feasibility_tolerance", tuning.master_tolerance),
         ):
             self.highs.setOptionValue(name, value)
         self._add_rows(np.where(free, -np.inf, required), np.where(free, np.inf, required), constant)
@@ -187,8 +187,8 @@ class Master:
         Only columns outside the basis are deleted, so the basis stays.
         """
         self.idle = np.where(theta > 0, 0, self.idle + 1)
-        old = np.flatnonzero(self.idle > self.settings.unused)
-        if old.size <= self.settings.purge * self.idle.size:
+        old = np.flatnonzero(self.idle > self.tuning.unused)
+        if old.size <= self.tuning.purge * self.idle.size:
             return theta
         basic = np.array(self.highs.getBasicVariables()[1])
         kept = np.ones(self.idle.size, dtype=bool)

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Pairs, Presolved
-
-EXHAUSTED = 1e-13  # relative: a requirement this close to what is available takes everything
 
 
 class Pools(NamedTuple):
@@ -39,6 +38,8 @@ class PoolProgram:
     rows: IntArray  # eligible positions with a variable of their own
     merged: IntArray  # eligible positions of pools without pairs: one variable per asset
     merged_asset: IntArray  # (merged,) row of the coupling
+    merged_share: FloatArray  # (R,) share of these positions that y = 1 takes
+    most: FloatArray  # (e,) largest reductions: no position gives more than what is required
     with_merged: IntArray  # coupling rows that have such a variable
     exhausted: BoolArray  # (R,) assets of which everything must go
     presolved: Presolved  # the pairs that are in the program, other scenarios' left out
@@ -53,36 +54,40 @@ class PoolProgram:
     def size(self) -> int:
         return self.pools.variable.size - 1
 
-    def fractions(self, problem: Problem, y: FloatArray) -> FloatArray:
-        """(e,) fractions of the eligible positions from the variables (v,)."""
+    def reductions(self, problem: Problem, y: FloatArray) -> FloatArray:
+        """(e,) reductions from the variables (v,)."""
         fraction = np.ones(problem.eligible.size)
         fraction[self.rows] = y[: self.rows.size]
         shared = np.ones(self.exhausted.size)
         shared[self.with_merged] = y[self.rows.size :]
-        fraction[self.merged] = shared[self.merged_asset]
-        return fraction
+        fraction[self.merged] = (shared * self.merged_share)[self.merged_asset]
+        return fraction * self.most
 
 
 def build(
-    problem: Problem, presolved: Presolved, money: float, scenarios: BoolArray | None = None
+    problem: Problem, presolved: Presolved, tuning: Tuning, scenarios: BoolArray | None = None
 ) -> PoolProgram:
     """The program with pairs in the marked `scenarios` (S,) alone, or in all."""
     n, required = problem.book.equity.size, problem.required
     if scenarios is not None and not scenarios.all():
         presolved = _restricted(presolved, scenarios)
-    unit = money * float(np.abs(required * problem.book.marks).sum())
-    assets, cap = problem.reduced_assets, problem.max_reduction
+    unit = _unit(problem, presolved, tuning)
+    assets = problem.reduced_assets
+    needed_by_row = np.abs(required)[problem.asset]
+    cap = np.sign(problem.max_reduction) * np.minimum(
+        np.abs(problem.max_reduction), needed_by_row
+    )
     number = np.full(required.size, -1)
     number[assets] = np.arange(assets.size)
     row, needed = number[problem.asset], np.abs(required[assets])
-    available = np.bincount(row, np.abs(cap), minlength=assets.size)
     linear, hinges = presolved.linear, presolved.hinges
 
     own = ((linear.count + hinges.count)[problem.pool] > 0) & (cap != 0)
     rows, merged = np.flatnonzero(own), np.flatnonzero(~own)
     width = np.bincount(problem.pool[rows], minlength=n)
     member = width > 0
-    shared = np.bincount(row[merged], np.abs(cap[merged]), minlength=assets.size) / needed
+    total = np.bincount(row[merged], np.abs(cap[merged]), minlength=assets.size)
+    shared = np.minimum(total / needed, 1.0)
     with_merged = np.flatnonzero(shared)
     none = np.zeros(with_merged.size, dtype=np.int64)
     # Pools with pairs but without variables are constants.
@@ -120,20 +125,46 @@ def build(
         rows,
         merged,
         row[merged],
+        shared * needed / np.where(total > 0, total, 1.0),
+        cap,
         with_merged,
-        needed >= available * (1 - EXHAUSTED),
+        problem.exhausted_assets[assets],
         presolved,
         member,
     )
 
 
-def price_bounds(problem: Problem, program: PoolProgram, steepest: FloatArray) -> FloatArray:
+def price_bounds(
+    problem: Problem, program: PoolProgram, stress: FloatArray | None = None
+) -> FloatArray:
     """(R,) bounds of |price| beyond which every pool's answer is 0 or 1 (eq. 5).
 
-    `steepest` (R,) is the largest q.|move| over the stresses q that may occur, in money.
+    Per contract that is the largest mean |move| under any stresses of the objective: the objective
+    of |move|, if it is homogeneous, or the mean under `stress` (S,) if that is fixed. The mean over
+    the tail's scenarios would be too small: it is no upper bound.
     """
+    weights, moves = problem.scenarios.weights, np.abs(program.pools.moves)
+    if stress is None:
+        steepest = [problem.objective.value(move, weights) for move in moves.T]
+    else:
+        steepest = list(stress @ moves)
     needed = np.abs(problem.required[problem.reduced_assets])
-    return np.asarray(needed * steepest / program.unit)
+    return np.asarray(needed * np.array(steepest) / program.unit)
+
+
+def _unit(problem: Problem, presolved: Presolved, tuning: Tuning) -> float:
+    """Money per unit of the program: a share of the reduction's notional, or of the loss before any
+    reduction.
+    """
+    hinges, linear = presolved.hinges, presolved.linear
+    loss = presolved.constant.copy()
+    for pairs in (hinges, linear):
+        loss += np.bincount(pairs.scenario, np.maximum(pairs.shortfall, 0.0), loss.size)
+    before = problem.objective.value(
+        np.maximum(loss - problem.insurance_fund, 0.0), problem.scenarios.weights
+    )
+    notional = float(np.abs(problem.required * problem.book.marks).sum())
+    return max(tuning.money * notional, tuning.least_money * before)
 
 
 def _starts(counts: IntArray, more: IntArray) -> IntArray:

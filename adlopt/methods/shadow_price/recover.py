@@ -7,7 +7,8 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.shadow_price.groups import Groups
-from adlopt.methods.shadow_price.tail import Tail, base_stress
+from adlopt.methods.shadow_price.pools import PoolProgram
+from adlopt.methods.shadow_price.tail import Tail, base_stress, cap, parts
 from adlopt.model.problem import Problem
 from adlopt.proof.multipliers import Multipliers
 
@@ -31,15 +32,12 @@ def combine(
     return y
 
 
-def allocation(problem: Problem, groups: Groups, y: FloatArray) -> FloatArray:
+def allocation(problem: Problem, program: PoolProgram, y: FloatArray) -> FloatArray:
     """(e,) feasible reductions from fractions (v,)."""
-    return restore_feasibility(
-        problem, groups.program.fractions(problem, y) * problem.max_reduction
-    )
+    return restore_feasibility(problem, program.reductions(problem, y))
 
 
 def multipliers(
-    problem: Problem,
     groups: Groups,
     point: FloatArray,
     terms: tuple[FloatArray, ...],
@@ -83,20 +81,21 @@ def stressed_terms(
     """
     weights, terms = problem.scenarios.weights, problem.objective.terms
     found = [np.zeros(weights.size) for _ in terms]
-    for number, factor in enumerate_expected(problem):
-        found[number] += factor * weights
     total = base_stress(problem)
+    if problem.insurance_fund == 0:
+        for part in parts(problem.objective) or []:
+            if part.level == 0.0:
+                found[part.term] += part.factor * weights
     for tail, stress in zip(tails, stresses, strict=True):
-        total[live] += stress
-        room = np.maximum(_caps(problem, tail) - _spread(stress, live, weights.size), 0.0)
-        missing = tail.factor - stress.sum()
-        full = _spread(stress, live, weights.size)
+        full = np.zeros(weights.size)
+        full[live] = stress
+        total += full
+        room = np.maximum(cap(tail.part, weights) - full, 0.0)
+        missing = tail.factor - float(stress.sum())
         if missing > 0 and room.sum() > 0:
-            full += room * min(missing / room.sum(), 1.0)
+            full += room * min(missing / float(room.sum()), 1.0)
         found[tail.part.term] += full
     whole = sum(found, np.zeros(weights.size))
     uncovered = np.divide(total, whole, out=np.ones(weights.size), where=whole > 0)
-    return (
-        tuple(part / factor for part, (factor, _) in zip(found, terms, strict=True)),
-        np.minimum(uncovered, 1.0),
-    )
+    shares = (part / factor for part, (factor, _) in zip(found, terms, strict=True))
+    return tuple(shares), np.minimum(uncovered, 1.0)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.methods.shadow_price.settings import Settings
+from adlopt.methods.shadow_price.tuning import Tuning
 
 
-def sample_sizes(pools: int, settings: Settings) -> list[int]:
+def sample_sizes(pools: int, tuning: Tuning) -> list[int]:
     """Sizes of the nested samples, ascending."""
-    sizes, size = [], pools / settings.sample_step
-    while size > settings.smallest_sample:
+    sizes, size = [], pools / tuning.sample_step
+    while size > tuning.smallest_sample:
         sizes.append(int(size))
-        size /= settings.sample_step
+        size /= tuning.sample_step
     return sizes[::-1]
 
 

@@ -10,7 +10,7 @@ from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt._internal.parallel import jit_sums
 from adlopt.methods.shadow_price.line_search import optimise
 from adlopt.methods.shadow_price.pools import Pools
-from adlopt.methods.shadow_price.settings import Pivoting
+from adlopt.methods.shadow_price.tuning import Pivoting
 from adlopt.methods.shadow_price.vertex import Workspace, load, restore, set_shortfalls
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
-from adlopt.methods.shadow_price.settings import Settings
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Spectral, WorstCase
 
@@ -56,6 +56,13 @@ def parts(objective: Objective) -> list[Part] | None:
     return found
 
 
+def cap(part: Part, weights: FloatArray) -> FloatArray:
+    """Largest stress of each scenario in a tail."""
+    if part.level < 1.0:
+        return np.asarray(part.factor * weights / (1.0 - part.level))
+    return np.where(weights > 0, part.factor, 0.0)
+
+
 def base_stress(problem: Problem) -> FloatArray:
     """(S,) stress that never changes: that of expected losses, unless a fund comes first."""
     if problem.insurance_fund > 0:
@@ -70,7 +77,7 @@ def tail_parts(problem: Problem) -> list[Part]:
 
 
 def candidates(
-    problem: Problem, losses: FloatArray, covered: float, settings: Settings
+    problem: Problem, losses: FloatArray, covered: float, tuning: Tuning
 ) -> list[BoolArray]:
     """(S,) scenarios that each tail may need: those with the largest losses (S,).
 
@@ -84,8 +91,8 @@ def candidates(
     found = []
     for part in tail_parts(problem):
         chosen = np.zeros(losses.size, dtype=bool)
-        mass = settings.tail_spread * (1.0 - part.level)
-        chosen[order] = (before < mass) | (rank < settings.fewest_scenarios)
+        mass = tuning.tail_spread * (1.0 - part.level)
+        chosen[order] = (before < mass) | (rank < tuning.fewest_scenarios)
         if problem.insurance_fund > 0:
             chosen &= losses > covered * problem.insurance_fund
         found.append(chosen & likely)
@@ -100,10 +107,15 @@ def tails(
     made = []
     for part, member in zip(tail_parts(problem), members, strict=True):
         inside = member[live]
-        cap = part.factor * (weights / (1.0 - part.level) if part.level < 1.0 else np.ones(live.size))
         least = problem.insurance_fund / unit if problem.insurance_fund > 0 else -np.inf
         made.append(
-            Tail(part, part.factor, np.where(inside, cap, 0.0), np.flatnonzero(inside), least)
+            Tail(
+                part,
+                part.factor,
+                np.where(inside, cap(part, weights), 0.0),
+                np.flatnonzero(inside),
+                least,
+            )
         )
     return tuple(made)
 

@@ -5,6 +5,7 @@ Measurements name the case of `python -m benchmarks shadow_price` that shows the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -26,7 +27,8 @@ class Pivoting(NamedTuple):
     """Relative to a hinge's slopes: shift of its level against cycling, in such a pool only."""
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True)
+class Tuning:
     """Numbers of the method."""
 
     groups: int = 200
@@ -79,7 +81,10 @@ class Settings(NamedTuple):
     depend on the number of threads."""
     money: float = 1e-3
     """Unit of money, as a share of the notional to be reduced."""
+    least_money: float = 1e-6
+    """Unit of money at least, as a share of the loss before any reduction: reductions of a millionth
+    of what is available would otherwise make losses of 1e8 units, beyond HiGHS's tolerances."""
     pivoting: Pivoting = Pivoting()
 
 
-DEFAULTS = Settings()
+DEFAULTS = Tuning()
