@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, BoolArray, FloatArray, IntArray
 from adlopt._internal.parallel import jit_sums
 
 
@@ -39,7 +39,7 @@ def lowest_equity(i: int, ranges: Ranges, low: FloatArray, high: FloatArray) -> 
 
     Each position's part is bilinear in its move and its reduction, so a corner attains its least.
     """
-    bound = ranges.equity[i] - ranges.slack[i]
+    bound: float = ranges.equity[i] - ranges.slack[i]
     for j in range(ranges.start[i], ranges.start[i + 1]):
         k = ranges.asset[j]
         q = ranges.size[j]
@@ -51,10 +51,8 @@ def lowest_equity(i: int, ranges: Ranges, low: FloatArray, high: FloatArray) -> 
         one = ranges.first[j]
         two = ranges.last[j]
         off = ranges.offset[k]
-        bound += min(
-            min(q * lo - one * (lo - off), q * hi - one * (hi - off)),
-            min(q * lo - two * (lo - off), q * hi - two * (hi - off)),
-        )
+        low_end = min(q * lo - one * (lo - off), q * lo - two * (lo - off))
+        bound += min(low_end, q * hi - one * (hi - off), q * hi - two * (hi - off))
     return bound
 
 
@@ -96,8 +94,8 @@ def classify(
     pools: IntArray,
     ranges: Ranges,
     blocks: Blocks,
-    count: IntArray,  # out: (2, n) linear pairs and hinges of each pool
-    scenario: IntArray,  # out: (2, many) scenarios of linear pairs and of hinges, in a row
+    count: AnyIntArray,  # out: (2, n) linear pairs and hinges of each pool
+    scenario: AnyIntArray,  # out: (2, many) scenarios of linear pairs and of hinges, in a row
     shortfall: FloatArray,  # out: (2, many)
     constant: FloatArray,  # out: (S,) loss of pools that cannot be reduced
     work: FloatArray,  # scratch: (3, block)

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
 from adlopt._internal.parallel import on_all
 from adlopt.model.problem import Problem
 
@@ -30,7 +30,7 @@ class PresolveSettings:
     buffer: int = 500_000
     """Pairs a thread's buffer holds: pools x scenarios classified between two copies out of it."""
     near_kink: float = 1e-4
-    """Share of equity and gross notional within which `presolve_at` calls a pool close to bankruptcy."""
+    """Share of equity and gross notional: `presolve_at` keeps a hinge where equity is below it."""
 
 
 DEFAULTS = PresolveSettings()
@@ -41,7 +41,7 @@ class Pairs:
     """Pool-scenario pairs with their shortfall before any reduction, pool by pool."""
 
     count: IntArray  # (n,) pairs of each pool
-    scenario: IntArray  # (pairs,) int32; in no particular order within a pool
+    scenario: AnyIntArray  # (pairs,) int32; in no particular order within a pool
     shortfall: FloatArray  # (pairs,) -V at no reduction, money
 
     @cached_property
@@ -102,9 +102,6 @@ def presolve_at(
     return _pairs(problem, allocation, allocation, slack, settings)
 
 
-around = presolve_at
-
-
 def scenario_blocks(moves: FloatArray, marks: FloatArray, most: int) -> tuple[IntArray, IntArray]:
     """Scenarios sorted into blocks of at most `most` like ones, and the blocks' edges.
 
@@ -163,7 +160,7 @@ def _pairs(
         slack=slack,
     )
     count = np.zeros((2, n), dtype=np.int32)
-    found: dict[int, list[tuple[IntArray, FloatArray]]] = {}
+    found: dict[int, list[tuple[AnyIntArray, FloatArray]]] = {}
 
     step = max(1, settings.buffer // S)  # pools between two copies
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, FloatArray
 
 
 class Multipliers(NamedTuple):
@@ -16,7 +16,7 @@ class Multipliers(NamedTuple):
     uncovered: (
         FloatArray  # (S,) in [0, 1]: share of a scenario's stress that the insurance fund leaves
     )
-    pool: IntArray  # (pairs,) nondecreasing; pairs of eligible pools not listed have weight zero
-    scenario: IntArray  # (pairs,)
+    pool: AnyIntArray  # (pairs,) nondecreasing; pairs of eligible pools not listed have weight zero
+    scenario: AnyIntArray  # (pairs,)
     # (pairs,) in [0, 1]: share of the scenario's stress that falls on the pool's shortfall
     weight: FloatArray

@@ -156,9 +156,9 @@ def _multipliers_at_kinks(problem: Problem, allocation: FloatArray) -> Multiplie
     a quick answer.
     """
     from adlopt.methods import conic
-    from adlopt.presolve.pairs import around
+    from adlopt.presolve.pairs import presolve_at
 
-    local = around(problem, allocation)
+    local = presolve_at(problem, allocation)
     kinked = local.hinges.pool.size > 0 or not isinstance(problem.objective, ExpectedLoss)
     if not kinked or local.hinges.pool.size > MAX_KINKS or local.linear.pool.size > MAX_PAIRS:
         return None

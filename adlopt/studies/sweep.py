@@ -16,7 +16,7 @@ from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.methods.result import Result
 from adlopt.model.problem import Problem, require_problem
-from adlopt.objectives import CVaR, ExpectedLoss
+from adlopt.objectives import CVaR
 from adlopt.proof.certificate import certify_array
 from adlopt.solving.dispatch import choose_method, run_method
 from adlopt.studies.table_result import TableResult
@@ -135,27 +135,16 @@ def _solver(
     """
     methods = {choose_method(variant, method) for variant in variants}
     chosen = "conic" if "conic" in methods else methods.pop()
-    if chosen == "conic" and method == "auto":
-        from adlopt.methods.interior_point import shadow_price
-
-        # What a single small problem does not repay, a sweep does.
-        if all(
-            isinstance(v.objective, ExpectedLoss) and shadow_price.reason_not_applicable(v) is None
-            for v in variants
-        ):
-            chosen = "shadow_price"
-    # The presolve depends on the boxes alone, which no sweep changes.
-    if chosen == "shadow_price":
-        from adlopt.methods import elliptical_solver
-        from adlopt.methods.interior_point import shadow_price
+    if chosen in ("conic", "shadow_price") and method in ("auto", "shadow_price"):
+        from adlopt.methods.result import Settings
+        from adlopt.methods.shadow_price.solve import ShadowPrice, plan, solve
         from adlopt.presolve.pairs import presolve
 
-        presolved = (
-            None if elliptical_solver.radial(variants[0]) is not None else presolve(variants[0])
-        )
-        return chosen, lambda variant, point: shadow_price.solve(
-            variant, tolerance=tolerance, presolved=presolved
-        )
+        # What a single small problem does not repay, a sweep does.
+        if all(isinstance(plan(variant), ShadowPrice) for variant in variants):
+            presolved = presolve(variants[0])  # depends on the boxes alone, which no sweep changes
+            settings = Settings(tolerance=tolerance)
+            return "shadow_price", lambda variant, point: solve(variant, settings, presolved)
     if chosen != "conic":
         return chosen, lambda variant, point: run_method(variant, chosen, tolerance=tolerance)
     from adlopt.methods import conic

@@ -159,20 +159,6 @@ def test_equities_over_twelve_orders_of_magnitude() -> None:
     assert_agree(adl.Problem(book, reduction, base.prices))
 
 
-def test_a_fund_and_other_measures_are_refused_by_name() -> None:
-    base = adl.synthetic.problem(pools=5, scenarios=5)
-    with pytest.raises(adl.NotApplicable, match="insurance fund"):
-        adl.solve(
-            adl.Problem(base.book, base.reduction, base.prices, insurance_fund=1.0),
-            method="shadow_price",
-        )
-    with pytest.raises(adl.NotApplicable, match="not a mixture"):
-        adl.solve(
-            adl.Problem(base.book, base.reduction, base.prices, adl.WorstCase()),
-            method="shadow_price",
-        )
-
-
 def test_auto_uses_it_for_large_books_and_says_so() -> None:
     solution = adl.solve(adl.synthetic.problem(pools=400, scenarios=1000))
     assert solution.method == "shadow_price"

@@ -11,8 +11,8 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.master import Master, MasterSolution
-from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.tail import Tail
+from adlopt.methods.shadow_price.tuning import Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Decomposition:
         self.scale = np.append(groups.price_scale, groups.stress_scale[groups.live])
 
     def run(self, start: FloatArray, width: float, tolerance: float, outcome: Outcome) -> None:
-        """Close the relative gap to `tolerance`; `outcome` holds the best so far at every moment."""
+        """Close the relative gap to `tolerance`; `outcome` always holds the best so far."""
         numbers, groups = self.tuning, self.groups
         point, tails = start, outcome.stresses
         outcome.point = start

@@ -7,8 +7,8 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt._internal.parallel import on_all
 from adlopt.methods.shadow_price.pools import PoolProgram
-from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.sweep import Point, State, Totals, answer
+from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.vertex import workspace
 
 

@@ -135,7 +135,7 @@ def move(work: Workspace, m: int, h: int, slot: int, entering: int, step: float)
 
 @jit_sums
 def optimise(work: Workspace, m: int, h: int, numbers: Pivoting) -> int:
-    """Pivots from the workspace's vertex to an optimal one; how many, or -1 if the limit was met."""
+    """Pivot to an optimal vertex; the number of pivots, or -1 if the limit was met."""
     for count in range(numbers.pivots * (m + 5)):
         slot = leaving_slot(work, m, numbers.optimality)
         if slot < 0:

@@ -17,8 +17,8 @@ import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import SolverFailed
-from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.methods.shadow_price.tail import Tail
+from adlopt.methods.shadow_price.tuning import Tuning
 
 
 class MasterSolution(NamedTuple):
@@ -57,7 +57,9 @@ class Master:
             ("dual_feasibility_tolerance", tuning.master_tolerance),
         ):
             self.highs.setOptionValue(name, value)
-        self._add_rows(np.where(free, -np.inf, required), np.where(free, np.inf, required), constant)
+        self._add_rows(
+            np.where(free, -np.inf, required), np.where(free, np.inf, required), constant
+        )
         self._add_box()
         for tail in tails:
             self._add_tail(tail)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, BoolArray, FloatArray, IntArray
 from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Pairs, Presolved
@@ -19,11 +19,11 @@ class Pools(NamedTuple):
     variable: IntArray  # (n + 1,) first variable of each pool
     linear: IntArray  # (n + 1,) first linear pair
     hinge: IntArray  # (n + 1,) first hinge
-    asset: IntArray  # (v,) int32, row of the coupling constraint
+    asset: AnyIntArray  # (v,) int32, row of the coupling constraint
     used: FloatArray  # (v,) A: share of the asset's requirement that y = 1 supplies
     contracts: FloatArray  # (v,) signed, per unit of money: times a price move, a pair's slope D
-    linear_scenario: IntArray  # (linear pairs,) int32
-    scenario: IntArray  # (hinges,) int32
+    linear_scenario: AnyIntArray  # (linear pairs,) int32
+    scenario: AnyIntArray  # (hinges,) int32
     level: FloatArray  # (hinges,) a: shortfall at y = 0
     moves: FloatArray  # (S, R) price moves less settlement offsets of the reduced assets
 
@@ -74,9 +74,7 @@ def build(
     unit = _unit(problem, presolved, tuning)
     assets = problem.reduced_assets
     needed_by_row = np.abs(required)[problem.asset]
-    cap = np.sign(problem.max_reduction) * np.minimum(
-        np.abs(problem.max_reduction), needed_by_row
-    )
+    cap = np.sign(problem.max_reduction) * np.minimum(np.abs(problem.max_reduction), needed_by_row)
     number = np.full(required.size, -1)
     number[assets] = np.arange(assets.size)
     row, needed = number[problem.asset], np.abs(required[assets])

@@ -1,4 +1,4 @@
-"""From combinations and prices back to the problem: an allocation, and multipliers that prove it."""
+"""From combinations and prices back to an allocation, and multipliers that prove it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from adlopt.proof.multipliers import Multipliers
 
 
 def combine(
-    groups: Groups, theta: FloatArray, group: IntArray, sweep: IntArray, answers: dict[int, FloatArray]
+    groups: Groups,
+    theta: FloatArray,
+    group: IntArray,
+    sweep: IntArray,
+    answers: dict[int, FloatArray],
 ) -> FloatArray:
     """(v,) fractions: each group's convex combination of its answers (eq. 11).
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
 from adlopt._internal.parallel import jit_sums
 from adlopt.methods.shadow_price.line_search import optimise
 from adlopt.methods.shadow_price.pools import Pools
@@ -17,7 +17,7 @@ from adlopt.methods.shadow_price.vertex import Workspace, load, restore, set_sho
 class State(NamedTuple):
     """Last answer of each pool."""
 
-    active: IntArray  # (v,) int32 codes of the active constraints
+    active: AnyIntArray  # (v,) int32 codes of the active constraints
     y: FloatArray  # (v,)
     deadline: FloatArray  # (n,) odometer up to which the vertex stays optimal; -1: not counted yet
     group: IntArray  # (n,)

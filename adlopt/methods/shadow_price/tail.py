@@ -37,8 +37,7 @@ class Tail(NamedTuple):
 
 
 def parts(objective: Objective) -> list[Part] | None:
-    """The objective as a sum of CVaRs, level 0 being the expected loss; None if it is no such sum.
-    """
+    """The objective as a sum of CVaRs, level 0 being the expected loss; None if it is none."""
     found: list[Part] = []
     for number, (factor, term) in enumerate(objective.terms):
         if isinstance(term, ExpectedLoss):

@@ -5,7 +5,7 @@ Measurements name the case of `python -m benchmarks shadow_price` that shows the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -44,7 +44,7 @@ class Tuning:
     """The box halves when the dual function rises by less than this share of the prediction, as it
     does after a step that fails; it doubles after a good step to its edge."""
     sample_step: float = 25.0
-    """Ratio of sizes between nested samples of the pools. No samples: 1.9 times as long (1e5 x 5)."""
+    """Ratio of sizes between nested samples of the pools. None: 1.9 times as long (1e5 x 5)."""
     smallest_sample: int = 500
     """Pools. Smaller samples say nothing about the prices of the next."""
     sample_tolerance: float = 1e-4
@@ -69,7 +69,7 @@ class Tuning:
     """Feasibility tolerances of HiGHS, in the units of the program: requirements are 1, money 1e-3
     of the reduction's notional."""
     tail_spread: float = 4.0
-    """Scenarios in the program, in probability, per unit of the widest tail (CVaR 99 %: 2 rounds)."""
+    """Probability of the scenarios in the program, per unit of the widest tail."""
     fewest_scenarios: int = 20
     """Scenarios in the program at least."""
     covered: float = 0.5
@@ -82,9 +82,9 @@ class Tuning:
     money: float = 1e-3
     """Unit of money, as a share of the notional to be reduced."""
     least_money: float = 1e-6
-    """Unit of money at least, as a share of the loss before any reduction: reductions of a millionth
-    of what is available would otherwise make losses of 1e8 units, beyond HiGHS's tolerances."""
-    pivoting: Pivoting = Pivoting()
+    """Unit of money at least, as a share of the loss before any reduction. Reductions of a
+    millionth of what is available would make losses of 1e8 units, beyond HiGHS's tolerances."""
+    pivoting: Pivoting = field(default_factory=Pivoting)
 
 
 DEFAULTS = Tuning()

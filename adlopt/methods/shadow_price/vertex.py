@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
 from adlopt._internal.parallel import jit_sums
 from adlopt.methods.shadow_price.pools import Pools
 
@@ -97,8 +97,8 @@ def load(
         work.magnitude[j] = magnitude
         if shift > 0.0:
             for p in range(count):
-                work.level[p] += shift * (0.5 + (p * 7919 % 10007) / 10007.0) * abs(
-                    work.slope[j, p]
+                work.level[p] += (
+                    shift * (0.5 + (p * 7919 % 10007) / 10007.0) * abs(work.slope[j, p])
                 )
 
 
@@ -139,7 +139,7 @@ def set_hinge_row(work: Workspace, m: int, hinge: int) -> None:
 
 
 @jit_sums
-def restore(work: Workspace, m: int, h: int, active: IntArray) -> None:
+def restore(work: Workspace, m: int, h: int, active: AnyIntArray) -> None:
     """Rebuild edges, y, shortfalls, sides and gradient from the codes of the active constraints.
 
     Faces have unit edges; each active hinge then takes, by partial pivoting, a slot no face claims.
@@ -240,7 +240,7 @@ def leaving_slot(work: Workspace, m: int, tolerance: float) -> int:
 def leave(work: Workspace, m: int, slot: int) -> float:
     """Set the direction along the slot's edge; the derivative of the cost along it, below zero."""
     code = work.code[slot]
-    w = work.multiplier[slot]
+    w: float = work.multiplier[slot]
     sign = 1.0 if w > 0.0 else -1.0
     for j in range(m):
         work.direction[j] = sign * work.edge[slot, j]
@@ -248,7 +248,7 @@ def leave(work: Workspace, m: int, slot: int) -> float:
         work.face[(-code - 1) // 2] = 0
         return w
     if w > 0.0:
-        slope = work.stress[code] - w
+        slope: float = work.stress[code] - w
         work.side[code] = 1
         add_to_gradient(work, m, code, 1.0)
         return slope

@@ -1,1 +1,0 @@
-"""The interior-point form of the shadow-price method."""
