@@ -1,0 +1,86 @@
+"""Pages of the documentation that are written from the program itself before each build."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def write(docs: Path) -> None:
+    """Write the command-line reference, copy the notebooks and bring in the changelog."""
+    _write_if_changed(docs / "guide" / "command_line.md", command_line())
+    notebooks = docs / "course" / "notebooks"
+    notebooks.mkdir(parents=True, exist_ok=True)
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        _copy_if_changed(notebook, notebooks / notebook.name)
+    _write_if_changed(docs / "changelog.md", (ROOT / "CHANGELOG.md").read_text())
+    shipped = docs / "_static" / "explorer.html"
+    explorer = explorer_page()
+    if explorer is not None:
+        _write_if_changed(shipped, explorer)
+
+
+def explorer_page() -> str | None:
+    """The explorer with its presets, as `adlopt explorer` writes it."""
+    try:
+        from adlopt.explorer import page
+    except ImportError:
+        return None
+    return page()
+
+
+def command_line() -> str:
+    """Every command with its help text, arguments and options."""
+    import typer.main
+
+    from adlopt.cli import app
+
+    group: Any = typer.main.get_command(app)
+    lines = [
+        "# Command line",
+        "",
+        "This page is written from the program. `adlopt COMMAND --help` prints the same texts.",
+        "",
+        str(group.help),
+        "",
+        str(group.epilog),
+        "",
+    ]
+    for name, command in sorted(group.commands.items()):
+        lines += [f"## adlopt {name}", "", _plain(command.help), ""]
+        rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", 0)]
+        if rows:
+            lines += ["| option | meaning |", "|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def _row(parameter: Any) -> str:
+    if getattr(parameter, "opts", None) and parameter.param_type_name == "option":
+        name = ", ".join([*parameter.opts, *parameter.secondary_opts])
+        takes_value = not (parameter.is_flag or parameter.count)
+        name += f" {parameter.metavar or parameter.type.name.upper()}" if takes_value else ""
+    else:
+        name = parameter.metavar or str(parameter.name).upper()
+    return f"| `{_cell(name)}` | {_cell(_plain(getattr(parameter, 'help', '') or ''))} |"
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\b", "").strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def _copy_if_changed(source: Path, target: Path) -> None:
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
