@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import api_pages
+
 ROOT = Path(__file__).parents[1]
 
 
 def write(docs: Path) -> None:
-    """Write the command-line reference, copy the notebooks and bring in the changelog."""
+    """Write the reference pages, copy the notebooks and bring in the changelog."""
+    api_pages.write(docs / "api")
     _write_if_changed(docs / "guide" / "command_line.md", command_line())
     notebooks = docs / "course" / "notebooks"
     notebooks.mkdir(parents=True, exist_ok=True)
