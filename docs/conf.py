@@ -68,7 +68,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_", "__repr__"),
 }
 
-# Pages. Nothing is fetched from elsewhere: MathJax, fonts and the search index are part of the site.
+# Pages. No page makes a request elsewhere: MathJax, fonts and search are part of the site.
 html_theme = "pydata_sphinx_theme"
 html_title = f"adlopt {version}"
 html_static_path = ["_static"]

@@ -54,7 +54,9 @@ def command_line() -> str:
     ]
     for name, command in sorted(group.commands.items()):
         lines += [f"## adlopt {name}", "", _plain(command.help), ""]
-        rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", 0)]
+        rows = [
+            _row(parameter) for parameter in command.params if not getattr(parameter, "hidden", 0)
+        ]
         if rows:
             lines += ["| option | meaning |", "|---|---|", *rows, ""]
     return "\n".join(lines)

@@ -231,7 +231,7 @@
       return [one.kind, one.name, Array.from(shocks, (shock, i) => [(100 * shock * v) / mark, loss[i]])];
     });
     pictures.curves($("loss"), "Loss of the exchange against the move of the reduced asset, by rule",
-      { x: `move of ${state.asset} in percent, up to five standard deviations`, y: "loss" }, list);
+      { x: `move of ${state.asset} in percent`, y: "loss" }, list);
     const { mass } = mathematics.strata(2048);
     const tails = found.map((one) => [one.kind, one.name, thin(mathematics.exceedance(one.losses, mass))
       .map(([loss, p]) => [loss, Math.max(Math.log10(p) + 6, 0)])]);

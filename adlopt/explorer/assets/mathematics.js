@@ -256,29 +256,30 @@ const mathematics = (() => {
     }
     const at = (price) => rows.map((line) => reducedTo(line, price));
     const total = (list) => list.reduce((a, b) => a + b, 0);
-    let best = null;
-    for (let round = 0; round < 200; round++) {
-      const middle = (upper + lower) / 2;
-      best = at(middle);
-      const sum = total(best);
-      if (middle === upper || middle === lower || sum === book.required) break;
-      if (sum > book.required) lower = middle; else upper = middle;
+    // Allocations at both ends of a shrinking bracket: the lower price takes more. What lies between
+    // them is optimal too, which matters where accounts have the same saving on an interval.
+    let fewest = rows.map(() => 0), mostTaken = rows.map((line) => line.most);
+    for (let round = 0; round < 300; round++) {
+      const middle = between(lower, upper);
+      if (middle === upper || middle === lower) break;
+      const found = at(middle);
+      if (total(found) >= book.required) { lower = middle; mostTaken = found; } else { upper = middle; fewest = found; }
     }
+    const a = total(fewest), b = total(mostTaken);
+    const t = b > a ? Math.min(Math.max((book.required - a) / (b - a), 0), 1) : 0;
     const taken = new Float64Array(book.n);
-    rows.forEach((line, r) => { taken[line.i] = best[r]; });
-    fillGap(book, rows, taken, (upper + lower) / 2);
+    rows.forEach((line, r) => { taken[line.i] = fewest[r] + t * (mostTaken[r] - fewest[r]); });
+    closeSum(book, taken);
     return { taken, level: null };
   }
 
-  // Accounts whose saving is constant (no equity risk left, ties) take what the sum still lacks.
-  function fillGap(book, rows, taken) {
-    let left = book.required - taken.reduce((a, b) => a + b, 0);
-    for (const line of rows) {
-      const more = Math.min(Math.max(left, -taken[line.i]), line.most - taken[line.i]);
-      if (Math.abs(left) <= 1e-15 * book.required) break;
-      taken[line.i] += more;
-      left -= more;
-    }
+  // The middle of a bracket of prices: by sign first, then by order of magnitude, then by value.
+  function between(lower, upper) {
+    if (lower < 0 && upper > 0) return 0;
+    const a = lower === 0 ? Number.MIN_VALUE : lower, b = upper === 0 ? -Number.MIN_VALUE : upper;
+    const quotient = Math.abs(b / a);
+    if (quotient > 2 || quotient < 0.5) return Math.sign(a) * Math.sqrt(Math.abs(a)) * Math.sqrt(Math.abs(b));
+    return a / 2 + b / 2;
   }
 
   // Variance of an account's loss as a quadratic a - 2 b x + c x^2 of the contracts x taken from it.

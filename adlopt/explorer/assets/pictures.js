@@ -45,7 +45,7 @@ const pictures = (() => {
       c.add("text", { x: left - 6, y: Y(t) + 4, "text-anchor": "end" }, own("y", t));
     }
     if (!labels.plainX) {
-      for (const t of ticks(x[0], x[1], Math.max(3, Math.floor(c.width / 110)))) {
+      for (const t of ticks(x[0], x[1], Math.max(4, Math.floor(c.width / 110)))) {
         c.add("text", { x: X(t), y: c.height - bottom + 18, "text-anchor": "middle" }, own("x", t));
       }
     }
@@ -128,15 +128,15 @@ const pictures = (() => {
 
   // rows: {name, fractions [two numbers]}
   function who(place, rows, names) {
-    const height = 46 + 34 * rows.length;
-    const c = canvas(place, Math.max(height, 90), `Fraction reduced by account under ${names.join(" and ")}`);
-    const left = Math.min(110, c.width / 3), right = 56;
+    const height = 56 + 34 * rows.length;
+    const c = canvas(place, height, `Fraction reduced by account under ${names.join(" and ")}`);
+    const left = Math.min(110, c.width / 4), right = 62;
     names.forEach((name, r) => {
-      c.add("rect", { x: left + r * (c.width - left) / 2, y: 6, width: 12, height: 12, class: r ? "fb" : "fa" });
-      c.add("text", { x: left + r * (c.width - left) / 2 + 17, y: 17 }, name);
+      c.add("rect", { x: left, y: 4 + 18 * r, width: 12, height: 12, class: r ? "fb" : "fa" });
+      c.add("text", { x: left + 17, y: 15 + 18 * r }, name);
     });
     rows.forEach((row, i) => {
-      const y = 32 + 34 * i;
+      const y = 46 + 34 * i;
       c.add("text", { x: left - 6, y: y + 17, "text-anchor": "end" }, String(row.name).slice(0, 14));
       row.fractions.forEach((fraction, r) => {
         const w = fraction * (c.width - left - right);
