@@ -1,9 +1,17 @@
-"""Reading columns of users' tables, with errors that name table, row and column."""
+"""Checks of what users give, with errors that name the argument, or table, row and column.
+
+One rule for numbers everywhere: a real number of Python or numpy, a Decimal or a Fraction is
+converted to a finite float; everything else (text, bool, complex, dates, bytes) is refused by name.
+Columns of tables may also hold numbers as text, as CSV files do.
+"""
 
 from __future__ import annotations
 
+import datetime
+import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,36 +20,6 @@ import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-
-
-def read_csv(path: str | Path) -> pd.DataFrame:
-    """A CSV file with names as text; the index counts the file's lines."""
-    text = {"account": str, "asset": str, "margin_mode": str}
-    try:
-        # Blank lines are read, and dropped after counting.
-        frame = pd.read_csv(
-            path, dtype=text, keep_default_na=False, na_values=[""], skip_blank_lines=False
-        )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"cannot read {path}: {_one_line(error)}") from error
-    if not isinstance(
-        frame.index, pd.RangeIndex
-    ):  # pandas takes leading columns that have no name for an index
-        raise InputError(f"cannot read {path}: its rows have more fields than its header has names")
-    frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
-    return frame.dropna(how="all")
-
-
-def read_parquet(path: str | Path) -> pd.DataFrame:
-    """A Parquet file; errors name the file."""
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors are among these
-        raise InputError(f"cannot read {path}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def row_name(frame: pd.DataFrame, at: int) -> str:
@@ -71,15 +49,9 @@ def raise_for_rows(
 
 def as_frame(table: str, given: object, needed: tuple[str, ...]) -> pd.DataFrame:
     """The table as a pandas DataFrame with these columns; whatever has `to_pandas` is converted."""
-    if not isinstance(given, pd.DataFrame) and hasattr(given, "to_pandas"):
-        given = given.to_pandas()
-    if not isinstance(given, pd.DataFrame):
-        raise InputError(
-            f"{table}: expected a pandas DataFrame with the columns {', '.join(needed)}, "
-            f"got a {type(given).__name__}"
-        )
-    require_columns(table, given, needed)
-    return given
+    frame = given.to_pandas() if hasattr(given, "to_pandas") else given
+    require_columns(table, frame, needed)  # type: ignore[arg-type]
+    return frame  # type: ignore[return-value]
 
 
 def as_vector(what: str, given: object) -> FloatArray:
@@ -99,42 +71,89 @@ def as_vector(what: str, given: object) -> FloatArray:
 
 
 def require_columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> None:
+    """Raise InputError unless `frame` is a DataFrame with these columns, each once."""
     if not isinstance(frame, pd.DataFrame):
         raise InputError(
-            f"{table}: a {type(frame).__name__} is no table; give a pandas DataFrame with {', '.join(needed)}"
+            f"{table}: expected a pandas DataFrame with the columns {', '.join(needed)}, "
+            f"got a {type(frame).__name__}"
         )
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise InputError(f"{table}: the columns have several levels; expected plain names")
     for column in needed:
         if column not in frame.columns:
-            raise InputError(
-                f"{table}: column '{column}' is missing; the table has {', '.join(map(repr, frame.columns)) or 'no columns'}"
-            )
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"{table}: column '{twice[0]}' stands there twice; keep one")
+            there = ", ".join(map(repr, frame.columns)) or "no columns"
+            hint = "; it is in the index, use reset_index()" if column in frame.index.names else ""
+            raise InputError(f"{table}: column '{column}' is missing; the table has {there}{hint}")
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise InputError(f"{table}: column '{repeated[0]}' appears twice; keep one")
 
 
 def labels(table: str, frame: pd.DataFrame, column: str) -> pd.Series[Any]:
-    """A column of names; none may be missing or empty."""
+    """A column of names; none may be missing, empty, or a collection."""
     values = frame[column]
     raise_for_rows(
         table, frame, values.isna() | (values == ""), column, "is empty; a name is needed"
     )
+    if pd.api.types.infer_dtype(values) not in ("string", "integer", "categorical"):
+        odd = [isinstance(value, bytes | tuple) or not _hashable(value) for value in values]
+        raise_for_rows(table, frame, odd, column, "{!r} is not a name; use text or a whole number")
     return values
 
 
+def _hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def numbers(table: str, frame: pd.DataFrame, column: str, *, optional: bool = False) -> FloatArray:
-    """A column of finite numbers; with `optional`, missing entries come back as NaN."""
+    """A column of finite numbers; with `optional`, missing entries come back as NaN.
+
+    Numbers written as text are read; dates, bools, complex numbers and bytes are refused.
+    """
     raw = frame[column]
     if raw.dtype == np.float64:
         values = raw.to_numpy(copy=True)
+    elif getattr(raw.dtype, "kind", "O") in "iuf":
+        values = raw.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     else:
-        missing = raw.isna()
-        converted = pd.to_numeric(raw, errors="coerce")
-        raise_for_rows(table, frame, converted.isna() & ~missing, column, "{!r} is not a number")
-        values = converted.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        values = _numbers_of_objects(table, frame, column)
     bad = np.isinf(values) if optional else ~np.isfinite(values)
     raise_for_rows(table, frame, bad, column, "{} is not a finite number")
     return np.asarray(values, dtype=np.float64)
+
+
+def _numbers_of_objects(table: str, frame: pd.DataFrame, column: str) -> FloatArray:
+    raw = frame[column]
+    missing = raw.isna().to_numpy()
+    entries = raw.to_numpy(dtype=object)
+    values = np.full(entries.size, np.nan)
+    if pd.api.types.infer_dtype(raw, skipna=True) == "string":
+        converted = pd.to_numeric(raw, errors="coerce")
+        values = converted.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    else:
+        for i in np.flatnonzero(~missing):
+            values[i] = _entry(entries[i])
+    raise_for_rows(table, frame, np.isnan(values) & ~missing, column, "{!r} is not a number")
+    return values
+
+
+def _entry(value: object) -> float:
+    """An entry of a table as a float; NaN for what is not a real number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return math.nan
+    if isinstance(value, float) and math.isinf(value):
+        return value
+    try:
+        return as_finite("", value)
+    except InputError:
+        return math.nan
 
 
 def has_asset_names(given: object) -> bool:
@@ -157,23 +176,23 @@ def as_name_index(what: str, names: object) -> pd.Index:
 
 
 def vector_by_asset(
-    what: str, given: object, assets: pd.Index, *, partial: bool = False
+    what: str, given: object, assets: pd.Index, *, allow_missing: bool = False
 ) -> FloatArray:
     """Numbers by asset, in the order of `assets`, from a mapping, a Series, or an array in that
     order.
 
-    With `partial`, assets may be missing (NaN there), and names outside `assets` are refused.
+    With `allow_missing`, assets may be missing (NaN there), and names outside `assets` are refused.
     """
     if isinstance(given, pd.Series):
         given = require_unique(what, given).to_dict()
     if isinstance(given, Mapping):
         unknown = [name for name in given if name not in assets]
-        if partial and unknown:
+        if allow_missing and unknown:
             raise InputError(
                 f"{what}: unknown asset {unknown[0]!r}; the book has {format_names(assets)}"
             )
         missing = [name for name in assets if name not in given]
-        if missing and not partial:
+        if missing and not allow_missing:
             raise InputError(
                 f"{what}: no entry for asset {missing[0]!r}; every asset of the book needs one"
             )
@@ -198,36 +217,103 @@ def vector_by_asset(
 
 
 def require_unique(what: str, given: pd.Series[Any]) -> pd.Series[Any]:
-    """Numbers by asset in which every asset stands once."""
+    """Numbers by asset in which every asset appears once."""
     twice = given.index[given.index.duplicated()]
     if len(twice):
-        raise InputError(f"{what}: {twice[0]!r} stands there twice; give one number")
+        raise InputError(f"{what}: {twice[0]!r} appears twice; give one number")
     return given
 
 
-def require_integer(what: str, value: object, least: int) -> None:
-    """Refuse what is not a whole number >= `least`."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise InputError(f"{what} is {value!r}; a whole number >= {least} is needed")
-
-
 def as_finite(what: str, value: object) -> float:
-    """One finite number, or an InputError that says which."""
+    """One finite number as a float, or an InputError that names it.
+
+    Accepts real numbers of Python and numpy, Decimal and Fraction.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, Real | Decimal | np.floating | np.integer
+    ):
+        raise InputError(f"{what} is {_short(value)}; expected a number, got {_kind(value)}")
     try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(f"{what}: {value!r} is not a number") from None
-    if not np.isfinite(result):
-        raise InputError(f"{what}: {value!r} is not a finite number")
+        result = float(value)
+    except (OverflowError, ValueError):  # 10**400, Decimal("sNaN")
+        raise InputError(f"{what} is {_short(value)}; expected a finite number") from None
+    if not math.isfinite(result):
+        raise InputError(f"{what} is {_short(value)}; expected a finite number")
     return result
 
 
 def as_positive(what: str, value: object) -> float:
-    """One finite number > 0, or an InputError that says which."""
+    """One finite number > 0, or an InputError that names it."""
     result = as_finite(what, value)
     if not result > 0:
         raise InputError(f"{what} is {value}; it must be > 0")
     return result
+
+
+def as_nonnegative(what: str, value: object) -> float:
+    """One finite number >= 0, or an InputError that names it."""
+    result = as_finite(what, value)
+    if result < 0:
+        raise InputError(f"{what} is {value}; it must be >= 0")
+    return result
+
+
+def as_fraction(what: str, value: object) -> float:
+    """One number in [0, 1], or an InputError that names it."""
+    result = as_finite(what, value)
+    if not 0 <= result <= 1:
+        raise InputError(f"{what} is {value}; it must lie in [0, 1]")
+    return result
+
+
+def read_number(what: str, value: object) -> float:
+    """One finite number, or text that spells one, as on the command line and in exchange records."""
+    if isinstance(value, str):
+        try:
+            return as_finite(what, float(value))
+        except ValueError:
+            raise InputError(f"{what}: {value!r} is not a finite number") from None
+    return as_finite(what, value)
+
+
+def as_integer(what: str, value: object, least: int) -> int:
+    """One whole number >= `least` as an int, or an InputError that names it."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or int(value) < least:  # type: ignore[call-overload]
+        raise InputError(f"{what} is {_short(value)}; a whole number >= {least} is needed")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def require_integer(what: str, value: object, least: int) -> None:
+    """Raise InputError for what is not a whole number >= `least`."""
+    as_integer(what, value, least)
+
+
+def _kind(value: object) -> str:
+    """What a value is, for the end of a message."""
+    names: tuple[tuple[Any, str], ...] = (
+        (str, "text"),
+        (bytes, "bytes"),
+        (bool | np.bool_, "a bool"),
+        (complex | np.complexfloating, "a complex number"),
+        (np.datetime64 | datetime.date, "a date"),
+        (np.timedelta64 | datetime.timedelta, "a time span"),
+    )
+    for kind, name in names:
+        if isinstance(value, kind):
+            return name
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _short(value: object) -> str:
+    """A value for a message, cut when it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python converts
+        return "a number with thousands of digits"
+    return text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"
 
 
 def number_duplicates(names: list[str]) -> list[str]:

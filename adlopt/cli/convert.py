@@ -182,5 +182,5 @@ def load_records(
 def _money(flag: str, entries: list[str] | None) -> float | dict[str, float] | None:
     """A number, or numbers by account."""
     if entries is not None and len(entries) == 1 and "=" not in entries[0]:
-        return validation.as_finite(flag, entries[0])
+        return validation.read_number(flag, entries[0])
     return numbers(flag, entries, "account") if entries else None

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation
+from adlopt._internal import tables, validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import Objective, parse_objective
@@ -23,8 +23,8 @@ MODELS = ("--direction", "--volatility", "--covariance", "--history", "--scenari
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV or Parquet table, accounts and assets as text."""
     if path.suffix.lower() not in (".parquet", ".pq"):
-        return validation.read_csv(path)
-    frame = validation.read_parquet(path)
+        return tables.read_csv(path)
+    frame = tables.read_parquet(path)
     for column in {"account", "asset"} & set(frame.columns):
         if pd.api.types.is_string_dtype(frame[column]):
             continue  # text already: mapping a million accounts takes a second
@@ -71,9 +71,9 @@ def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
     for asset, text in pairs("--reduce", entries).items():
         what = f"--reduce, asset {asset!r}"
         if not text.endswith("%"):
-            reduction[asset] = validation.as_finite(what, text)
+            reduction[asset] = validation.read_number(what, text)
             continue
-        share = validation.as_finite(what, text.removesuffix("%")) / 100
+        share = validation.read_number(what, text.removesuffix("%")) / 100
         if asset not in book.assets:
             raise InputError(
                 f"{what}: unknown asset; the book has {validation.format_names(book.assets)}"
@@ -193,11 +193,11 @@ def read_objective(text: str) -> Objective:
 def read_sweep(flag: str, text: str) -> list[float]:
     """Numbers as A,B,... or evenly spaced as FROM:TO:COUNT."""
     if ":" not in text:
-        return [validation.as_finite(flag, part.strip()) for part in text.split(",")]
+        return [validation.read_number(flag, part.strip()) for part in text.split(",")]
     parts = text.split(":")
     if len(parts) != 3 or not parts[2].strip().isdecimal() or int(parts[2]) < 1:
         raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
-    first, last = (validation.as_finite(flag, part) for part in parts[:2])
+    first, last = (validation.read_number(flag, part) for part in parts[:2])
     return [float(point) for point in np.linspace(first, last, int(parts[2]))]
 
 
@@ -215,7 +215,7 @@ def read_policy(text: str) -> Policy:
     if name == "pro-rata":
         return ProRata(cast(By, parameter))
     if name == "risk-aware":
-        power = validation.as_finite(f"policy {name}", parameter)
+        power = validation.read_number(f"policy {name}", parameter)
         return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
     if name == "dydx-v4":
         if not parameter.isdecimal():
@@ -227,7 +227,7 @@ def read_policy(text: str) -> Policy:
 def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:
     """Numbers by asset (or account) from repeated ASSET=NUMBER."""
     return {
-        name: validation.as_finite(f"{flag}, {kind} {name!r}", text)
+        name: validation.read_number(f"{flag}, {kind} {name!r}", text)
         for name, text in pairs(flag, entries, kind).items()
     }
 

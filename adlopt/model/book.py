@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation
+from adlopt._internal import tables, validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.model import book_changes
@@ -172,8 +172,8 @@ class Book:
     ) -> Book:
         """Read the tables of `from_frame` from CSV files; errors count lines as an editor does."""
         return cls.from_frame(
-            validation.read_csv(positions),
-            None if accounts is None else validation.read_csv(accounts),
+            tables.read_csv(positions),
+            None if accounts is None else tables.read_csv(accounts),
             marks,
         )
 
@@ -185,8 +185,8 @@ class Book:
         marks: Mapping[str, float] | pd.Series[float] | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from Parquet files."""
-        listed = None if accounts is None else validation.read_parquet(accounts)
-        return cls.from_frame(validation.read_parquet(positions), listed, marks)
+        listed = None if accounts is None else tables.read_parquet(accounts)
+        return cls.from_frame(tables.read_parquet(positions), listed, marks)
 
     # ------------------------------------------------------------------ out
 

@@ -360,7 +360,7 @@ class Problem:
                 "reduction: give contracts by asset, such as {'BTC': -10.0} to take 10 off the shorts"
             )
         target = np.nan_to_num(
-            validation.vector_by_asset("reduction", reduction, self.book.assets, partial=True)
+            validation.vector_by_asset("reduction", reduction, self.book.assets, allow_missing=True)
         )
         for name, amount in reduction.items():
             if float(amount) == 0:

@@ -207,7 +207,7 @@ def _marked(
 
 
 def _price(name: object, value: object) -> float:
-    price = validation.as_finite(f"marks, asset {name!r}", value)
+    price = validation.read_number(f"marks, asset {name!r}", value)
     if price <= 0:
         raise InputError(f"marks, asset {name!r}: {price:g} is not a price > 0")
     return price
@@ -330,14 +330,14 @@ def money(what: str, given: Money | None, accounts: list[str]) -> dict[str, floa
         return {}
     if isinstance(given, Mapping):
         return {
-            str(name): validation.as_finite(f"{what}, account {name!r}", value)
+            str(name): validation.read_number(f"{what}, account {name!r}", value)
             for name, value in given.items()
         }
     if len(accounts) > 1:
         raise InputError(
             f"{what}: one number for {len(accounts)} cross accounts; give a mapping by account"
         )
-    value = validation.as_finite(what, given)
+    value = validation.read_number(what, given)
     return {name: value for name in accounts}
 
 

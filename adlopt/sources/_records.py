@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation
+from adlopt._internal import tables
 from adlopt.errors import InputError
 
 LARGEST = 1e60  # products of a few such numbers are still floats
@@ -181,7 +181,7 @@ def read(source: object) -> object:
     path = Path(source)
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
-        return _rows(validation.read_parquet(path))
+        return _rows(tables.read_parquet(path))
     readers: dict[str, Callable[[str], object]] = {
         ".json": _json,
         ".jsonl": _lines,

@@ -129,7 +129,7 @@ def _currency(record: Fields, symbol: str) -> str:
 def _wallets(given: object, account: str, currencies: Collection[str]) -> Money | None:
     """The cross wallet's balance by account, out of what the user has."""
     if given is None or isinstance(given, int | float | str):
-        return None if given is None else validation.as_finite("wallet", given)
+        return None if given is None else validation.read_number("wallet", given)
     if isinstance(given, list | tuple) or (isinstance(given, Mapping) and "assets" in given):
         return {account: _balance("wallet", given, currencies)}
     if not isinstance(given, Mapping):
@@ -156,7 +156,7 @@ def _balance(what: str, given: object, currencies: Collection[str]) -> float:
     if not held and currencies:
         raise InputError(f"{what}: there is no entry for {' or '.join(currencies)}")
     return sum(
-        validation.as_finite(
+        validation.read_number(
             f"{what}, {row['asset']}, crossWalletBalance", row.get("crossWalletBalance")
         )
         for row in held

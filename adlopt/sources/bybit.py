@@ -152,7 +152,7 @@ def _currency(record: Fields, symbol: str) -> str:
 def _equities(given: object, account: str) -> Money | None:
     """Equity by account, out of what the user has."""
     if given is None or isinstance(given, int | float | str):
-        return None if given is None else validation.as_finite("equity", given)
+        return None if given is None else validation.read_number("equity", given)
     if not isinstance(given, Mapping):
         raise InputError(
             "equity: a number, numbers by account, or the answer of /v5/account/wallet-balance is needed"
@@ -171,4 +171,4 @@ def _total(what: str, given: Mapping[str, object]) -> float:
     first = held[0] if isinstance(held, list) and held else None
     if not isinstance(first, Mapping) or "totalEquity" not in first:
         raise InputError(f"{what}: there is no totalEquity")
-    return validation.as_finite(f"{what}, totalEquity", first["totalEquity"])
+    return validation.read_number(f"{what}, totalEquity", first["totalEquity"])

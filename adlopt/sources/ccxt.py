@@ -110,7 +110,7 @@ def load(
 
 def _contract_sizes(given: Mapping[str, float] | None) -> dict[str, float]:
     sizes = {
-        name: validation.as_finite(f"contract_sizes, {name!r}", size)
+        name: validation.read_number(f"contract_sizes, {name!r}", size)
         for name, size in (given or {}).items()
     }
     for name, size in sizes.items():
@@ -195,7 +195,7 @@ def _total(what: str, balance: object, currencies: Collection[str]) -> float:
             own.get("total") if isinstance(own, Mapping) else None,
         ):
             if amount is not None:
-                amounts.append(validation.as_finite(f"{what}, {currency}", amount))
+                amounts.append(validation.read_number(f"{what}, {currency}", amount))
                 break
     if not amounts:
         raise InputError(f"{what}: there is no total of {' or '.join(currencies)}")

@@ -107,5 +107,5 @@ def _accounts(rows: object) -> tuple[dict[str, float], dict[str, float]]:
         if not own:
             raise InputError(f"{what}: 'equity' or 'collateral' of {account!r} is needed")
         target = equity if own[0] == "equity" else wallet
-        target[account] = validation.as_finite(f"{what}, {own[0]} of {account!r}", record[own[0]])
+        target[account] = validation.read_number(f"{what}, {own[0]} of {account!r}", record[own[0]])
     return equity, wallet

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal import validation
+from adlopt._internal import tables, validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
@@ -223,9 +223,9 @@ def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.
     if not isinstance(given, pd.DataFrame):
         path = Path(given)
         given = (
-            validation.read_parquet(path)
+            tables.read_parquet(path)
             if path.suffix.lower() in (".parquet", ".pq")
-            else validation.read_csv(path)
+            else tables.read_csv(path)
         )
     if {"user", "coin", "adl_size"} <= set(given.columns):
         table = given.rename(columns=HYPER_REPLAY)

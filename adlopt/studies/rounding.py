@@ -178,11 +178,13 @@ def _lots_and_minimum(
 ) -> tuple[FloatArray, FloatArray]:
     """(d,) contracts per lot and (d,) smallest remaining position, or an InputError."""
     assets, d = problem.book.assets, len(problem.book.assets)
-    lot = validation.vector_by_asset("lots", lots, assets, partial=True)
+    lot = validation.vector_by_asset("lots", lots, assets, allow_missing=True)
     least = (
         np.zeros(d)
         if minimum is None
-        else np.nan_to_num(validation.vector_by_asset("minimum", minimum, assets, partial=True))
+        else np.nan_to_num(
+            validation.vector_by_asset("minimum", minimum, assets, allow_missing=True)
+        )
     )
     for k in problem.reduced_assets:
         if not lot[k] > 0:
