@@ -167,7 +167,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     (
         "account twice",
         lambda: with_accounts(account=["a", "b", "c", "a"], equity=1.0),
-        r"accounts, row 3 .*'a' stands there twice",
+        r"accounts, row 3 .*'a' appears twice",
     ),
     (
         "account NaN",
@@ -327,17 +327,17 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     (
         "positions no table",
         lambda: adl.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS),
-        r"positions: a list is no table",
+        r"positions: expected a pandas DataFrame .* got a list",
     ),  # type: ignore[arg-type]
     (
         "accounts no table",
         lambda: adl.Book.from_frame(positions(), {"a": 1.0}, MARKS),
-        r"accounts: a dict is no table",
+        r"accounts: expected a pandas DataFrame .* got a dict",
     ),  # type: ignore[arg-type]
     (
         "caps no table",
         lambda: adl.Problem(book(), {"BTC": -1}, caps={"a": 1}),
-        r"caps: a dict is no table",
+        r"caps: expected a pandas DataFrame .* got a dict",
     ),  # type: ignore[arg-type]
     (
         "marks without names",
@@ -349,12 +349,12 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         lambda: adl.Book.from_frame(
             positions(), marks=pd.Series([1.0, 2.0, 3.0], index=["BTC", "ETH", "BTC"])
         ),
-        r"marks: 'BTC' stands there twice",
+        r"marks: 'BTC' appears twice",
     ),
     (
         "reduction twice",
         lambda: adl.Problem(book(), pd.Series([-1.0, -2.0], index=["BTC", "BTC"])),
-        r"reduction: 'BTC' stands there twice",
+        r"reduction: 'BTC' appears twice",
     ),
     (
         "settlement twice",

@@ -234,13 +234,13 @@ def as_finite(what: str, value: object) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, Real | Decimal | np.floating | np.integer
     ):
-        raise InputError(f"{what} is {_short(value)}; expected a number, got {_kind(value)}")
+        raise InputError(f"{what}: {_short(value)} is not a number but {_kind(value)}")
     try:
         result = float(value)
     except (OverflowError, ValueError):  # 10**400, Decimal("sNaN")
-        raise InputError(f"{what} is {_short(value)}; expected a finite number") from None
+        raise InputError(f"{what}: {_short(value)} is not a finite number") from None
     if not math.isfinite(result):
-        raise InputError(f"{what} is {_short(value)}; expected a finite number")
+        raise InputError(f"{what}: {_short(value)} is not a finite number")
     return result
 
 
@@ -272,9 +272,9 @@ def read_number(what: str, value: object) -> float:
     """One finite number, or text that spells one, as on the command line and in exchange records."""
     if isinstance(value, str):
         try:
-            return as_finite(what, float(value))
+            value = float(value)
         except ValueError:
-            raise InputError(f"{what}: {value!r} is not a finite number") from None
+            raise InputError(f"{what}: {value!r} is not a number") from None
     return as_finite(what, value)
 
 

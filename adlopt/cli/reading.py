@@ -58,7 +58,7 @@ def read_marks(path: Path) -> dict[str, float]:
         frame,
         asset.duplicated(),
         "asset",
-        "{!r} stands there twice; give each asset one price",
+        "{!r} appears twice; give each asset one price",
     )
     return dict(zip(asset, price.tolist(), strict=True))
 

@@ -451,7 +451,7 @@ def _with_further(names: pd.Index, accounts: pd.DataFrame) -> pd.Index:
         accounts,
         listed.duplicated(),
         "account",
-        "{!r} stands there twice; give each account one row",
+        "{!r} appears twice; give each account one row",
     )
     further = pd.Index(listed)
     return pd.Index(names).append(further[~further.isin(names)])

@@ -51,7 +51,7 @@ def at(book: Book, marks: Mapping[str, float] | pd.Series[float] | FloatArray) -
     >>> book.at({"BTC": 90.0}).accounts["equity"].item()
     30.0
     """
-    given = validation.vector_by_asset("marks", marks, book.assets, partial=True)
+    given = validation.vector_by_asset("marks", marks, book.assets, allow_missing=True)
     prices = np.where(np.isnan(given), book.marks, given)
     for name, price in zip(book.assets, prices, strict=True):
         if not price > 0:
@@ -103,7 +103,9 @@ def after(
     taken = _reductions(book, allocation)
     offset = np.zeros(len(book.assets))
     if settlement is not None:
-        price = validation.vector_by_asset("settlement", settlement, book.assets, partial=True)
+        price = validation.vector_by_asset(
+            "settlement", settlement, book.assets, allow_missing=True
+        )
         for name, value in zip(book.assets, price, strict=True):
             if value <= 0:
                 raise InputError(f"settlement, asset {name!r}: {value} is not a price > 0")

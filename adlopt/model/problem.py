@@ -373,7 +373,7 @@ class Problem:
         if self.settlement is None:
             return np.zeros(len(self.book.assets))
         price = validation.vector_by_asset(
-            "settlement", self.settlement, self.book.assets, partial=True
+            "settlement", self.settlement, self.book.assets, allow_missing=True
         )
         for name, value in zip(self.book.assets, price, strict=True):
             if value <= 0:

@@ -95,7 +95,7 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
         )
     if not prices.columns.is_unique:
         raise InputError(
-            f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} stands there twice; keep one"
+            f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} appears twice; keep one"
         )
     if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
         raise InputError(

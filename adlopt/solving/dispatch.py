@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -226,7 +226,14 @@ def _optional_positive(what: str, value: float | None) -> float | None:
 
 
 def _as_tuple(constraints: Any) -> tuple[Constraints, ...]:
-    return (constraints,) if callable(constraints) else tuple(constraints)
+    given = constraints if isinstance(constraints, Iterable) else (constraints,)
+    for function in (functions := tuple(given)):
+        if not callable(function):
+            raise InputError(
+                f"constraints: {function!r} is not a function of the allocation; see "
+                "adlopt.constraints"
+            )
+    return functions
 
 
 def _start(problem: Problem, warm_start: Solution | None) -> Start | None:

@@ -238,7 +238,7 @@ def _csv(text: str) -> object:
     found: list[dict[str, Any]] = []
     names = lines.fieldnames or []
     if len(set(names)) < len(names):
-        raise ValueError("a column's name stands there twice")
+        raise ValueError("a column's name appears twice")
     for row in lines:
         if "" in row and "" not in names:
             raise ValueError(f"line {lines.line_num} has more fields than the header has names")

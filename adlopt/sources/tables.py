@@ -102,7 +102,7 @@ def _accounts(rows: object) -> tuple[dict[str, float], dict[str, float]]:
         if not isinstance(record, Mapping) or not account:
             raise InputError(f"{what}: 'account' is missing")
         if account in equity or account in wallet:
-            raise InputError(f"{what}: {account!r} stands there twice; give each account one row")
+            raise InputError(f"{what}: {account!r} appears twice; give each account one row")
         own = [key for key in ("equity", "collateral") if not missing(record.get(key))]
         if not own:
             raise InputError(f"{what}: 'equity' or 'collateral' of {account!r} is needed")
