@@ -84,7 +84,7 @@ def _term(text: str, what: str) -> Objective:
             "cvar:0.99, or a sum of them"
         )
     arguments = [
-        validation.as_finite(f"{what}, {name}", part.strip())
+        validation.read_number(f"{what}, {name}", part.strip())
         for part in (parameters.split(",") if colon else [])
     ]
     try:
@@ -96,5 +96,5 @@ def _term(text: str, what: str) -> Objective:
         raise InputError(f"{what}: {name} takes {wanted}") from None
     objective = constructor(*arguments)
     return (
-        validation.as_finite(f"{what}, factor", factor.strip()) * objective if times else objective
+        validation.read_number(f"{what}, factor", factor.strip()) * objective if times else objective
     )

@@ -293,7 +293,7 @@ def _log_fall(book: Book, fall: Fall) -> FloatArray:
     """(d,) log price change at the trough; zero for assets that a mapping leaves out."""
     names = book.assets
     given = fall if isinstance(fall, Mapping) else dict.fromkeys(names, fall)
-    values = np.nan_to_num(validation.vector_by_asset("fall", given, names, partial=True))
+    values = np.nan_to_num(validation.vector_by_asset("fall", given, names, allow_missing=True))
     for name, value in zip(names, values, strict=True):
         if not 0 <= value < 1:
             raise InputError(f"fall, asset {name!r}: {value} is not a share of the price in [0, 1)")
