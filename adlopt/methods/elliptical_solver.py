@@ -44,7 +44,9 @@ NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of a
 def radial(problem: Problem) -> EllipticalForm | None:
     """The price model as volatility and a scalar law, if that is all the objective needs."""
     model = problem.closed_form
-    return model.radial(problem.book.assets) if isinstance(model, HasEllipticalForm) else None
+    if not isinstance(model, HasEllipticalForm):
+        return None
+    return model.elliptical_form(problem.book.assets)
 
 
 @dataclass(frozen=True, eq=False)

@@ -201,6 +201,17 @@ class Problem:
         other._refuse_infeasible()
         return other
 
+    def with_prices(self, prices: PriceModel) -> Problem:
+        """The same problem under another price model, such as a fresh draw of this one.
+
+        Everything that does not depend on prices is shared, and nothing is validated again.
+        """
+        other = copy.copy(self)
+        for name in ("scenarios", "moves", "closed_form"):
+            other.__dict__.pop(name, None)  # cached facts that depend on prices
+        object.__setattr__(other, "prices", prices)
+        return other
+
     @cached_property
     def pool(self) -> IntArray:
         """(e,) pool of each eligible position, nondecreasing."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +23,24 @@ import scipy.sparse as sp
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
-from adlopt.prices.covariance import correlation, covariance_matrix
-from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioSet
+from adlopt.prices.covariance import correlation_root, covariance_matrix
+from adlopt.prices.protocol import (
+    EllipticalForm,
+    PoolLoss,
+    ScenarioKind,
+    ScenarioSet,
+    replicate_seed,
+)
 from adlopt.prices.shocks import normal_excess, student_constant, student_excess
+from adlopt.prices.sobol import principal_root, uniform_points
 
-RANK = (
-    16 * np.finfo(float).eps
-)  # times the number of assets: smaller eigenvalues of a correlation matrix are zero
-CHUNK = 2**22  # numbers held at once
+CHUNK = 2**22  # numbers held at once, 32 MB
 
 
 class Elliptical(ABC):
     """What Gaussian and Student-t prices share."""
 
-    what: str
+    matrix_name: str
     matrix: pd.DataFrame | npt.ArrayLike
     assets: Sequence[str] | None
     points: int
@@ -45,7 +49,7 @@ class Elliptical(ABC):
     def __post_init__(self) -> None:
         validation.require_integer(f"{type(self).__name__}: points", self.points, 1)
         validation.require_integer(f"{type(self).__name__}: seed", self.seed, 0)
-        self._checked  # noqa: B018  (validates now, not at the first solve)
+        self._validated  # noqa: B018  (validates now, not at the first solve)
 
     @abstractmethod
     def moments(self, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -59,32 +63,32 @@ class Elliptical(ABC):
         """Of the Student-t law; infinite for the normal one."""
 
     @abstractmethod
-    def _stretch(self, uniform: FloatArray) -> FloatArray:
+    def _radial_factor(self, uniform: FloatArray) -> FloatArray:
         """Length of X relative to a normal vector, from uniform numbers."""
 
     # ------------------------------------------------------------------ volatility
 
     def covariance_of(self, assets: pd.Index) -> FloatArray:
         """(d, d) the matrix given, in the order of `assets`."""
-        matrix, names = self._checked
+        matrix, names = self._validated
         if names is None:
             if len(matrix) != len(assets):
                 raise InputError(
-                    f"{type(self).__name__}: a {len(matrix)} x {len(matrix)} {self.what} for the book's {len(assets)} assets "
+                    f"{type(self).__name__}: a {len(matrix)} x {len(matrix)} {self.matrix_name} for the book's {len(assets)} assets "
                     f"({validation.format_names(assets)}); name its rows with assets=[...] or give a DataFrame"
                 )
             return matrix
         where = names.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"{type(self).__name__}: the {self.what} has no row for asset {assets[where < 0][0]!r}; "
+                f"{type(self).__name__}: the {self.matrix_name} has no row for asset {assets[where < 0][0]!r}; "
                 f"it has {validation.format_names(names)}"
             )
         return matrix[np.ix_(where, where)]
 
-    def radial(self, assets: pd.Index) -> EllipticalForm:
+    def elliptical_form(self, assets: pd.Index) -> EllipticalForm:
         """The model in the form that methods for smooth losses take."""
-        return EllipticalForm(_root(self.covariance_of(assets)), self.degrees_of_freedom)
+        return EllipticalForm(correlation_root(self.covariance_of(assets)), self.degrees_of_freedom)
 
     def volatility(self, assets: pd.Index, sizes: sp.csr_array) -> FloatArray:
         """(n,) volatility c of pools with signed `sizes` (n, d), in money:
@@ -93,7 +97,7 @@ class Elliptical(ABC):
         Under Student-t prices it is the scale: the standard deviation is sqrt(df / (df - 2)) times
         as large.
         """
-        root = _root(self.covariance_of(assets))
+        root = correlation_root(self.covariance_of(assets))
         return np.concatenate(
             [np.linalg.norm(sizes[rows] @ root, axis=1) for rows in _chunks(sizes.shape[0], root)]
         )
@@ -109,7 +113,7 @@ class Elliptical(ABC):
         """Expected shortfall c E[(X - E/c)^+]: exact, gradients included; at the kink E = c = 0 one
         of the subgradients.
         """
-        root = _root(self.covariance_of(assets))
+        root = correlation_root(self.covariance_of(assets))
         order = np.argsort(pool, kind="stable")  # the pairs asked for, by pool
         value, tail, by_size = np.empty(equity.size), np.empty(equity.size), np.empty(pool.size)
         for rows in _chunks(equity.size, root):
@@ -134,27 +138,30 @@ class Elliptical(ABC):
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         """Scrambled Sobol points; the expected loss itself does not need them."""
         from scipy.special import ndtri
-        from scipy.stats import qmc
 
-        # Principal axes of returns: the first, best spread coordinates go to the length and to the
-        # largest risks.
-        eigenvalue, axis = np.linalg.eigh(self.covariance_of(assets) / np.outer(marks, marks))
-        root = (axis * np.sqrt(np.maximum(eigenvalue, 0.0)))[:, ::-1]
-        d = len(assets) + 1
-        if d > qmc.Sobol.MAXDIM:
-            raise InputError(
-                f"{type(self).__name__}: {d - 1} assets; Sobol points exist up to {qmc.Sobol.MAXDIM - 1}"
-            )
-        sobol = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(self.seed))
-        # Points are multiples of 2^-30, zero included, whose quantile is infinite.
-        uniform = sobol.random_base2(int(np.ceil(np.log2(self.points)))) + 2.0**-31
-        X = ndtri(uniform[:, 1:]) * self._stretch(uniform[:, :1])
+        # Principal axes of returns; the first coordinate is the radial factor's.
+        root = principal_root(self.covariance_of(assets) / np.outer(marks, marks))
+        uniform = uniform_points(type(self).__name__, len(assets) + 1, self.points, self.seed)
+        X = ndtri(uniform[:, 1:]) * self._radial_factor(uniform[:, :1])
         return ScenarioSet(X @ root.T * marks, np.full(len(X), 1.0 / len(X)))
 
+    @property
+    def scenario_kind(self) -> ScenarioKind:
+        """Scenarios are drawn. The expected loss without an insurance fund does not need them."""
+        return "drawn"
+
+    def replicate(self, number: int) -> Self:
+        """The model with an independent draw of its points."""
+        return replace(self, seed=replicate_seed(self.seed, number))  # type: ignore[type-var]
+
+    def refined(self, factor: int) -> Self:
+        """The model with `factor` times as many points."""
+        return replace(self, points=self.points * factor)  # type: ignore[type-var]
+
     @cached_property
-    def _checked(self) -> tuple[FloatArray, pd.Index[Any] | None]:
+    def _validated(self) -> tuple[FloatArray, pd.Index[Any] | None]:
         """The matrix, symmetric to the last bit, and the names of its rows."""
-        return covariance_matrix(type(self).__name__, self.what, self.matrix, self.assets)
+        return covariance_matrix(type(self).__name__, self.matrix_name, self.matrix, self.assets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +182,7 @@ class Gaussian(Elliptical):
     points: int = 2**14
     seed: int = 0
 
-    what = "covariance"
+    matrix_name = "covariance"
 
     @property
     def matrix(self) -> pd.DataFrame | npt.ArrayLike:  # type: ignore[override]
@@ -194,7 +201,7 @@ class Gaussian(Elliptical):
             np.exp(-0.5 * np.minimum(np.abs(z), 1e9) ** 2) / np.sqrt(2 * np.pi),
         )
 
-    def _stretch(self, uniform: FloatArray) -> FloatArray:
+    def _radial_factor(self, uniform: FloatArray) -> FloatArray:
         return np.ones_like(uniform)
 
 
@@ -217,7 +224,7 @@ class StudentT(Elliptical):
     points: int = 2**14
     seed: int = 0
 
-    what = "scale matrix"
+    matrix_name = "scale matrix"
 
     def __post_init__(self) -> None:
         if not validation.as_finite("StudentT, df", self.df) > 1:
@@ -244,24 +251,10 @@ class StudentT(Elliptical):
         )
         return student_excess(z, nu), stdtr(nu, -z), moment
 
-    def _stretch(self, uniform: FloatArray) -> FloatArray:
+    def _radial_factor(self, uniform: FloatArray) -> FloatArray:
         from scipy.special import gammaincinv
 
         return np.asarray(np.sqrt(self.df / (2.0 * gammaincinv(self.df / 2.0, uniform))))
-
-
-def _root(matrix: FloatArray) -> FloatArray:
-    """(d, r) root with root root' = matrix and r its rank.
-
-    y' matrix y would lose half the digits of a hedged pool's volatility; |root' y| keeps them.
-    Directions that rounding
-    alone gave a variance are left out, by correlations, since units of assets differ by many
-    orders.
-    """
-    eigenvalue, axis = np.linalg.eigh(correlation(matrix))
-    kept = eigenvalue > RANK * len(matrix) * max(float(eigenvalue[-1]), 0.0)
-    root = np.sqrt(np.diag(matrix))[:, None] * axis[:, kept] * np.sqrt(eigenvalue[kept])
-    return np.ascontiguousarray(root)
 
 
 def _chunks(rows: int, root: FloatArray) -> list[slice]:

@@ -10,7 +10,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import ScenarioSet
+from adlopt.prices.protocol import ScenarioKind, ScenarioSet
 
 Horizon: TypeAlias = int | str | pd.Timedelta
 
@@ -33,6 +33,8 @@ class History:
         price move zero, "log"
         the mean log return. With drift both kinds give the same scenarios.
     """
+
+    scenario_kind: ScenarioKind = "given"
 
     def __init__(
         self,

@@ -13,7 +13,8 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import ScenarioSet
+from adlopt.prices.protocol import ScenarioKind, ScenarioSet, replicate_seed
+from adlopt.prices.sobol import principal_root, uniform_points
 
 PSD_TOLERANCE = 1e-10
 
@@ -30,10 +31,6 @@ class LogNormal:
     horizon : years.
     points : scrambled Sobol points, a power of two (rounded up to one).
     seed : of the scrambling.
-    tolerance : most relative standard error of the objective: `solve` then draws points, from
-        `points` on, until fresh
-        scramblings at its answer show no more, and reports it in the solution. `standard_error`
-        tells it for any allocation.
     """
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
@@ -41,20 +38,12 @@ class LogNormal:
     horizon: float = 1 / 365
     points: int = 2**14
     seed: int = 0
-    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if not validation.as_finite("LogNormal, horizon", self.horizon) > 0:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
         validation.require_integer("LogNormal: points", self.points, 1)
         validation.require_integer("LogNormal: seed", self.seed, 0)
-        if (
-            self.tolerance is not None
-            and not validation.as_finite("LogNormal, tolerance", self.tolerance) > 0
-        ):
-            raise InputError(
-                f"LogNormal: tolerance is {self.tolerance}; a relative standard error > 0 is needed"
-            )
         names = self._names()
         volatility = validation.vector_by_asset("LogNormal, volatility", self.volatility, names)
         if not volatility.size:
@@ -66,23 +55,18 @@ class LogNormal:
         correlation_matrix("LogNormal", self.correlation, names)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
-        from scipy.stats import norm, qmc
+        from scipy.special import ndtri
 
         volatility, correlation = self.moments(assets)
-        d = len(assets)
-        if d > qmc.Sobol.MAXDIM:
-            raise InputError(f"LogNormal: {d} assets; Sobol points exist up to {qmc.Sobol.MAXDIM}")
-        # Principal axes rather than Cholesky: the first, best spread Sobol coordinates go to the
-        # largest risks.
-        eigenvalue, axis = np.linalg.eigh(correlation * np.outer(volatility, volatility))
-        root = axis * np.sqrt(np.maximum(eigenvalue, 0.0))
-        uniform = qmc.Sobol(d, scramble=True, rng=np.random.default_rng(self.seed)).random_base2(
-            int(np.ceil(np.log2(self.points)))
-        )
-        # Points are multiples of 2^-30, zero included, whose quantile is infinite.
-        Z = norm.ppf(np.maximum(uniform[:, ::-1], 2.0**-31)) @ root.T
+        root = principal_root(correlation * np.outer(volatility, volatility))
+        Z = ndtri(uniform_points("LogNormal", len(assets), self.points, self.seed)) @ root.T
         log_return = np.sqrt(self.horizon) * Z - self.horizon * volatility**2 / 2
         return ScenarioSet(marks * np.expm1(log_return), np.full(len(Z), 1.0 / len(Z)))
+
+    @property
+    def scenario_kind(self) -> ScenarioKind:
+        """Scenarios are drawn."""
+        return "drawn"
 
     def moments(self, assets: pd.Index) -> tuple[FloatArray, FloatArray]:
         """(d,) annualised volatilities and (d, d) correlations in the order of `assets`."""
@@ -101,8 +85,11 @@ class LogNormal:
 
     def replicate(self, number: int) -> Self:
         """The model with an independent scrambling of its points."""
-        seed = int(np.random.SeedSequence([self.seed, 1 + number]).generate_state(1, np.uint64)[0])
-        return replace(self, seed=seed)
+        return replace(self, seed=replicate_seed(self.seed, number))
+
+    def refined(self, factor: int) -> Self:
+        """The model with `factor` times as many points."""
+        return replace(self, points=self.points * factor)
 
     def _names(self) -> pd.Index[Any]:
         return validation.asset_names(self.volatility)

@@ -13,9 +13,12 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.prices.protocol import (
     PriceModel,
+    Refinable,
     Resampleable,
+    ScenarioKind,
     ScenarioSet,
     probabilities,
+    scenario_kind,
     scenario_names,
 )
 
@@ -57,13 +60,28 @@ class Mixture:
         named = [scenario_names(model, assets, marks) for model in self.models]
         return pd.Index([name for names in named for name in names], dtype=object)
 
+    @property
+    def scenario_kind(self) -> ScenarioKind:
+        """The kind of its least certain model: unknown, else drawn, else stratified, else given."""
+        kinds = {scenario_kind(model) for model in self.models}
+        order: tuple[ScenarioKind, ...] = ("unknown", "drawn", "stratified", "given")
+        return next(kind for kind in order if kind in kinds)
+
     def replicate(self, number: int) -> Mixture:
-        """The mixture with fresh draws of the models that are sampled."""
+        """The mixture with fresh draws of the models that are drawn."""
         fresh = [
             model.replicate(number) if isinstance(model, Resampleable) else model
             for model in self.models
         ]
         return Mixture(zip(fresh, self.probabilities, strict=True))
+
+    def refined(self, factor: int) -> Mixture:
+        """The mixture with `factor` times as many points in the models that have points."""
+        finer = [
+            model.refined(factor) if isinstance(model, Refinable) else model
+            for model in self.models
+        ]
+        return Mixture(zip(finer, self.probabilities, strict=True))
 
     def __repr__(self) -> str:
         parts = ", ".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,9 +16,9 @@ import scipy.sparse as sp
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
-from adlopt.prices.covariance import covariance_matrix, leading, scale_of
+from adlopt.prices.covariance import covariance_matrix, leading_factor, move_scale
 from adlopt.prices.history import History, Horizon
-from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioSet
+from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioKind, ScenarioSet
 from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
 
 WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
@@ -93,7 +94,7 @@ class OneFactor:
         Warns if the share is below `WELL_EXPLAINED`.
         """
         matrix, names = covariance_matrix("OneFactor", "covariance", covariance)
-        direction, share = leading(matrix, scale_of(marks, names, len(matrix)))
+        direction, share = leading_factor(matrix, move_scale(marks, names, len(matrix)))
         factor = cls(
             direction if names is None else pd.Series(direction, index=names), shock, points=points
         )
@@ -156,6 +157,17 @@ class OneFactor:
         shock, weights = self.shock.strata(self.points)
         return ScenarioSet(np.outer(shock, self.vector(assets)), weights)
 
+    @property
+    def scenario_kind(self) -> ScenarioKind:
+        """A sample is given; a continuous shock is stratified."""
+        return "given" if isinstance(self.shock, SampleShock) else "stratified"
+
+    def refined(self, factor: int) -> OneFactor:
+        """The model with `factor` times as many strata of a continuous shock."""
+        other = copy.copy(self)
+        other.points = self.points * factor
+        return other
+
     def pool_loss(
         self,
         assets: pd.Index,
@@ -191,7 +203,7 @@ class OneFactor:
         mean[certain] = -equity[certain]
         return PoolLoss(value=mean, by_equity=-probability, by_size=-tail[pool] * v[asset])
 
-    def radial(self, assets: pd.Index) -> EllipticalForm | None:
+    def elliptical_form(self, assets: pd.Index) -> EllipticalForm | None:
         """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at
         zero; None elsewhere.
         """

@@ -12,7 +12,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import ScenarioSet, probabilities
+from adlopt.prices.protocol import ScenarioKind, ScenarioSet, probabilities
 
 
 class Scenarios:
@@ -25,6 +25,8 @@ class Scenarios:
     weights : (S,) probabilities; equal if left out.
     assets : names of an array's columns; left out, they are the book's assets in its order.
     """
+
+    scenario_kind: ScenarioKind = "given"
 
     def __init__(
         self,

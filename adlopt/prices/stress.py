@@ -11,7 +11,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import ScenarioSet, probabilities
+from adlopt.prices.protocol import ScenarioKind, ScenarioSet, probabilities
 
 
 class Stress:
@@ -25,6 +25,8 @@ class Stress:
     others : return of assets that a scenario does not name; left out, it must name all of the
         book's.
     """
+
+    scenario_kind: ScenarioKind = "given"
 
     def __init__(
         self,

@@ -21,9 +21,9 @@ from adlopt.model.allocation import as_table
 from adlopt.model.constraints import Constraints
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem, require_problem
-from adlopt.prices import LogNormal, OneFactor
+from adlopt.prices import OneFactor
 from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
-from adlopt.solving.sampling_error import sampled_enough
+from adlopt.solving.sampling_error import solve_with_enough_points, with_standard_error
 from adlopt.solving.solution import Solution, Status
 
 VIOLATION = 1e-12  # relative: rounding in the user's constraints
@@ -63,8 +63,9 @@ def solve(
         Seconds after which the best allocation found so far is returned with its proven gap and
         the status "time_limit".
     sampling_tolerance : float, optional
-        For drawn scenarios: draw more until the standard error of the value is at most this
-        fraction of it.
+        Largest sampling error of the value, as a share of it. Price models that draw scenarios are
+        drawn with more and more points until it is reached, and the status is "unproven" if it is
+        not. Left out, the model's own number of points is used.
     then : sequence of Objective and str
         Further criteria, in order of priority.
     warm_start : Solution, optional
@@ -101,14 +102,10 @@ def solve(
     accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
     if then:
         raise InputError("solve: then: not available yet")
-    if accuracy is None and isinstance(problem.prices, LogNormal):
-        accuracy = problem.prices.tolerance
-    if accuracy is None:
-        return _solve_once(problem, method, settings)
-    if isinstance(problem.prices, LogNormal):
-        problem = replace(problem, prices=replace(problem.prices, tolerance=None))
-    again = partial(_solve_once, method=method, settings=settings)
-    return sampled_enough(problem, again, accuracy)
+    once = partial(_solve_once, method=method, settings=settings)
+    if accuracy is not None:
+        return solve_with_enough_points(problem, once, accuracy)
+    return with_standard_error(problem, once(problem))
 
 
 def _solve_once(problem: Problem, method: str, settings: Settings) -> Solution:

@@ -49,8 +49,8 @@ class Solution:
     tolerance: float = field(default=1e-6)
     """Relative gap up to which `status` is 'optimal'."""
     standard_error: float | None = None
-    """Of the value, in money, over fresh draws of scenarios; None unless the price model was given
-    a tolerance for it.
+    """Sampling error of the value, in money, from fresh draws of the scenarios. Exactly 0.0 where
+    nothing is drawn; None where the error is unknown.
     """
 
     stages: pd.DataFrame | None = None
@@ -79,8 +79,8 @@ class Solution:
                 "lower bound": self.lower_bound,
                 "relative gap": self.gap,
             }
-        if self.standard_error is not None:
-            facts["standard error"] = self.standard_error
+            error = self.standard_error
+            facts["standard error"] = "unknown" if error is None else error
         if isinstance(level, float):
             facts["water level"] = level
         elif level is not None:
