@@ -23,6 +23,7 @@ CROSSOVER = 200_000  # pool-scenario pairs, under expected loss
 # The conic program of a CVaR takes as long as the shadow-price method at about this size,
 # compilation aside.
 CROSSOVER_OF_TAILS = 500_000
+NO_MARKET = "it does not sell in a market; use method='conic'"
 NO_CONSTRAINTS = "it takes no further constraints; use method='conic'"
 
 
@@ -42,6 +43,8 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
     """
     if method not in METHODS:
         raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
+    if problem.market is not None and method not in ("auto", "conic"):
+        raise NotApplicable(f"{method}: {NO_MARKET}")
     if method == "auto":
         return _automatic(problem, constrained)
     if constrained and method != "conic":
@@ -56,7 +59,7 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
 
 def _automatic(problem: Problem, constrained: bool) -> Choice:
     passed_over: dict[str, str] = {}
-    candidates = () if constrained else ("water_filling", "factor_leverage", "shadow_price")
+    candidates = () if constrained or problem.market is not None else ("water_filling", "factor_leverage", "shadow_price")
     for name in candidates:
         if problem.prices is None and name == "shadow_price":
             reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())

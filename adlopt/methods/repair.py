@@ -8,6 +8,7 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import losses_beyond_fund
+from adlopt.model.market import least_from_accounts
 from adlopt.model.problem import Problem
 
 ROUNDING = 1e-13
@@ -39,10 +40,12 @@ def restore_feasibility(problem: Problem, allocation: FloatArray) -> FloatArray:
         allocation / np.where(problem.max_reduction == 0, 1.0, problem.max_reduction), 0.0, 1.0
     ) * np.abs(problem.max_reduction)
     cap = np.abs(problem.max_reduction)
+    least = least_from_accounts(problem)
     for k in problem.reduced_assets:
         rows = problem.rows_of(k)
         for attempt in range(4):
-            residual = abs(problem.required[k]) - taken[rows].sum()
+            total = float(taken[rows].sum())
+            residual = min(max(total, least[k]), abs(problem.required[k])) - total
             room = cap[rows] - taken[rows] if residual > 0 else taken[rows]
             margin = np.minimum(cap[rows] - taken[rows], taken[rows])
             partly = np.where(margin > 0, room, 0.0)

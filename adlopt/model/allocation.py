@@ -10,6 +10,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.market import least_from_accounts
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem, require_problem
 
@@ -52,11 +53,18 @@ def read_allocation(
     else:
         reductions = _from_array(problem, given, table)
     total = np.bincount(problem.asset, reductions, minlength=problem.required.size)
+    least = least_from_accounts(problem)
     for k in problem.reduced_assets:
-        if abs(total[k] - problem.required[k]) > FEASIBILITY * abs(problem.required[k]):
+        given, required = np.sign(problem.required[k]) * total[k], abs(problem.required[k])
+        if given > required * (1 + FEASIBILITY) or given < least[k] - FEASIBILITY * required:
+            sale = (
+                ""
+                if problem.market is None
+                else f", of which {required - least[k]:.6g} can be sold"
+            )
             raise InputError(
                 f"{table}: reductions of {problem.book.assets[k]!r} sum to {total[k]:.12g}, "
-                f"required {problem.required[k]:.12g}"
+                f"required {problem.required[k]:.12g}{sale}"
             )
     return reductions
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
+from adlopt.model.market import market_cost
 from adlopt.model.problem import Problem
 from adlopt.prices.protocol import ClosedForm, PoolLoss
 
@@ -42,11 +43,14 @@ def losses_beyond_fund(problem: Problem, allocation: FloatArray | None) -> Float
 
 
 def objective_value(problem: Problem, allocation: FloatArray | None) -> float:
-    """The objective after reductions (e,), in money; before any reduction with None."""
+    """The objective after reductions (e,), in money, with the cost of what is sold in the market;
+    before any reduction with None.
+    """
+    cost = 0.0 if allocation is None else market_cost(problem, allocation)
     model = problem.closed_form
     if model is not None:
         loss = expected_pool_loss(problem, model, allocation)
-        return float(loss.value[problem.book.solvent].sum())
-    return problem.objective.value(
+        return cost + float(loss.value[problem.book.solvent].sum())
+    return cost + problem.objective.value(
         losses_beyond_fund(problem, allocation), problem.scenarios.weights
     )

@@ -6,12 +6,17 @@ Selling z contracts of an asset with mark p costs (market cost, equation (M1) of
 
 with half spread h, impact kappa and depth D: selling the whole depth moves the price by kappa. Its
 marginal cost h p + kappa p |z| / D is increasing, so the cost is convex.
+
+In a problem with a market the accounts need not give all that is required: what is missing is sold,
+and its cost is added to the objective (M2). At the optimum one contract more costs the same from
+the accounts as in the market (M3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,7 +25,12 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 
+if TYPE_CHECKING:
+    from adlopt.model.problem import Problem
+
 ByAsset = float | Mapping[str, float]
+
+MET = 1e-9  # of a requirement: less than this missing is rounding, not a sale
 
 IMPACT = 0.01
 """Depth is usually quoted at 100 basis points from the mid price, as in arXiv 2603.09164: trading
@@ -115,3 +125,81 @@ def values_by_asset(what: str, given: ByAsset, assets: pd.Index) -> FloatArray:
                 f"{what}: unknown asset {name!r}; the book has {validation.format_names(assets)}"
             )
     return np.array([float(given.get(name, 0.0)) for name in assets])
+
+
+def sold(problem: Problem, allocation: FloatArray | None) -> FloatArray:
+    """(d,) contracts that the market must take after reductions (e,), signed like the requirement.
+
+    Zero without a market, and where the reductions meet the requirement but for rounding.
+    """
+    required = problem.required
+    if problem.market is None:
+        return np.zeros(required.size)
+    given = np.zeros(required.size)
+    if allocation is not None:
+        given += np.bincount(problem.asset, allocation, minlength=required.size)
+    left = np.sign(required) * np.maximum(np.sign(required) * (required - given), 0.0)
+    return np.where(np.abs(left) > MET * np.abs(required), left, 0.0)
+
+
+def market_cost(problem: Problem, allocation: FloatArray | None) -> float:
+    """Money that selling the rest of the requirement costs; zero without a market."""
+    terms = problem.market_terms
+    return 0.0 if terms is None else float(terms.cost(sold(problem, allocation)).sum())
+
+
+def least_from_accounts(problem: Problem) -> FloatArray:
+    """(d,) contracts, unsigned, that the accounts must give: all, but for the market's depth."""
+    required = np.abs(problem.required)
+    terms = problem.market_terms
+    return required if terms is None else np.maximum(required - terms.depth, 0.0)
+
+
+def cheapest_mix(problem: Problem, slope: FloatArray) -> tuple[float, FloatArray]:
+    """Smallest slope.x + market cost over feasible reductions x, and money saved by reduced asset
+    per further contract of requirement.
+
+    The linear minimisation oracle of a problem with a market: per asset a knapsack by increasing
+    slope, up to where the market's marginal cost is lower (M4).
+    """
+    terms = problem.market_terms
+    assert terms is not None
+    least, saved = 0.0, np.zeros(problem.reduced_assets.size)
+    for at, k in enumerate(problem.reduced_assets):
+        rows = problem.rows_of(int(k))
+        unit_cost = np.sign(problem.required[k]) * slope[rows]
+        order = np.argsort(unit_cost, kind="stable")
+        cost, cap = unit_cost[order], np.abs(problem.max_reduction[rows])[order]
+        market = (float(terms.linear[k]), float(terms.slope[k]), float(terms.depth[k]))
+        value, marginal = _mix(cost, cap, abs(float(problem.required[k])), *market)
+        least += value
+        saved[at] = -marginal
+    return least, saved
+
+
+def _mix(
+    cost: FloatArray, cap: FloatArray, total: float, linear: float, slope: float, depth: float
+) -> tuple[float, float]:
+    """Least cost of `total` contracts from positions of increasing unit `cost`, or the market; and
+    the cost of one contract more.
+    """
+    filled = np.cumsum(cap)
+    most = min(total, float(filled[-1]) if filled.size else 0.0)
+    low = min(max(total - depth, 0.0), most)
+    # The first position at whose end the accounts are as dear as the market.
+    dear = (cost >= linear + slope * np.maximum(total - filled, 0.0)) | (filled >= total)
+    from_accounts, j = most, cost.size - 1
+    if dear.any():
+        j = int(np.argmax(dear))
+        above = cost[j] - linear
+        worth = above / slope if slope > 0 else np.inf * np.sign(above) if above else 0.0
+        start = filled[j] - cap[j]
+        from_accounts = min(max(total - worth, start), float(filled[j]))
+    from_accounts = min(max(from_accounts, low), most)
+    traded = total - from_accounts
+    taken = np.clip(from_accounts - (filled - cap), 0.0, cap)
+    value = float(cost @ taken) + linear * traded + slope * traded**2 / 2
+    if MET * total < traded < depth:
+        return value, linear + slope * traded
+    at = min(int(np.searchsorted(filled, from_accounts)), cost.size - 1)
+    return value, float(cost[at]) if cost.size else linear + slope * traded

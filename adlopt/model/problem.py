@@ -26,6 +26,7 @@ from adlopt.model.bankrupt import (
 )
 from adlopt.model.book import Book
 from adlopt.model.caps import most_contracts
+from adlopt.model.market import Market, MarketTerms, least_from_accounts
 from adlopt.objectives import Custom, ExpectedLoss, Objective, parse_objective
 from adlopt.prices.protocol import ClosedForm, PriceModel, ScenarioSet
 
@@ -63,6 +64,8 @@ class Problem:
         `adlopt.constraints.at_most_account_fraction`.)
     settlement : price at which reductions execute, by asset; the mark where left out.
     insurance_fund : money that absorbs losses first: the objective sees what exceeds it.
+    market : where contracts can be sold at a cost instead of being taken from accounts. The cost is
+        added to the objective, and what the accounts do not give is sold.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Problem:
     caps: pd.DataFrame | None = None
     settlement: Mapping[str, float] | None = None
     insurance_fund: float = 0.0
+    market: Market | None = None
 
     required: FloatArray = field(init=False)  # (d,) Q, 0 where nothing is to be reduced
     eligible: IntArray = field(init=False)  # (e,) eligible positions, as rows of the book
@@ -234,9 +238,16 @@ class Problem:
         return total.astype(np.float64)
 
     @cached_property
+    def market_terms(self) -> MarketTerms | None:
+        """Depth and cost of the market by asset; None without one."""
+        if self.market is None:
+            return None
+        return self.market.terms(self.book.assets, self.book.marks)
+
+    @cached_property
     def exhausted_assets(self) -> BoolArray:
         """(d,) mask of reduced assets whose eligible positions must all give what they can."""
-        required = np.abs(self.required)
+        required = least_from_accounts(self)
         return (required > 0) & (required >= self.available * (1.0 - CAPACITY_ROUNDING))
 
     @cached_property
@@ -268,6 +279,7 @@ class Problem:
         """(e,) reductions if every position of an asset gives the same share of what it can give."""
         required, available = np.abs(self.required), self.available
         share = np.divide(required, available, out=np.zeros(available.size), where=available > 0)
+        share = np.minimum(share, 1.0)  # with a market more may be required than there is
         return self.max_reduction * share[self.asset]
 
     def factor_exposure(
@@ -402,6 +414,8 @@ class Problem:
     def _refuse_infeasible(self) -> None:
         required = np.abs(self.required)
         available = self.available
+        if self.market_terms is not None:
+            available = available + self.market_terms.depth
         short = np.flatnonzero(required > available * (1 + CAPACITY_ROUNDING))
         if short.size:
             raise InfeasibleReduction(

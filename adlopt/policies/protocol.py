@@ -14,6 +14,7 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.allocation import as_table
 from adlopt.model.matching import match_positions
+from adlopt.model.market import least_from_accounts
 from adlopt.model.problem import Problem
 
 ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
@@ -103,7 +104,9 @@ def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
     required = np.abs(problem.required)
     total = np.bincount(problem.asset, taken, minlength=required.size)
     assets = problem.reduced_assets
-    unmet = float((np.abs(total - problem.required)[assets] / required[assets]).max())
+    given = np.sign(problem.required) * total
+    missed = np.maximum(least_from_accounts(problem) - given, given - required)
+    unmet = max(0.0, float((missed[assets] / required[assets]).max()))
     inside = np.sign(problem.book.size[problem.eligible]) * taken
     over = np.maximum(inside - np.abs(problem.max_reduction), -inside) / required[problem.asset]
     return unmet, max(0.0, float(over.max(initial=0.0)))

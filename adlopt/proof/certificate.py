@@ -16,6 +16,7 @@ import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import expected_pool_loss, scenario_losses
+from adlopt.model.market import cheapest_mix, market_cost
 from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.objectives.protocol import project_to_dual_set
@@ -100,10 +101,10 @@ def certify_array(
     constrain
     the allocation.
     """
-    model = problem.closed_form
+    model, cost = problem.closed_form, market_cost(problem, allocation)
     if model is not None:
         loss = expected_pool_loss(problem, model, allocation)
-        value = float(loss.value[problem.book.solvent].sum())
+        value = cost + float(loss.value[problem.book.solvent].sum())
         slope = (
             loss.by_equity[problem.pool] * problem.settlement_offset[problem.asset] - loss.by_size
         )
@@ -112,7 +113,7 @@ def certify_array(
     else:
         objective, weights = problem.objective, problem.scenarios.weights
         losses = scenario_losses(problem, allocation)
-        value = objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
+        value = cost + objective.value(np.maximum(losses - problem.insurance_fund, 0.0), weights)
         lower_bound, prices = _linearised_bound(
             problem, allocation, losses, multipliers, linear_minimum
         )
@@ -138,10 +139,13 @@ def _gap(
     linear_minimum: LinearMinimum | None,
 ) -> tuple[float, FloatArray]:
     """`frank_wolfe_gap`, over what `linear_minimum` knows to be feasible where it is given."""
-    if linear_minimum is None:
+    if linear_minimum is None and problem.market is None:
         return frank_wolfe_gap(problem, allocation, slope)
-    least, prices = linear_minimum(slope)
-    return max(float(slope @ allocation) - least, 0.0), prices
+    least, prices = (
+        cheapest_mix(problem, slope) if linear_minimum is None else linear_minimum(slope)
+    )
+    here = float(slope @ allocation) + market_cost(problem, allocation)
+    return max(here - least, 0.0), prices
 
 
 def frank_wolfe_gap(
@@ -219,7 +223,7 @@ def _linearised_bound(
     )
     minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
     gap, prices = _gap(problem, allocation, slope, linear_minimum)
-    return minorant - gap, prices
+    return minorant + market_cost(problem, allocation) - gap, prices
 
 
 def term_stresses(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
+from adlopt.model.market import sold
 from adlopt.model.problem import Problem
 from adlopt.proof.multipliers import Multipliers
 
@@ -64,6 +66,19 @@ class Solution:
         return self.allocation.copy()
 
     @property
+    def sold(self) -> pd.Series[float] | None:
+        """Contracts by reduced asset that are sold in the market instead of being taken from
+        accounts, signed like the requirement; None without a market.
+        """
+        problem = self._problem
+        if problem is None or problem.market is None:
+            return None
+        amount = sold(problem, self.allocation["reduction"].to_numpy(dtype=np.float64))
+        assets = problem.reduced_assets
+        names = problem.book.assets[assets]
+        return pd.Series(amount[assets], index=names, name="sold").rename_axis("asset")
+
+    @property
     def reduced(self) -> pd.DataFrame:
         """Rows of the allocation with a reduction, largest fraction first."""
         rows = self.allocation[self.allocation["reduction"] != 0]
@@ -89,6 +104,8 @@ class Solution:
             facts |= {
                 f"shadow price {asset}": float(price) for asset, price in self.shadow_prices.items()
             }
+        if self.sold is not None:
+            facts |= {f"sold {asset}": float(amount) for asset, amount in self.sold.items()}
         facts["accounts reduced"] = int(self.reduced["account"].nunique())
         facts["seconds"] = self.seconds
         return pd.Series(facts, dtype=object)

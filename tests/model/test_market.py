@@ -1,0 +1,145 @@
+"""Selling in the market instead of taking from accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import pandas as pd
+import pytest
+
+import adlopt as adl
+from adlopt.model.market import cheapest_mix, market_cost, sold
+
+
+def hedged_problem(seed: int, market: adl.Market | None, **changes: Any) -> adl.Problem:
+    """Shorts of A0 that hedge longs of A1: whoever loses the short is left with the long."""
+    rng = np.random.default_rng(seed)
+    accounts = int(rng.integers(2, 12))
+    size = -np.exp(rng.normal(0, 1, accounts))
+    hedge = -size * rng.uniform(0.5, 1.5, accounts) * (rng.random(accounts) < 0.8)
+    equity = np.abs(size) * 100 * np.exp(rng.normal(-2, 0.5, accounts))
+    table = pd.DataFrame(
+        {
+            "account": np.repeat(np.arange(accounts), 2),
+            "asset": ["A0", "A1"] * accounts,
+            "size": np.column_stack([size, 10 * hedge]).ravel(),
+            "equity": np.repeat(equity, 2),
+        }
+    )
+    book = adl.Book.from_frame(table, marks={"A0": 100.0, "A1": 10.0})
+    common = rng.normal(0, 0.15, (40, 1))
+    returns = np.expm1(common + rng.normal(0, 0.03, (40, 2)))
+    given: dict[str, Any] = {
+        "reduction": {"A0": float(0.6 * size.sum())},
+        "prices": adl.Scenarios(returns=returns, assets=["A0", "A1"]),
+        "market": market,
+    }
+    return adl.Problem(book, **{**given, **changes})
+
+
+def random_market(seed: int) -> adl.Market:
+    rng = np.random.default_rng(seed)
+    return adl.Market(
+        depth={"A0": float(rng.choice([0.5, 3.0, 1e3])), "A1": 5.0},
+        spread=float(rng.choice([0.0, 0.002, 0.02])),
+        impact=float(rng.choice([0.0, 0.01, 0.1])),
+    )
+
+
+def test_the_cost_is_the_formula() -> None:
+    market = adl.Market(depth={"A0": 4.0}, spread=0.02, impact=0.02)
+    terms = market.terms(pd.Index(["A0", "A1"]), np.array([80.0, 10.0]))
+    assert np.allclose(terms.cost(np.array([-4.0, 0.0])), [0.01 * 4 * 80 + 0.01 * 80 * 16 / 4, 0])
+    assert np.allclose(terms.marginal(np.array([4.0, 0.0]))[0], 80 * (0.01 + 0.02))
+    numeric = (terms.cost(np.array([2 + 1e-6, 0])) - terms.cost(np.array([2 - 1e-6, 0]))) / 2e-6
+    assert np.isclose(numeric[0], terms.marginal(np.array([2.0, 0.0]))[0])
+    deep = adl.Market(depth=np.inf, spread=0.02).terms(pd.Index(["A0"]), np.array([80.0]))
+    assert deep.cost(np.array([100.0]))[0] == 80.0
+
+
+def test_what_is_missing_is_sold() -> None:
+    problem = hedged_problem(0, adl.Market(depth=1e9, spread=0.01, impact=0.0))
+    half = problem.pro_rata() / 2
+    assert np.allclose(sold(problem, half), problem.required / 2)
+    expected = 0.005 * 100 * abs(problem.required[0]) / 2
+    assert np.isclose(market_cost(problem, half), expected)
+    assert market_cost(problem, problem.pro_rata()) == 0.0
+    without = hedged_problem(0, None)
+    assert not sold(without, half).any()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_oracle_is_the_smallest_of_a_convex_program(seed: int) -> None:
+    problem = hedged_problem(seed, random_market(seed))
+    rng = np.random.default_rng(seed)
+    slope = rng.normal(0, 3, problem.eligible.size)  # of either sign: reducing helps or hurts
+    least, saved = cheapest_mix(problem, slope)
+    fraction, traded = cp.Variable(slope.size), cp.Variable(nonneg=True)
+    terms = problem.market_terms
+    assert terms is not None
+    total = abs(float(problem.required[0]))
+    kept = cp.abs(problem.max_reduction) @ fraction + traded == total
+    program = cp.Problem(
+        cp.Minimize(
+            (slope * problem.max_reduction) @ fraction
+            + terms.linear[0] * traded
+            + terms.slope[0] / 2 * cp.square(traded)
+        ),
+        [fraction >= 0, fraction <= 1, traded <= min(float(terms.depth[0]), total), kept],
+    )
+    value = program.solve(solver="CLARABEL")
+    assert np.isclose(least, value, rtol=1e-6, atol=1e-6)
+    assert saved.shape == (1,)
+
+
+def test_more_may_be_required_than_the_accounts_hold() -> None:
+    market = adl.Market(depth={"A0": 100.0})
+    short = hedged_problem(1, None).available[0]
+    problem = hedged_problem(1, market, reduction={"A0": -float(short) - 2.0})
+    assert problem.exhausted_assets.tolist() == [False, False]
+    assert np.allclose(problem.pro_rata(), problem.max_reduction)
+    with pytest.raises(adl.InfeasibleReduction, match="available"):
+        hedged_problem(1, market, reduction={"A0": -float(short) - 100.1})
+    with pytest.raises(adl.InfeasibleReduction):
+        hedged_problem(1, adl.Market(depth={"A1": 100.0}), reduction={"A0": -float(short) - 2.0})
+
+
+def test_certificates_take_partial_reductions_with_a_market_only() -> None:
+    market = adl.Market(depth={"A0": 1e3}, spread=0.001)
+    problem = hedged_problem(2, market)
+    half = problem.pro_rata() / 2
+    proof = adl.certify(problem, half)
+    assert proof.lower_bound <= proof.value
+    with pytest.raises(adl.InputError, match="sum to"):
+        adl.certify(hedged_problem(2, None), half)
+    shallow = hedged_problem(2, adl.Market(depth={"A0": 1e-3}))
+    with pytest.raises(adl.InputError, match=r"of which 0\.001 can be sold"):
+        adl.certify(shallow, half)
+
+
+def test_methods_without_a_market_refuse() -> None:
+    problem = hedged_problem(3, adl.Market(depth=1.0))
+    for method in ("water_filling", "factor_leverage", "shadow_price"):
+        with pytest.raises(adl.NotApplicable, match="market"):
+            adl.solve(problem, method)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depth": -1.0}, "negative"),
+        ({"depth": float("nan")}, "finite"),
+        ({"depth": 1.0, "spread": float("inf")}, "finite"),
+        ({"depth": "much"}, "number"),
+    ],
+)
+def test_markets_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(adl.InputError, match=message):
+        adl.Market(**arguments)
+
+
+def test_an_unknown_asset_is_named() -> None:
+    with pytest.raises(adl.InputError, match="'DOGE'"):
+        hedged_problem(0, adl.Market(depth={"DOGE": 1.0}))
