@@ -36,6 +36,8 @@ class Model(cp.Problem):  # type: ignore[misc]
         The exchange's loss by scenario beyond the insurance fund, in money; convex.
     positions : pandas.DataFrame
         The eligible positions.
+    sold : cvxpy.Expression or None, shape (reduced assets,)
+        Contracts sold in the market, signed like the requirement; None without a market.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Model(cp.Problem):  # type: ignore[misc]
         self.allocation = allocation
         self.loss = loss
         self.positions = positions
+        self.sold: cp.Expression | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,8 @@ def build(
     unit = typical_loss(problem) if unit is None else unit
     parameter = cp.Parameter(nonneg=True, name=swept) if swept else None
     fraction, allocation, column = _allocation(problem, presolved, merge)
-    constraints = _boxes_and_sums(problem, fraction, allocation, column, swept, parameter)
+    sale = market_sale(problem)
+    constraints = _boxes_and_sums(problem, fraction, allocation, column, swept, parameter, sale)
     total, exact, hinges = _losses(problem, presolved, column, fraction, unit, constraints)
     beyond_fund = None
     if problem.insurance_fund > 0 or swept == "insurance_fund":
@@ -141,17 +145,56 @@ def build(
             risk += factor * term.expression(loss, problem.scenarios.weights, tail=parameter)
         else:
             risk += factor * term.scaled(unit).expression(loss, problem.scenarios.weights)
-    model = Model(
-        cp.Minimize(unit * risk), constraints, allocation, unit * exact, problem.positions
-    )
+    cost: cp.Expression = unit * risk
+    if sale is not None:
+        cost = unit * (risk + sale.cost / unit)
+    model = Model(cp.Minimize(cost), constraints, allocation, unit * exact, problem.positions)
+    model.sold = None if sale is None else sale.contracts
     return Program(model, presolved, unit, hinges, beyond_fund, tuple(measures))
 
 
+@dataclass(frozen=True, eq=False)
+class Sale:
+    """What is sold in the market instead of being taken from accounts."""
+
+    part: cp.Variable  # (reduced assets,) of each requirement
+    contracts: cp.Expression  # (reduced assets,) signed like the requirement
+    cost: cp.Expression  # money, convex
+    limits: list[cp.Constraint]
+
+
+def market_sale(problem: Problem) -> Sale | None:
+    """The market's side of the program, equation (M2); None without a market."""
+    terms = problem.market_terms
+    if terms is None:
+        return None
+    assets = problem.reduced_assets
+    required = np.abs(problem.required[assets])
+    part = cp.Variable(assets.size, nonneg=True, name="sold")
+    linear, slope = terms.linear[assets] * required, terms.slope[assets] * required**2 / 2
+    cost = linear @ part
+    if slope.any():
+        cost += slope @ cp.square(part)
+    # Where the accounts must give all they have the market takes the rest, no more and no less.
+    most = np.minimum(terms.depth[assets] / required, 1.0)
+    least = np.where(problem.exhausted_assets[assets], most, 0.0)
+    return Sale(
+        part,
+        cp.multiply(problem.required[assets], part),
+        cost,
+        [part >= least, part <= most],
+    )
+
+
 def sums(
-    problem: Problem, allocation: cp.Expression, multiple: Any = 1.0, kept: BoolArray | None = None
+    problem: Problem,
+    allocation: cp.Expression,
+    multiple: Any = 1.0,
+    kept: BoolArray | None = None,
+    sale: Sale | None = None,
 ) -> list[cp.Constraint]:
     """Required reductions, each relative to its size; of the assets marked `kept` (d,), if not of
-    all.
+    all. What is sold counts.
     """
     assets = problem.reduced_assets
     row = np.searchsorted(assets, problem.asset)
@@ -163,7 +206,10 @@ def sums(
         if not kept[assets].any():
             return []
         relative = relative[kept[assets]]
-    return [relative @ allocation == multiple]
+    given = relative @ allocation
+    if sale is not None:
+        given += sale.part if kept is None else sale.part[np.flatnonzero(kept[assets])]
+    return [given == multiple]
 
 
 def largest_losses(problem: Problem, presolved: Presolved) -> FloatArray:
@@ -204,16 +250,18 @@ def _boxes_and_sums(
     column: IntArray,
     swept: str,
     parameter: cp.Parameter | None,
+    sale: Sale | None,
 ) -> list[cp.Constraint]:
     least = np.zeros(fraction.size)
     if swept == "multiple":
-        totals = sums(problem, allocation, parameter)
+        totals = sums(problem, allocation, parameter, sale=sale)
     else:
         # Assets reduced in full are fixed at 1: the rounded shares may sum to slightly less.
         exhausted = problem.exhausted_assets
         least[column[exhausted[problem.asset]]] = 1.0
-        totals = sums(problem, allocation, kept=~exhausted)
-    return [fraction >= least, fraction <= 1, *totals]
+        totals = sums(problem, allocation, kept=~exhausted, sale=sale)
+    limits = [] if sale is None else sale.limits
+    return [fraction >= least, fraction <= 1, *totals, *limits]
 
 
 def _losses(

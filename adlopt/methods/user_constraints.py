@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.methods.cvxpy_solver import solve_model
-from adlopt.methods.scenario_program import sums
+from adlopt.methods.scenario_program import market_sale, sums
 from adlopt.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def linear_minimum(
     problem: Problem, slope: FloatArray, constraints: Constraints | Sequence[Constraints]
 ) -> tuple[float, FloatArray]:
     """Smallest slope.x over allocations x that keep the user's constraints too, and money saved per
-    further contract.
+    further contract. With a market its cost is added, and what x does not give is sold.
 
     The linear minimisation oracle of the certificate where the user's constraints couple positions:
     a small program without scenarios, less the solver's tolerance, so that it cannot make the bound
@@ -87,11 +87,16 @@ def linear_minimum(
     """
     fraction = cp.Variable(problem.max_reduction.size)
     allocation = sp.diags_array(problem.max_reduction) @ fraction
-    totals = sums(problem, allocation)
+    sale = market_sale(problem)
+    totals = sums(problem, allocation, sale=sale)
     unit = float(np.abs(slope * problem.max_reduction).max()) or 1.0
+    cost = (slope * problem.max_reduction / unit) @ fraction
+    limits = [fraction >= 0, fraction <= 1]
+    if sale is not None:
+        cost += sale.cost / unit
+        limits += sale.limits
     model = cp.Problem(
-        cp.Minimize((slope * problem.max_reduction / unit) @ fraction),
-        [fraction >= 0, fraction <= 1, *totals, *read_constraints(constraints, allocation)],
+        cp.Minimize(cost), [*limits, *totals, *read_constraints(constraints, allocation)]
     )
     solve_model(model, None, {})
     saved = (

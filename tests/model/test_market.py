@@ -143,3 +143,101 @@ def test_markets_that_make_no_sense(arguments: dict[str, Any], message: str) -> 
 def test_an_unknown_asset_is_named() -> None:
     with pytest.raises(adl.InputError, match="'DOGE'"):
         hedged_problem(0, adl.Market(depth={"DOGE": 1.0}))
+
+
+def independent_value(problem: adl.Problem) -> tuple[float, float]:
+    """Optimal value and contracts sold of A0, from a program that shares nothing with the package
+    but the data: full positions, every scenario written down, no presolve, no scaling.
+    """
+    book = problem.book
+    frame = book.to_frame()
+    accounts = frame["account"].unique()
+    short = frame[frame["asset"] == "A0"].set_index("account")["size"].loc[accounts].to_numpy()
+    other = frame[frame["asset"] == "A1"].set_index("account")["size"].loc[accounts].to_numpy()
+    equity = frame.groupby("account")["equity"].first().loc[accounts].to_numpy()
+    moves, weights = problem.price_model.scenarios(book.assets, book.marks)
+    x = cp.Variable(accounts.size, nonneg=True)  # contracts bought back, unsigned
+    z = cp.Variable(nonneg=True)
+    after = (
+        equity[:, None]
+        + cp.multiply(cp.reshape(short + x, (accounts.size, 1), order="C"), np.ones((1, 1)))
+        @ moves[:, [0]].T
+        + other[:, None] @ moves[:, [1]].T
+    )
+    loss = cp.sum(cp.pos(-after), axis=0)
+    tail = 0.9
+    if isinstance(problem.objective, adl.CVaR):
+        t = cp.Variable()
+        risk = t + weights @ cp.pos(loss - t) / (1 - tail)
+    else:
+        risk = weights @ loss
+    market, p = problem.market, 100.0
+    depth = market.depth["A0"] if isinstance(market.depth, dict) else market.depth
+    assert market is not None
+    cost = market.spread / 2 * p * z + market.impact / 2 * p * cp.square(z) / depth
+    total = abs(float(problem.required[0]))
+    program = cp.Problem(
+        cp.Minimize(risk + cost), [x <= -short, z <= depth, cp.sum(x) + z == total]
+    )
+    value = program.solve(solver="CLARABEL", tol_gap_rel=1e-10, tol_gap_abs=1e-10)
+    return float(value), float(z.value)
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_the_optimum_is_that_of_an_independent_program(block: int) -> None:
+    """One hundred books; where both are used, one contract more costs the same from both."""
+    both = 0
+    for seed in range(20 * block, 20 * (block + 1)):
+        objective = adl.CVaR(0.9) if seed % 2 else adl.ExpectedLoss()
+        problem = hedged_problem(seed, random_market(seed), objective=objective)
+        value, traded = independent_value(problem)
+        solution = adl.solve(problem)
+        assert solution.value is not None
+        assert np.isclose(solution.value, value, rtol=1e-6, atol=1e-6), seed
+        assert solution.gap is not None
+        assert solution.gap < 1e-5, (seed, solution.gap)
+        assert solution.sold is not None
+        assert solution.shadow_prices is not None
+        amount = -solution.sold["A0"]
+        terms = problem.market_terms
+        assert terms is not None
+        inside = 1e-4 < amount / abs(problem.required[0]) < 1 - 1e-4
+        if inside and amount < terms.depth[0] * (1 - 1e-4) and terms.slope[0] > 0:
+            both += 1
+            marginal = terms.marginal(np.array([amount, 0.0]))[0]
+            # One contract less of requirement saves what selling it costs.
+            # The mark is 100: prices are known to 2e-8 of it.
+            assert np.isclose(-solution.shadow_prices["A0"], marginal, rtol=1e-6, atol=2e-6), seed
+            assert np.isclose(amount, traded, rtol=1e-2)
+    assert both >= 3
+
+
+def test_the_optimum_uses_all_of_the_market_where_the_accounts_do_not_suffice() -> None:
+    short = float(hedged_problem(1, None).available[0])
+    market = adl.Market(depth={"A0": 2.0}, spread=0.01)
+    problem = hedged_problem(1, market, reduction={"A0": -short - 2.0})
+    solution = adl.solve(problem)
+    assert solution.sold is not None
+    assert np.isclose(solution.sold["A0"], -2.0)
+    assert np.allclose(solution.allocation["fraction"], 1.0)
+    assert "sold A0" in repr(solution)
+
+
+def test_users_constraints_and_a_market_go_together() -> None:
+    problem = hedged_problem(4, adl.Market(depth=1e3, spread=0.002))
+    limit = adl.constraints.at_most_fraction(problem, 0.2)
+    solution = adl.solve(problem, constraints=limit)
+    assert solution.allocation["fraction"].max() <= 0.2 + 1e-6
+    assert solution.sold is not None
+    assert solution.sold["A0"] < -0.3 * abs(problem.required[0])
+    assert solution.gap is not None
+    assert solution.gap < 1e-4
+
+
+def test_without_presolve_the_value_is_the_same() -> None:
+    problem = hedged_problem(5, random_market(5))
+    first, second = adl.solve(problem), adl.solve(problem, "conic", presolve=False)
+    assert first.value is not None
+    assert second.value is not None
+    assert np.isclose(first.value, second.value, rtol=1e-6)
+    assert adl.to_cvxpy(problem).sold is not None
