@@ -59,8 +59,8 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
 
 def _automatic(problem: Problem, constrained: bool) -> Choice:
     passed_over: dict[str, str] = {}
-    candidates = () if constrained or problem.market is not None else ("water_filling", "factor_leverage", "shadow_price")
-    for name in candidates:
+    candidates = ("water_filling", "factor_leverage", "shadow_price")
+    for name in () if constrained or problem.market is not None else candidates:
         if problem.prices is None and name == "shadow_price":
             reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
             raise NotApplicable(

@@ -51,6 +51,8 @@ def plan(problem: Problem) -> ShadowPrice | EllipticalPlan | Refusal:
     """The plan of this method, or why there is none."""
     if problem.prices is None:
         return Refusal(NO_PRICES, "give prices=...")
+    if problem.market is not None:
+        return Refusal("it does not sell in a market", "use method='conic'")
     form = elliptical_solver.radial(problem)
     if form is not None:
         return EllipticalPlan(problem, form)
