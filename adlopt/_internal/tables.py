@@ -22,7 +22,12 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         header = pd.read_csv(name, header=None, nrows=1, dtype=str, keep_default_na=False)
         # Blank lines are read, and dropped after counting.
         frame = pd.read_csv(
-            name, dtype=NAMES, keep_default_na=False, na_values=[""], skip_blank_lines=False
+            name,
+            dtype=NAMES,
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,
+            float_precision="round_trip",  # the default of pandas 2 is off by the last digit
         )
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"cannot read {name}: {_one_line(error)}") from error

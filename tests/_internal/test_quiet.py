@@ -38,7 +38,7 @@ moved = adl.Scenarios(pd.DataFrame({"A": rng.uniform(5, 16, 12), "B": rng.unifor
 limited = adl.optimal_set(adl.Problem(
     adl.Book.from_frame(table, marks={"A": 10.0, "B": 10.0}).with_margin("isolated"),
     {"A": -4.0, "B": -3.0}, moved, adl.CVaR(0.5)))
-assert limited.limited.size
+assert limited.binding_scenarios.size
 limited.select("fewest_accounts")
 """
 

@@ -346,7 +346,7 @@ def test_frontier(book):
         assert (
             [point[name] for point in points]
             == expected[name].tolist()
-            == pd.read_csv("points.csv")[name].tolist()
+            == pd.read_csv("points.csv", float_precision="round_trip")[name].tolist()
         )
     text = run(*flags)
     assert text.count("optimal") == 10
