@@ -45,8 +45,9 @@ from adlopt.prices import (
     StudentT,
 )
 from adlopt.proof.certificate import Certificate
+from adlopt.proof.exact import ExactProof
 from adlopt.simulation import Exchange, Simulation, StressTest, paths, simulate, stress_test
-from adlopt.solving.certification import certify
+from adlopt.solving.certification import certify, prove
 from adlopt.solving.dispatch import solve
 from adlopt.solving.sampling_error import standard_error
 from adlopt.solving.solution import Solution
@@ -89,6 +90,7 @@ __all__ = [
     "EVaR",
     "Entropic",
     "ExactLogNormal",
+    "ExactProof",
     "Exchange",
     "ExpectedLoss",
     "Expectile",
@@ -136,6 +138,7 @@ __all__ = [
     "paths",
     "plots",
     "policies",
+    "prove",
     "replay",
     "round_to_lots",
     "scenario_table",

@@ -12,10 +12,12 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, SolverFailed
 from adlopt.model.allocation import AnyAllocation, read_allocation
 from adlopt.model.constraints import Constraints
-from adlopt.model.problem import Problem
+from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import ExpectedLoss
 from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
+from adlopt.proof.exact import ExactProof, prove_exactly
 from adlopt.proof.multipliers import Multipliers
+from adlopt.proof.statement import polyhedral_terms
 from adlopt.solving.dispatch import choose_method, linear_minimum, run_method
 
 Bound = Literal["best", "linearised"]
@@ -81,8 +83,9 @@ def certify(
     >>> adl.certify(problem, adl.solve(problem)).gap < 1e-9
     True
     """
+    require_problem("certify", problem)
     if bound not in (None, "best", "linearised"):
-        raise InputError(f"certify: bound is {bound!r}; use 'best' or 'linearised'")
+        raise InputError(f"bound is {bound!r}; use 'best' or 'linearised'")
     reductions = read_allocation(problem, allocation)
     limits = (constraints,) if callable(constraints) else tuple(constraints)
     if limits:
@@ -91,6 +94,56 @@ def certify(
     best = max((own, *others), key=lambda one: one.certificate.lower_bound).certificate
     value = own.certificate.value
     return replace(best, value=value, lower_bound=min(best.lower_bound, value))
+
+
+def prove(problem: Problem, allocation: AnyAllocation, *, bound: Bound | None = None) -> ExactProof:
+    """Prove in exact arithmetic how far an allocation is from optimal, for anyone to check.
+
+    Value, lower bound and gap are rational numbers. The saved proof is checked by
+    `adlopt check FILE`, or by the one file `adlopt/proof/checker.py`, which needs Python alone. The
+    allocation is moved by rounding so that its sums are exact; the values are those of the moved
+    one.
+
+    Parameters
+    ----------
+    problem : Problem
+        Over scenarios, with an objective made of expected loss, CVaR, Spectral, WorstCase and
+        Semideviation of order 1.
+    allocation : Solution, DataFrame or array
+        Of any method or rule, as for `certify`.
+    bound : {"best", "linearised"}, optional
+        As for `certify`.
+
+    Returns
+    -------
+    ExactProof
+        With `value`, `lower_bound` and `gap` (`fractions.Fraction`), and `save(path)`.
+
+    Raises
+    ------
+    NotApplicable
+        The value is no rational number of the data: another objective, or prices with a closed
+        form.
+    InputError
+        The allocation is not feasible.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.examples.paper_book()
+    >>> prices = adl.Scenarios([[60_000.0, 1_700.0], [74_000.0, 2_100.0], [67_000.0, 1_900.0]])
+    >>> problem = adl.Problem(book, {"BTC": -10.0}, prices)
+    >>> proof = adl.prove(problem, adl.solve(problem))
+    >>> float(proof.gap) <= 1e-12
+    True
+    """
+    require_problem("prove", problem)
+    polyhedral_terms(problem)
+    reductions = read_allocation(problem, allocation)
+    known = getattr(allocation, "_multipliers", None)
+    found = minorants(problem, reductions, bound=bound, known=known)
+    best = max(found, key=lambda one: one.certificate.lower_bound)
+    return prove_exactly(problem, reductions, best.reference, best.multipliers)
 
 
 def minorants(
@@ -111,9 +164,8 @@ def minorants(
     found = [Minorant(own, allocation, None)]
     if own.gap <= GAP_CLOSED:
         return found
-    scenarios = problem.closed_form is None
-    candidates = [known] if known is not None else []
-    if scenarios and not constraints:
+    candidates = [known]
+    if problem.closed_form is None and not constraints:
         candidates += [_multipliers_at_kinks(problem, allocation)]
     for multipliers in candidates:
         if multipliers is not None:
