@@ -4,6 +4,7 @@
 from adlopt.cli import convert as records
 from adlopt.cli import explorer_command
 from adlopt.cli import policy_commands as rules
+from adlopt.cli import proof_commands as proving
 from adlopt.cli import solve_commands as solving
 from adlopt.cli.command import BAD_INPUT, FAILED, INFEASIBLE, NOT_PROVEN, app
 
@@ -15,6 +16,7 @@ __all__ = [
     "app",
     "explorer_command",
     "main",
+    "proving",
     "records",
     "rules",
     "solving",

@@ -20,6 +20,8 @@ from adlopt.model.market import cheapest_mix, market_cost
 from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.objectives.protocol import project_to_dual_set
+from adlopt.prices.one_factor import OneFactor
+from adlopt.prices.shocks import SampleShock
 from adlopt.proof.multipliers import Multipliers
 
 GAP_CLOSED = 1e-9  # a relative gap not worth another pass
@@ -89,6 +91,15 @@ class Certificate:
         return f"<p>{escape(repr(self))}</p>{self.shadow_prices.to_frame().to_html()}"
 
 
+def over_scenarios(problem: Problem) -> bool:
+    """Whether the problem's scenarios are the whole distribution, so that its value is a function
+    of their losses: no closed form, or one over a sample.
+    """
+    model = problem.prices
+    sampled = isinstance(model, OneFactor) and isinstance(model.shock, SampleShock)
+    return problem.closed_form is None or sampled
+
+
 def certify_array(
     problem: Problem,
     allocation: FloatArray,
@@ -102,7 +113,7 @@ def certify_array(
     the allocation.
     """
     model, cost = problem.closed_form, market_cost(problem, allocation)
-    if model is not None:
+    if model is not None and (multipliers is None or not over_scenarios(problem)):
         loss = expected_pool_loss(problem, model, allocation)
         value = cost + float(loss.value[problem.book.solvent].sum())
         slope = (

@@ -17,10 +17,8 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.errors import NotApplicable
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Semideviation, Spectral, WorstCase
-from adlopt.prices.one_factor import OneFactor
-from adlopt.prices.shocks import SampleShock
 from adlopt.proof import checker
-from adlopt.proof.certificate import term_stresses
+from adlopt.proof.certificate import over_scenarios, term_stresses
 from adlopt.proof.multipliers import Multipliers
 
 STRESS_BITS = 128  # stresses are rounded down to multiples of 2^-128
@@ -45,12 +43,10 @@ def polyhedral_terms(problem: Problem) -> list[Term]:
     Raises NotApplicable, with the reason, where the value is no rational number of the data.
     """
     problem.require_prices()
-    model = problem.prices
-    sampled = isinstance(model, OneFactor) and isinstance(model.shock, SampleShock)
-    if problem.closed_form is not None and not sampled:
+    if not over_scenarios(problem):
         raise NotApplicable(
-            f"prove: under {type(model).__name__} the expected loss is an integral, not a sum over "
-            "scenarios; give prices=Scenarios(...) to prove what an allocation does on them"
+            f"prove: under {type(problem.prices).__name__} the expected loss is an integral, not a "
+            "sum over scenarios; give prices=Scenarios(...) to prove what an allocation does there"
         )
     terms: list[Term] = []
     for number, (factor, measure) in enumerate(problem.objective.terms):

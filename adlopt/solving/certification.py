@@ -14,7 +14,7 @@ from adlopt.model.allocation import AnyAllocation, read_allocation
 from adlopt.model.constraints import Constraints
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import ExpectedLoss
-from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
+from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array, over_scenarios
 from adlopt.proof.exact import ExactProof, prove_exactly
 from adlopt.proof.multipliers import Multipliers
 from adlopt.proof.statement import polyhedral_terms
@@ -165,7 +165,7 @@ def minorants(
     if own.gap <= GAP_CLOSED:
         return found
     candidates = [known]
-    if problem.closed_form is None and not constraints:
+    if over_scenarios(problem) and not constraints:
         candidates += [_multipliers_at_kinks(problem, allocation)]
     for multipliers in candidates:
         if multipliers is not None:

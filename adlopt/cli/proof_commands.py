@@ -1,0 +1,116 @@
+"""Subcommands about exact proofs: prove, check."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adlopt.cli import render
+from adlopt.cli.command import (
+    FAILED,
+    NOT_PROVEN,
+    OUTPUT,
+    SOLVING,
+    Json,
+    Method,
+    Tolerance,
+    app,
+    fail,
+)
+from adlopt.cli.flags import states_problem
+from adlopt.cli.reading import read_policy, read_table
+from adlopt.errors import InputError
+from adlopt.model.problem import Problem
+from adlopt.proof import checker
+from adlopt.proof.exact import decimal
+from adlopt.solving.certification import prove as prove_allocation
+from adlopt.solving.dispatch import solve as solve_problem
+
+
+@app.command(
+    epilog="Example: adlopt prove book.csv --reduce BTC=-10 --scenarios prices.csv --objective "
+    "cvar:0.99 --out proof.json.gz"
+)
+@states_problem
+def prove(
+    problem: Problem,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Written: .json, or .json.gz for a compressed proof.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    allocation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Prove this allocation (account, asset, reduction), not the optimum.",
+            rich_help_panel=SOLVING,
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Prove the allocation of this rule, not the optimum.",
+            rich_help_panel=SOLVING,
+        ),
+    ] = None,
+    method: Method = "auto",
+    tolerance: Tolerance = 1e-6,
+    json: Json = False,
+) -> None:
+    """Solve, and write a proof in exact arithmetic that `adlopt check` or anyone can check."""
+    if allocation is not None and policy is not None:
+        raise InputError("prove: give --allocation or --policy, not both")
+    with render.working("solving"):
+        if allocation is not None:
+            given: object = read_table(allocation)
+        elif policy is not None:
+            given = read_policy(policy).allocate(problem)
+        else:
+            given = solve_problem(problem, method, tolerance=tolerance)
+    with render.working("proving"):
+        proof = prove_allocation(problem, given)
+        proof.save(out)
+    _show({"value": proof.value, "lower_bound": proof.lower_bound, "gap": proof.gap}, out, json)
+    if given is not None and allocation is None and policy is None and proof.gap > tolerance:
+        raise typer.Exit(NOT_PROVEN)
+
+
+@app.command(epilog="Example: adlopt check proof.json.gz")
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `prove` wrote.")],
+    limits: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Allow N times the usual size and work, for large books."
+        ),
+    ] = 1,
+    json: Json = False,
+) -> None:
+    """Recompute every claim of a proof in integers; exit code 1 at the first that is false."""
+    try:
+        data = checker.read(str(file), checker.MAX_BYTES * limits)
+        found = checker.check(data, checker.MAX_WORK * limits)
+    except Exception as error:
+        fail(f"{str(file)!r} is refused: {error!r}"[:2000], FAILED)
+    _show(found, file, json)
+
+
+def _show(numbers: dict[str, Fraction], path: Path, json: bool) -> None:
+    """The three numbers in decimal and exact form."""
+    exact = {name: f"{x.numerator:#x}/{x.denominator:#x}" for name, x in numbers.items()}
+    short = {name: decimal(x, 17) for name, x in numbers.items()}
+    if json:
+        print(render.to_json({"file": str(path), **short, "exact": exact}))
+        return
+    for name in numbers:
+        print(f"{name:12} {short[name]}")
+    for name in numbers:
+        print(f"{name:12} exactly {exact[name]}")
