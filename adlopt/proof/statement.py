@@ -43,6 +43,8 @@ def polyhedral_terms(problem: Problem) -> list[Term]:
     Raises NotApplicable, with the reason, where the value is no rational number of the data.
     """
     problem.require_prices()
+    if problem.market is not None:
+        raise NotApplicable("prove: an exact proof does not cover sales in a market")
     if not over_scenarios(problem):
         raise NotApplicable(
             f"prove: under {type(problem.prices).__name__} the expected loss is an integral, not a "
