@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-import numba
 import numpy as np
 
-from adlopt._internal import compiled_cache
+try:
+    import numba
+except ImportError:  # where numba cannot be installed, a browser for one, loops stay Python
+    numba = None
+
 from adlopt._internal.arrays import FloatArray, IntArray
 
 P = ParamSpec("P")
@@ -37,10 +40,25 @@ def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _compiled(function: Callable[P, R], fastmath: bool | set[str]) -> Callable[P, R]:
+    if numba is None:
+        return _interpreted(function)
+    from adlopt._internal import compiled_cache
+
     dispatcher = numba.njit(error_model="numpy", nogil=True, fastmath=fastmath)(function)
     if not numba.config.DISABLE_JIT:
         compiled_cache.enable(dispatcher)
     return cast(Callable[P, R], dispatcher)
+
+
+def _interpreted(function: Callable[P, R]) -> Callable[P, R]:
+    """The loop in Python: right, and fast enough for small books. 1 / 0 is infinite, as compiled."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return run
 
 
 def processors() -> int:
@@ -75,9 +93,10 @@ def on_all(
 
     An interruption ends it with the chunks that are under way: no thread goes on working.
     """
-    if len(chunks) == 1:
+    if len(chunks) == 1 or numba is None:  # interpreted loops gain nothing from threads
         out = [np.zeros(shape) for shape in shapes]
-        kernel(chunks[0], *arguments, *out)
+        for chunk in chunks:
+            kernel(chunk, *arguments, *out)
         return out
 
     def run(chunk: IntArray) -> list[FloatArray]:

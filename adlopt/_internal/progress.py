@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +28,7 @@ class Progress:
             self._status.update(f"{self.what}: {doing}")
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and find_spec("rich") is not None:
             from rich.console import Console
 
             self._status = Console(stderr=True).status(self.what)

@@ -1,0 +1,72 @@
+"""Without numba, pyarrow, highspy and rich, as in a browser: small books are solved all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+BLOCKED = """
+import sys
+
+class Blocked:
+    names = {"numba", "llvmlite", "pyarrow", "highspy", "rich"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+
+sys.meta_path.insert(0, Blocked())
+import adlopt as adl
+
+problem = adl.examples.paper_problem(points=4096)
+"""
+
+CASES = {
+    "factor_leverage": """
+solution = adl.solve(problem)
+assert solution.method == "factor_leverage" and abs(solution.value - 500.463260134) < 1e-6
+""",
+    "conic": """
+solution = adl.solve(problem, method="conic")
+assert abs(solution.value - 500.46326) < 1e-2
+""",
+    "water_filling": """
+isolated = adl.Problem(problem.book.with_margin("isolated"), {"BTC": -10.0})
+assert adl.solve(isolated).method == "water_filling"
+""",
+    "cvar and auto": """
+scenarios = adl.Gaussian([[4.4e7, 8e5], [8e5, 5.6e4]], points=128)
+tail = adl.Problem(problem.book, {"BTC": -10.0}, scenarios, adl.CVaR(0.9))
+solution = adl.solve(tail)
+assert solution.status == "optimal", solution
+assert abs(solution.value - adl.solve(tail, method="conic").value) < 1e-5 * solution.value
+""",
+    "elliptical": """
+normal = adl.Problem(problem.book, {"BTC": -10.0}, adl.Gaussian([[4.4e7, 8e5], [8e5, 5.6e4]]))
+assert adl.solve(normal).status == "optimal"
+""",
+    "compare and certify": """
+table = adl.compare(problem, [adl.policies.ProRata(), adl.policies.Hyperliquid()])
+assert len(table.to_frame()) == 3
+assert adl.certify(problem, adl.solve(problem).allocation).gap < 1e-9
+""",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_small_books_are_solved(case: str) -> None:
+    code = BLOCKED + CASES[case]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
