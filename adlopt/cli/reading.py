@@ -42,7 +42,8 @@ def read_book(
         raise InputError(
             "marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in BOOK"
         )
-    return Book.from_frame(positions, read_table(accounts) if accounts else None, price or None)
+    listed = read_table(accounts) if accounts else None
+    return Book.from_frame(positions, listed, marks=price or None)
 
 
 def read_marks(path: Path) -> dict[str, float]:

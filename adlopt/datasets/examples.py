@@ -45,7 +45,7 @@ def paper_book() -> Book:
     """Four cross-margined accounts, all short BTC: two short ETH as well, two long ETH as a
     hedge.
     """
-    return Book.from_frame(*paper_tables(), PAPER_MARKS)
+    return Book.from_frame(*paper_tables(), marks=PAPER_MARKS)
 
 
 def paper_direction() -> dict[str, float]:

@@ -1,23 +1,22 @@
-"""Who holds what: accounts and positions become risk pools, validated once."""
+"""The book: accounts and positions as risk pools, in arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from adlopt._internal import tables, validation
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
-from adlopt.errors import InputError
-from adlopt.model import book_changes
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray, frozen
+from adlopt.model import book_changes, margin
+from adlopt.model.book_tables import Marks, read_tables
+from adlopt.model.margin import Margin
 
-Margin = Literal["cross", "isolated"]
+__all__ = ["Book", "Margin"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,21 +25,37 @@ class Book:
     `read_parquet`.
 
     A pool is what goes bankrupt as one: all cross positions of an account, or one isolated
-    position.
-    Arrays: n pools, m positions sorted by pool, d assets. Sizes in contracts, long > 0; money in
-    one currency.
+    position. Arrays cannot be written to. With n pools, m positions sorted by pool and d assets, a
+    singular name (`pool`, `asset`, `size`) is an array, and a plural one (`pools`, `accounts`) a
+    table. Sizes are in contracts, long > 0; money is in one currency.
     """
 
     assets: pd.Index
-    marks: FloatArray  # (d,)
-    names: pd.Index  # accounts, each once
-    pool_account: IntArray  # (n,) into names
-    isolated: BoolArray  # (n,)
-    equity: FloatArray  # (n,)
-    pool: IntArray  # (m,) nondecreasing
-    asset: IntArray  # (m,) into assets
-    size: FloatArray  # (m,)
-    entry_price: FloatArray | None = field(default=None)  # (m,), NaN where unknown
+    """(d,) names of the assets."""
+    marks: FloatArray
+    """(d,) mark prices, > 0."""
+    names: pd.Index
+    """Names of the accounts, each once."""
+    pool_account: IntArray
+    """(n,) account of each pool, as a position in `names`."""
+    isolated: BoolArray
+    """(n,) whether the pool is one isolated position."""
+    equity: FloatArray
+    """(n,) margin and unrealised profit at the marks; bankrupt where <= 0."""
+    pool: IntArray
+    """(m,) pool of each position, nondecreasing."""
+    asset: IntArray
+    """(m,) asset of each position, as a position in `assets`."""
+    size: FloatArray
+    """(m,) contracts, long > 0."""
+    entry_price: FloatArray | None = field(default=None)
+    """(m,) price at which each position was opened; NaN where unknown."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, entry.name, frozen(value))
 
     # ------------------------------------------------------------------ in
 
@@ -49,155 +64,113 @@ class Book:
         cls,
         positions: pd.DataFrame,
         accounts: pd.DataFrame | None = None,
-        marks: Mapping[str, float] | pd.Series[float] | None = None,
+        *,
+        marks: Marks | None = None,
     ) -> Book:
-        """Build a book from tables.
+        """Build a book from tables; whatever has `to_pandas` (polars, pyarrow) counts as one.
 
         Parameters
         ----------
-        positions : `account`, `asset`, `size` (contracts, long > 0); optional `entry_price`,
-            `margin_mode`
-            ("cross", the default, or "isolated"), `equity` or `collateral`, `mark`.
-        accounts : `account` and `equity`, or `collateral`: then equity is collateral plus the
-            unrealised profit of
-            the account's cross positions. Without it, `equity` stands in `positions`, repeated for
-            a cross account.
-        marks : price by asset, > 0. Without it, `positions` needs a column `mark`.
+        positions : DataFrame
+            `account`, `asset`, `size` (contracts, long > 0); optional `entry_price`, `margin_mode`
+            ("cross", the default, or "isolated"), `equity` or `collateral`, `mark`. Numbers may be
+            written as text. A row without size states the equity of an account that holds nothing,
+            or the mark of an asset that nobody holds.
+        accounts : DataFrame, optional
+            `account` and `equity`, or `collateral`: then equity is collateral plus the unrealised
+            profit of the account's cross positions. Without it, `positions` needs a column
+            `equity`, repeated for a cross account.
+        marks : mapping or Series of float, optional
+            Price by asset, > 0. Without it, `positions` needs a column `mark`.
+
+        Returns
+        -------
+        Book
 
         Raises
         ------
-        InputError : naming table, row and column.
+        InputError
+            The message names table, row and column.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import adlopt as adl
+        >>> positions = pd.DataFrame({"account": ["a", "b"], "asset": ["BTC", "BTC"],
+        ...                           "size": [2.0, -2.0], "equity": [50.0, 20.0]})
+        >>> adl.Book.from_frame(positions, marks={"BTC": 100.0}).pools["leverage"].tolist()
+        [4.0, 10.0]
         """
-        table = "positions"
-        validation.require_columns(table, positions, ("account", "asset", "size"))
-        if len(positions) == 0:
-            raise InputError("positions: the table has no rows; a book needs at least one position")
-        account = validation.labels(table, positions, "account")
-        asset_names = validation.labels(table, positions, "asset")
-        size = validation.numbers(table, positions, "size")
-        isolated = _isolated(positions)
-        entry = _entry_price(positions)
-        assets, mark = _marks(positions, asset_names, marks)
-
-        asset = assets.get_indexer(pd.Index(asset_names))
-        validation.raise_for_rows(
-            table, positions, asset < 0, "asset", "there is no mark for {!r}; add it to the marks"
-        )
-        account_code, names = pd.factorize(account)
-        if accounts is not None:
-            names = _with_further(names, accounts)
-        _refuse_duplicates(positions, account_code, asset, isolated)
-
-        # A pool's key: its account, or for an isolated position its own row.
-        rows = np.arange(len(positions))
-        key = np.where(isolated, len(names) + rows, account_code)
-        pool, pool_key = pd.factorize(key)
-        pool_isolated = pool_key >= len(names)
-        first_row = np.empty(pool_key.size, dtype=np.int64)
-        first_row[pool[::-1]] = rows[::-1]
-        pool_account = account_code[first_row]
-
-        profit = size * (mark[asset] - entry) if entry is not None else None
-        equity = np.full(pool_key.size, np.nan)
-        own = _position_equity(positions, isolated, profit, given_elsewhere=accounts is not None)
-        if own is not None:
-            equity = own[first_row]
-            repeated = ~isolated & np.isfinite(own)
-            validation.raise_for_rows(
-                table,
-                positions,
-                repeated & (own != equity[pool]),
-                "equity",
-                "{} differs from an earlier row of the same cross account; a cross account has one equity",
-            )
-        if accounts is not None:
-            by_name = _account_equity(accounts, names, account_code, ~isolated, profit, positions)
-            cross = ~pool_isolated
-            given = by_name[pool_account]
-            conflict = np.zeros(len(positions), dtype=bool)
-            if own is not None:
-                conflict = (
-                    ~isolated & np.isfinite(own) & np.isfinite(given[pool]) & (own != given[pool])
-                )
-            validation.raise_for_rows(
-                table, positions, conflict, "equity", "{} contradicts the accounts table"
-            )
-            equity = np.where(cross & np.isfinite(given), given, equity)
-            idle = np.isfinite(by_name)
-            idle[pool_account[cross]] = False
-            pool_account = np.concatenate([pool_account, np.flatnonzero(idle)])
-            pool_isolated = np.concatenate([pool_isolated, np.zeros(idle.sum(), dtype=bool)])
-            equity = np.concatenate([equity, by_name[idle]])
-        lacking = np.isnan(equity)[pool]
-        where = (
-            "'equity' or 'collateral' in the accounts table"
-            if accounts is not None
-            else "a column 'equity'"
-        )
-        validation.raise_for_rows(
-            table,
-            positions,
-            lacking & ~isolated,
-            "account",
-            f"no equity is known for {{!r}}; give it as {where}",
-        )
-        validation.raise_for_rows(
-            table,
-            positions,
-            lacking,
-            "account",
-            "no equity is known for this isolated position of {!r}; give 'equity', or 'collateral' and 'entry_price'",
-        )
-
-        order = np.argsort(pool, kind="stable")
-        return cls(
-            assets=assets,
-            marks=mark,
-            names=names,
-            pool_account=pool_account.astype(np.int64),
-            isolated=pool_isolated,
-            equity=equity,
-            pool=pool[order].astype(np.int64),
-            asset=asset[order].astype(np.int64),
-            size=size[order],
-            entry_price=None if entry is None else entry[order],
-        )
+        return cls(*read_tables(positions, accounts, marks))
 
     @classmethod
     def read_csv(
         cls,
         positions: str | Path,
         accounts: str | Path | None = None,
-        marks: Mapping[str, float] | pd.Series[float] | None = None,
+        *,
+        marks: Marks | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from CSV files; errors count lines as an editor does."""
-        return cls.from_frame(
-            tables.read_csv(positions),
-            None if accounts is None else tables.read_csv(accounts),
-            marks,
-        )
+        listed = None if accounts is None else tables.read_csv(accounts)
+        return cls.from_frame(tables.read_csv(positions), listed, marks=marks)
 
     @classmethod
     def read_parquet(
         cls,
         positions: str | Path,
         accounts: str | Path | None = None,
-        marks: Mapping[str, float] | pd.Series[float] | None = None,
+        *,
+        marks: Marks | None = None,
     ) -> Book:
         """Read the tables of `from_frame` from Parquet files."""
         listed = None if accounts is None else tables.read_parquet(accounts)
-        return cls.from_frame(tables.read_parquet(positions), listed, marks)
+        return cls.from_frame(tables.read_parquet(positions), listed, marks=marks)
 
     # ------------------------------------------------------------------ out
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per position, with everything `from_frame` needs: the round trip is exact."""
+        """The book as one table that `from_frame` reads back exactly.
+
+        A row per position; then, without a size, a row per cross account that holds nothing and a
+        row per asset that nobody holds.
+        """
+        held = self.positions_frame()
+        empty = np.flatnonzero(~self.isolated & (np.diff(self.start) == 0))
+        unused = np.flatnonzero(np.bincount(self.asset, minlength=len(self.assets)) == 0)
+        if not empty.size and not unused.size:
+            return held
+        idle = pd.DataFrame(
+            {
+                "account": self.names.take(self.pool_account[empty]),
+                "margin_mode": self.margin_mode(empty),
+                "equity": self.equity[empty],
+            }
+        )
+        spare = pd.DataFrame({"asset": self.assets.take(unused), "mark": self.marks[unused]})
+        columns = {
+            name: np.concatenate(
+                [
+                    np.asarray(part[name], dtype=held[name].to_numpy().dtype)
+                    if name in part
+                    else np.full(len(part), np.nan, dtype=held[name].to_numpy().dtype)
+                    for part in (held, idle, spare)
+                ]
+            )
+            for name in held
+        }
+        frame = pd.DataFrame(columns)
+        frame["margin_mode"] = pd.Categorical(frame["margin_mode"], categories=MODES)
+        return frame
+
+    def positions_frame(self) -> pd.DataFrame:
+        """A row per position, in the order of the arrays."""
         frame = pd.DataFrame(
             {
                 "account": self.names.take(self.pool_account[self.pool]),
                 "asset": self.assets.take(self.asset),
                 "size": self.size,
-                "margin_mode": self._margin_mode(self.pool),
+                "margin_mode": self.margin_mode(self.pool),
                 "equity": self.equity[self.pool],
                 "mark": self.marks[self.asset],
             }
@@ -207,12 +180,12 @@ class Book:
         return frame
 
     def to_csv(self, path: str | Path) -> None:
-        """Write `to_frame` as CSV, floats in full."""
-        self.to_frame().to_csv(path, index=False)
+        """Write `to_frame` as CSV, floats in full; InputError if the path cannot be written."""
+        tables.write_csv(self.to_frame(), path)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write `to_frame` as Parquet."""
-        self.to_frame().to_parquet(path, index=False)
+        """Write `to_frame` as Parquet; InputError if the path cannot be written."""
+        tables.write_parquet(self.to_frame(), path)
 
     @property
     def accounts(self) -> pd.DataFrame:
@@ -237,7 +210,7 @@ class Book:
         return pd.DataFrame(
             {
                 "account": self.names.take(self.pool_account),
-                "margin_mode": self._margin_mode(slice(None)),
+                "margin_mode": self.margin_mode(slice(None)),
                 "asset": asset,
                 "equity": self.equity,
                 "notional": notional,
@@ -256,13 +229,13 @@ class Book:
     @cached_property
     def notional(self) -> FloatArray:
         """(m,) absolute value of each position at the marks, in money."""
-        return np.abs(self.size) * self.marks[self.asset]
+        return frozen(np.abs(self.size) * self.marks[self.asset])
 
     @cached_property
     def gross(self) -> FloatArray:
         """(n,) gross notional of each pool: the sum over its positions of `notional`."""
         total = np.bincount(self.pool, self.notional, minlength=self.equity.size)
-        return total.astype(np.float64)
+        return frozen(total.astype(np.float64))
 
     @cached_property
     def solvent(self) -> BoolArray:
@@ -303,257 +276,24 @@ class Book:
     after = book_changes.after
     merged = book_changes.merged
 
-    def with_margin(self, mode: Margin) -> Book:
-        """The same holdings under one margin mode.
-
-        To isolated: each pool's equity is split over its positions by notional (pools without
-        positions vanish); where an
-        account holds an asset under both modes, the two become one position, netted, with the
-        equity of both.
-        To cross: an account's pools are merged, their equity added, positions in one asset netted.
-        """
-        if mode == "isolated":
-            notional, total = self.notional, self.gross[self.pool]
-            count = np.bincount(self.pool, minlength=self.equity.size)[self.pool]
-            share = np.divide(notional, total, out=1.0 / count, where=total > 0)
-            split = replace(
-                self,
-                pool_account=self.pool_account[self.pool],
-                isolated=np.ones(self.size.size, dtype=bool),
-                equity=self.equity[self.pool] * share,
-                pool=np.arange(self.size.size),
-            )
-            twice = pd.Series(split.pool_account * len(self.assets) + self.asset).duplicated().any()
-            marks = dict(zip(self.assets, self.marks, strict=True))
-            return (
-                Book.from_frame(split._netted().assign(margin_mode="isolated"), marks=marks)
-                if twice
-                else split
-            )
-        if mode == "cross":
-            merged = self._netted().drop(columns="equity")
-            equity = np.bincount(self.pool_account, self.equity, minlength=len(self.names))
-            accounts = pd.DataFrame({"account": self.names, "equity": equity})
-            return Book.from_frame(
-                merged, accounts, dict(zip(self.assets, self.marks, strict=True))
-            )
-        raise InputError(f"with_margin: {mode!r} is not a margin mode; use 'cross' or 'isolated'")
-
-    def _netted(self) -> pd.DataFrame:
-        """A row per account and asset: sizes and the pools' equities added, the entry price their
-        mean by size.
-        """
-        frame = self.to_frame()
-        frame["money"] = frame["size"] * frame.get("entry_price", np.nan)
-        merged = frame.groupby(["account", "asset"], sort=False, as_index=False).agg(
-            size=("size", "sum"),
-            equity=("equity", "sum"),
-            money=("money", lambda column: column.sum(skipna=False)),
-        )
-        money = merged.pop("money")
-        if self.entry_price is not None:
-            entry = money / merged["size"]
-            merged["entry_price"] = entry.where(
-                (entry > 0) & np.isfinite(entry)
-            )  # netted legs may have no meaningful entry
-        return merged
+    with_margin = margin.with_margin
 
     # ------------------------------------------------------------------ show
 
     def __repr__(self) -> str:
         bankrupt = int((~self.solvent).sum())
         return (
-            f"Book({len(self.names):,} accounts, {self.equity.size:,} pools ({int(self.isolated.sum()):,} isolated, "
-            f"{bankrupt:,} bankrupt), {self.size.size:,} positions in {validation.format_names(self.assets)})"
+            f"Book({len(self.names):,} accounts, {self.equity.size:,} pools "
+            f"({int(self.isolated.sum()):,} isolated, {bankrupt:,} bankrupt), "
+            f"{self.size.size:,} positions in {validation.format_names(self.assets)})"
         )
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>{self.open_interest.to_html()}"
 
-    def _margin_mode(self, pools: IntArray | slice) -> pd.Categorical:
-        return pd.Categorical.from_codes(
-            self.isolated[pools].astype(np.int8), categories=["cross", "isolated"]
-        )
+    def margin_mode(self, pools: IntArray | slice) -> pd.Categorical:
+        """Margin mode of pools, as a column of a table."""
+        return pd.Categorical.from_codes(self.isolated[pools].astype(np.int64), categories=MODES)
 
 
-def _isolated(positions: pd.DataFrame) -> BoolArray:
-    if "margin_mode" not in positions:
-        return np.zeros(len(positions), dtype=bool)
-    mode = positions["margin_mode"]
-    isolated: BoolArray = mode.isin(["isolated"]).to_numpy(dtype=bool)
-    known = isolated | (mode.isin(["cross"]) | mode.isna()).to_numpy(dtype=bool)
-    validation.raise_for_rows(
-        "positions", positions, ~known, "margin_mode", "{!r} is neither 'cross' nor 'isolated'"
-    )
-    return isolated
-
-
-def _entry_price(positions: pd.DataFrame) -> FloatArray | None:
-    if "entry_price" not in positions:
-        return None
-    entry = validation.numbers("positions", positions, "entry_price", optional=True)
-    validation.raise_for_rows(
-        "positions", positions, entry <= 0, "entry_price", "{} is not a price > 0"
-    )
-    return entry
-
-
-def _marks(
-    positions: pd.DataFrame,
-    asset_names: pd.Series[Any],
-    marks: Mapping[str, float] | pd.Series[float] | None,
-) -> tuple[pd.Index, FloatArray]:
-    if marks is None:
-        if "mark" not in positions:
-            raise InputError(
-                "marks: give a price for every asset, as marks={...} or as a column 'mark' of positions"
-            )
-        price = validation.numbers("positions", positions, "mark")
-        validation.raise_for_rows(
-            "positions", positions, price <= 0, "mark", "{} is not a price > 0"
-        )
-        code, assets = pd.factorize(asset_names)
-        first = np.empty(len(assets))
-        first[code[::-1]] = price[::-1]
-        validation.raise_for_rows(
-            "positions",
-            positions,
-            price != first[code],
-            "mark",
-            "{} differs from an earlier mark of the same asset",
-        )
-        return pd.Index(assets), first
-    if not validation.has_asset_names(marks):
-        raise InputError(
-            f"marks: {marks!r} does not name assets; give a mapping, such as {{'BTC': 67000.0}}"
-        )
-    given = dict(
-        (
-            validation.require_unique("marks", marks) if isinstance(marks, pd.Series) else marks
-        ).items()
-    )
-    assets = pd.Index(list(given))
-    price = np.array(
-        [validation.as_finite(f"marks, asset {name!r}", value) for name, value in given.items()]
-    )
-    for name, value in zip(assets, price, strict=True):
-        if value <= 0:
-            raise InputError(f"marks, asset {name!r}: {value} is not a price > 0")
-    return assets, price
-
-
-def _with_further(names: pd.Index, accounts: pd.DataFrame) -> pd.Index:
-    """Names of the positions table, then those that only the accounts table has."""
-    validation.require_columns("accounts", accounts, ("account",))
-    listed = validation.labels("accounts", accounts, "account")
-    validation.raise_for_rows(
-        "accounts",
-        accounts,
-        listed.duplicated(),
-        "account",
-        "{!r} appears twice; give each account one row",
-    )
-    further = pd.Index(listed)
-    return pd.Index(names).append(further[~further.isin(names)])
-
-
-def _refuse_duplicates(
-    positions: pd.DataFrame, account: IntArray, asset: IntArray, isolated: BoolArray
-) -> None:
-    key = (account * (int(asset.max()) + 1) + asset) * 2 + isolated
-    validation.raise_for_rows(
-        "positions",
-        positions,
-        pd.Series(key).duplicated(),
-        "asset",
-        "this account already has a position in {!r} under the same margin mode; give one row",
-    )
-
-
-def _position_equity(
-    positions: pd.DataFrame,
-    isolated: BoolArray,
-    profit: FloatArray | None,
-    *,
-    given_elsewhere: bool,
-) -> FloatArray | None:
-    """(m,) equity that the positions table states: given, or for isolated positions from
-    collateral; NaN where unknown.
-    """
-    if "equity" not in positions and "collateral" not in positions:
-        return None
-    equity = np.full(len(positions), np.nan)
-    if "equity" in positions:
-        optional = given_elsewhere or "collateral" in positions
-        equity = validation.numbers("positions", positions, "equity", optional=optional)
-    if "collateral" in positions:
-        collateral = validation.numbers("positions", positions, "collateral", optional=True)
-        validation.raise_for_rows(
-            "positions",
-            positions,
-            np.isfinite(collateral) & ~isolated,
-            "collateral",
-            "{} belongs to a cross position; the collateral of a cross account goes into the accounts table",
-        )
-        wanted = isolated & np.isnan(equity) & np.isfinite(collateral)
-        if wanted.any():
-            if profit is None:
-                raise InputError(
-                    "positions: equity from 'collateral' needs the column 'entry_price'"
-                )
-            validation.raise_for_rows(
-                "positions",
-                positions,
-                wanted & np.isnan(profit),
-                "entry_price",
-                "is missing; equity from collateral needs it",
-            )
-            equity[wanted] = collateral[wanted] + profit[wanted]
-    return equity
-
-
-def _account_equity(
-    accounts: pd.DataFrame,
-    names: pd.Index,
-    account_code: IntArray,
-    cross: BoolArray,
-    profit: FloatArray | None,
-    positions: pd.DataFrame,
-) -> FloatArray:
-    """(names,) equity from the accounts table; NaN for accounts it does not list."""
-    if "equity" not in accounts and "collateral" not in accounts:
-        raise InputError("accounts: a column 'equity' or 'collateral' is needed")
-    both = "equity" in accounts and "collateral" in accounts
-    listed = names.get_indexer(pd.Index(accounts["account"]))
-    equity = np.full(len(accounts), np.nan)
-    if "equity" in accounts:
-        equity = validation.numbers("accounts", accounts, "equity", optional=both)
-    if "collateral" in accounts:
-        collateral = validation.numbers("accounts", accounts, "collateral", optional=both)
-        wanted = np.isnan(equity)
-        rows = np.zeros(len(names), dtype=bool)
-        rows[listed[wanted]] = True
-        needing = cross & rows[account_code]
-        if profit is None and needing.any():
-            raise InputError("positions: equity from 'collateral' needs the column 'entry_price'")
-        unrealised = np.zeros(len(names))
-        if profit is not None:
-            validation.raise_for_rows(
-                "positions",
-                positions,
-                needing & np.isnan(profit),
-                "entry_price",
-                "is missing; equity from collateral needs it",
-            )
-            unrealised += np.bincount(account_code[needing], profit[needing], minlength=len(names))
-        equity[wanted] = collateral[wanted] + unrealised[listed[wanted]]
-        validation.raise_for_rows(
-            "accounts",
-            accounts,
-            np.isnan(equity),
-            "collateral",
-            "neither equity nor collateral is given",
-        )
-    by_name = np.full(len(names), np.nan)
-    by_name[listed] = equity
-    return by_name
+MODES = pd.Index(["cross", "isolated"])

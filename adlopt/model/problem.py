@@ -355,7 +355,7 @@ class Problem:
             {
                 "account": book.names.take(book.pool_account[self.pool]),
                 "asset": book.assets.take(self.asset),
-                "margin_mode": book._margin_mode(self.pool),
+                "margin_mode": book.margin_mode(self.pool),
                 "size": book.size[self.eligible],
             }
         )
