@@ -10,6 +10,7 @@ from adlopt.datasets import examples, synthetic
 from adlopt.errors import (
     AdlError,
     ConservationError,
+    InfeasibleLots,
     InfeasibleReduction,
     InputError,
     NotApplicable,
@@ -100,6 +101,7 @@ __all__ = [
     "Frontier",
     "Gaussian",
     "History",
+    "InfeasibleLots",
     "InfeasibleReduction",
     "InputError",
     "LogNormal",

@@ -1,4 +1,4 @@
-"""Every error a user can meet, under one roof."""
+"""The errors that adlopt raises."""
 
 from __future__ import annotations
 
@@ -12,31 +12,45 @@ class InputError(AdlError, ValueError):
 
 
 class InfeasibleReduction(AdlError, ValueError):
-    """More is to be reduced than the eligible positions hold, or not in whole lots.
+    """More is to be reduced than the eligible positions hold.
 
-    `shortfalls` lists (asset, required, available), in contracts, both unsigned; of lots, the
-    nearest possible.
+    Attributes
+    ----------
+    shortfalls : list of (asset, required, available)
+        In contracts, both unsigned.
     """
 
-    def __init__(self, shortfalls: list[tuple[str, float, float]], *, lots: bool = False) -> None:
+    def __init__(self, shortfalls: list[tuple[str, float, float]]) -> None:
         self.shortfalls = shortfalls
-        if lots:
-            lines = [
-                f"{asset}: required {required:.12g} contracts, nearest {near:.12g}"
-                for asset, required, near in shortfalls
-            ]
-            super().__init__(
-                f"no whole lots make up the reduction; require the nearest possible ({'; '.join(lines)})"
-            )
-            return
         lines = [
             f"{asset}: required {required:.12g} contracts, available {available:.12g}"
             for asset, required, available in shortfalls
         ]
         super().__init__(
-            "the reduction is larger than the eligible open interest of solvent accounts ("
-            + "; ".join(lines)
-            + "); reduce less, loosen the caps, or check the sign: a negative reduction takes from shorts"
+            "the reduction is larger than the eligible open interest of solvent accounts "
+            f"({'; '.join(lines)}); reduce less, loosen the caps, or check the sign: a negative "
+            "reduction takes from shorts"
+        )
+
+
+class InfeasibleLots(AdlError, ValueError):
+    """No whole lots make up the reduction.
+
+    Attributes
+    ----------
+    nearest : list of (asset, required, nearest)
+        In contracts, both unsigned: what is required, and the nearest that whole lots make up.
+    """
+
+    def __init__(self, nearest: list[tuple[str, float, float]]) -> None:
+        self.nearest = nearest
+        lines = [
+            f"{asset}: required {required:.12g} contracts, nearest {near:.12g}"
+            for asset, required, near in nearest
+        ]
+        super().__init__(
+            "no whole lots make up the reduction; require the nearest possible "
+            f"({'; '.join(lines)})"
         )
 
 

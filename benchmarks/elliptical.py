@@ -64,7 +64,7 @@ def solved(pools: int, method: str, df: float) -> adl.Solution:
             if np.isinf(df)
             else adl.StudentT(matrix, df, points=points)
         )
-        problem = adl.Problem(given.book, given.reduction, prices)
+        problem = adl.Problem(given.book, given.reduction, prices=prices)
         started = time.perf_counter()
         solution = adl.solve(problem, method=method, tolerance=GAP)
         seconds = time.perf_counter() - started

@@ -29,7 +29,7 @@ def run(size: Size) -> Iterator[Row]:
     for multiple in multiples:
         reduction = {asset: multiple * contracts for asset, contracts in problem.reduction.items()}
         values.append(
-            adl.solve(adl.Problem(problem.book, reduction, problem.prices), "conic").value
+            adl.solve(adl.Problem(problem.book, reduction, prices=problem.prices), "conic").value
         )
     alone = time.perf_counter() - started
     at = f"{accounts} x {scenarios} x 5, {points} points"

@@ -141,7 +141,7 @@ def run(size: Size) -> Iterator[Row]:
 def paper() -> tuple[adl.Solution, float]:
     """The paper's four accounts under its lognormal prices, and the seconds that the call took."""
     problem = adl.Problem(
-        examples.paper_book(), examples.PAPER_REDUCTION, examples.paper_lognormal()
+        examples.paper_book(), examples.PAPER_REDUCTION, prices=examples.paper_lognormal()
     )
     started = time.perf_counter()
     answer = adl.solve(problem, "shadow_price")

@@ -70,7 +70,7 @@ class Paper:
         return adl.LogNormal(self.volatility, self.correlation, self.horizon, points=2**14)
 
     def one_factor(self, contracts: float) -> adl.Problem:
-        return adl.Problem(self.book, {"BTC": contracts}, adl.OneFactor(self.direction))
+        return adl.Problem(self.book, {"BTC": contracts}, prices=adl.OneFactor(self.direction))
 
 
 def paper_from(data: dict[str, Any]) -> Paper:
@@ -110,14 +110,14 @@ class Case:
 
     @property
     def book(self) -> adl.Book:
-        return adl.Book.from_frame(self.positions, self.accounts, self.marks)
+        return adl.Book.from_frame(self.positions, self.accounts, marks=self.marks)
 
     def problem(self, objective: adl.Objective | None = None) -> adl.Problem:
         return adl.Problem(
             self.book,
             self.reduction,
-            self.prices,
-            objective or adl.ExpectedLoss(),
+            prices=self.prices,
+            objective=objective or adl.ExpectedLoss(),
             caps=self.caps,
             settlement=self.settlement,
             insurance_fund=self.insurance_fund,

@@ -97,7 +97,7 @@ def test_paths_that_differ_only_in_account_order_agree() -> None:
     keys = ["account", "asset", "margin_mode"]
     tables = [
         adl.solve(
-            adl.Problem(adl.Book.from_frame(rows, case.accounts, case.marks), case.reduction)
+            adl.Problem(adl.Book.from_frame(rows, case.accounts, marks=case.marks), case.reduction)
         ).allocation
         for rows in (case.positions, shuffled)
     ]

@@ -40,7 +40,7 @@ def test_one_water_level(
     if side == "long":  # the same accounts in the mirror
         book = adl.Book.from_frame(book.to_frame().assign(size=-book.size))
     total = SHARE * book.open_interest.loc["MARKET", side] * (1 if side == "long" else -1)
-    problem = adl.Problem(book, {"MARKET": total}, prices, objective)
+    problem = adl.Problem(book, {"MARKET": total}, prices=prices, objective=objective)
     solution = adl.solve(problem)
     rows, level = solution.allocation, solution.water_level
     assert solution.method == "water_filling"
@@ -85,4 +85,4 @@ def test_verify_agrees(book: adl.Book) -> None:
     assert isinstance(frame, pd.DataFrame)
     part = adl.Book.from_frame(frame, marks={"MARKET": 1.0})
     total = -SHARE * part.open_interest.loc["MARKET", "short"]
-    assert adl.verify(adl.Problem(part, {"MARKET": total}, PRICES)).agree
+    assert adl.verify(adl.Problem(part, {"MARKET": total}, prices=PRICES)).agree

@@ -30,7 +30,7 @@ class Step:
     def problem(self) -> Problem:
         """The problem that these numbers state, for anybody to solve again."""
         table = self.positions[["account", "asset", "size", "entry_price", "equity"]]
-        return Problem(Book.from_frame(table, marks=self.marks), self.reduction, self.prices)
+        return Problem(Book.from_frame(table, marks=self.marks), self.reduction, prices=self.prices)
 
     def __repr__(self) -> str:
         ((asset, required),) = self.reduction.items()

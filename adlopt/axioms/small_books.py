@@ -67,7 +67,7 @@ class Scene:
             size=np.array(self.size),
             entry_price=np.array(self.entry),
         )
-        return Problem(book, {ASSET: self.required}, self.prices)
+        return Problem(book, {ASSET: self.required}, prices=self.prices)
 
     @property
     def eligible(self) -> FloatArray:

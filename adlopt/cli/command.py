@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 from typer.core import TyperGroup
 
-from adlopt.errors import AdlError, InfeasibleReduction, SolverFailed
+from adlopt.errors import AdlError, InfeasibleLots, InfeasibleReduction, SolverFailed
 from adlopt.policies.standard import BY_NAME
 from adlopt.solving.dispatch import METHODS
 
@@ -25,7 +25,7 @@ USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 
 def exit_code(error: AdlError) -> int:
     """What a script sees of an error."""
-    if isinstance(error, InfeasibleReduction):
+    if isinstance(error, InfeasibleReduction | InfeasibleLots):
         return INFEASIBLE
     return FAILED if isinstance(error, SolverFailed) else BAD_INPUT
 

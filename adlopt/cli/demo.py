@@ -60,8 +60,8 @@ def write_pictures(directory: Path) -> list[Path]:
 def _problems(prices: OneFactor) -> tuple[Problem, Problem]:
     """The paper's problem under isolated and under cross margin."""
     book = examples.paper_book()
-    isolated = Problem(book.with_margin("isolated"), examples.PAPER_REDUCTION, prices)
-    return isolated, Problem(book, examples.PAPER_REDUCTION, prices)
+    isolated = Problem(book.with_margin("isolated"), examples.PAPER_REDUCTION, prices=prices)
+    return isolated, Problem(book, examples.PAPER_REDUCTION, prices=prices)
 
 
 def _state(out: Console, book: Book, prices: OneFactor) -> None:

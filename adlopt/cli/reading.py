@@ -11,6 +11,7 @@ import pandas as pd
 from adlopt._internal import tables, validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
+from adlopt.model.statement import read_size
 from adlopt.objectives import Objective, parse_objective
 from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
 from adlopt.policies.proportional import By
@@ -68,25 +69,10 @@ def read_reduction(book: Book, entries: list[str]) -> dict[str, float]:
     """Contracts by asset from ASSET=CONTRACTS and ASSET=SHARE%, a signed share of one side's
     eligible open interest.
     """
-    reduction: dict[str, float] = {}
-    for asset, text in pairs("--reduce", entries).items():
-        what = f"--reduce, asset {asset!r}"
-        if not text.endswith("%"):
-            reduction[asset] = validation.read_number(what, text)
-            continue
-        share = validation.read_number(what, text.removesuffix("%")) / 100
-        if asset not in book.assets:
-            raise InputError(
-                f"{what}: unknown asset; the book has {validation.format_names(book.assets)}"
-            )
-        side = "short" if share < 0 else "long"
-        held = float(book.open_interest.loc[asset, side])
-        if held == 0:
-            raise InputError(
-                f"{what}: {text} of nothing: no solvent account is {side}; a negative share takes from shorts"
-            )
-        reduction[asset] = share * held
-    return reduction
+    return {
+        asset: read_size(f"--reduce, asset {asset!r}", text, book, asset)
+        for asset, text in pairs("--reduce", entries).items()
+    }
 
 
 def read_prices(

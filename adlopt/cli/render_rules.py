@@ -112,7 +112,7 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     )
     book = problem.book
     gross = book.pools["leverage"].to_numpy()
-    factor = -(problem.sizes(None) @ comparison.direction.to_numpy()) / book.equity
+    factor = -(problem.size_matrix(None) @ comparison.direction.to_numpy()) / book.equity
     taken = {
         str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()
     }

@@ -68,7 +68,9 @@ def paper_direction() -> dict[str, float]:
 
 def paper_problem(points: int = 2**12) -> Problem:
     """Ten BTC off the shorts of the four accounts, under one factor."""
-    return Problem(paper_book(), PAPER_REDUCTION, OneFactor(paper_direction(), points=points))
+    return Problem(
+        paper_book(), PAPER_REDUCTION, prices=OneFactor(paper_direction(), points=points)
+    )
 
 
 def paper_lognormal(points: int = 2**14, seed: int = 0) -> LogNormal:

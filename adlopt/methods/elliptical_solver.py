@@ -140,7 +140,7 @@ def build(problem: Problem, law: EllipticalForm, unit: float) -> Blocks | None:
     )
     basis = np.empty(entry[-1])
     root = law.root / unit
-    fixed = problem.sizes(problem.max_reduction)[pools] @ root
+    fixed = problem.size_matrix(problem.max_reduction)[pools] @ root
     kernels.compress(variable, entry, fixed, asset, root, capacity, basis)
     # Equity with the choices open: what is taken whole has settled.
     whole = problem.max_reduction.copy()

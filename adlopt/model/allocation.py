@@ -141,7 +141,7 @@ def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
 
 def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArray:
     """(n,) sum of |size| * mark / equity per pool; NaN for bankrupt pools."""
-    notional = abs(problem.sizes(allocation)) @ problem.book.marks
+    notional = abs(problem.size_matrix(allocation)) @ problem.book.marks
     equity = problem.equity_after(allocation)
     leverage = np.full(equity.shape, np.nan)
     np.divide(notional, equity, out=leverage, where=equity > 0)

@@ -81,7 +81,7 @@ def bankruptcy_prices(book: Book, pools: BoolArray, net: FloatArray) -> dict[str
     return prices
 
 
-def without(book: Book, pools: BoolArray) -> Book:
+def remove_pools(book: Book, pools: BoolArray) -> Book:
     """The book without these pools; accounts keep their names."""
     kept = ~pools
     number = np.cumsum(kept) - 1
@@ -98,7 +98,7 @@ def without(book: Book, pools: BoolArray) -> Book:
     )
 
 
-def reduction_of(book: Book, net: FloatArray) -> dict[str, float]:
+def required_reduction(book: Book, net: FloatArray) -> dict[str, float]:
     """Q = -W by asset: who holds the other side of the bankrupt positions W must be reduced."""
     found = {book.assets[k]: float(-net[k]) for k in np.flatnonzero(net)}
     if not found:

@@ -148,20 +148,13 @@ class Book:
             }
         )
         spare = pd.DataFrame({"asset": self.assets.take(unused), "mark": self.marks[unused]})
-        columns = {
-            name: np.concatenate(
-                [
-                    np.asarray(part[name], dtype=held[name].to_numpy().dtype)
-                    if name in part
-                    else np.full(len(part), np.nan, dtype=held[name].to_numpy().dtype)
-                    for part in (held, idle, spare)
-                ]
-            )
-            for name in held
-        }
-        frame = pd.DataFrame(columns)
-        frame["margin_mode"] = pd.Categorical(frame["margin_mode"], categories=MODES)
-        return frame
+        parts = [part.reindex(columns=held.columns) for part in (held, idle, spare)]
+        columns = {}
+        for name in held:
+            kind = float if name in ("size", "equity", "mark", "entry_price") else object
+            columns[name] = np.concatenate([part[name].to_numpy(dtype=kind) for part in parts])
+        columns["margin_mode"] = pd.Categorical(columns["margin_mode"], categories=MODES)
+        return pd.DataFrame(columns)
 
     def positions_frame(self) -> pd.DataFrame:
         """A row per position, in the order of the arrays."""

@@ -20,7 +20,7 @@ def scenario_losses(problem: Problem, allocation: FloatArray | None) -> FloatArr
         problem.equity_after(allocation),
         book.start,
         book.asset,
-        problem.remaining(allocation),
+        problem.sizes_after(allocation),
         problem.moves,
     )
 
@@ -33,7 +33,7 @@ def expected_pool_loss(
     """
     equity = problem.equity_after(allocation)
     return model.pool_loss(
-        problem.book.assets, equity, problem.sizes(allocation), problem.pool, problem.asset
+        problem.book.assets, equity, problem.size_matrix(allocation), problem.pool, problem.asset
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,19 +15,19 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._internal import validation
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import BoolArray, FloatArray, IntArray, frozen
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
+from adlopt.model import statement
 from adlopt.model.bankrupt import (
     bankrupt_pools,
     bankruptcy_prices,
     net_positions,
-    reduction_of,
-    without,
+    remove_pools,
+    required_reduction,
 )
 from adlopt.model.book import Book
-from adlopt.model.caps import most_contracts
 from adlopt.model.market import Market, MarketTerms, least_from_accounts
-from adlopt.objectives import Custom, ExpectedLoss, Objective, parse_objective
+from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.prices.protocol import ClosedForm, PriceModel, ScenarioSet
 
 CAPACITY_ROUNDING = (
@@ -47,33 +47,51 @@ class Problem:
 
     Parameters
     ----------
-    book : the risk pools.
-    reduction : contracts to take off the book, by asset, signed like the positions they shrink:
-        {"BTC": -10.0}
-        takes 10 contracts off shorts.
-    prices : model of horizon prices; may be left out where the method needs none (isolated margin).
-    objective : risk measure of the scenario losses, or a function of a cvxpy loss vector (see
-        `Custom`).
-    caps : most that may be taken: table with `account`, `asset`, `margin_mode` where an account has
-        both, and `cap`
-        (contracts, unsigned), `fraction` (of the position's size, in [0, 1]) or both. A row without
-        asset caps the account:
-        none of its positions loses more than that fraction. The tightest of a position's caps
-        binds; positions that no row
-        covers are bounded by their size alone. (Caps on an account's total:
-        `adlopt.constraints.at_most_account_fraction`.)
-    settlement : price at which reductions execute, by asset; the mark where left out.
-    insurance_fund : money that absorbs losses first: the objective sees what exceeds it.
-    market : where contracts can be sold at a cost instead of being taken from accounts. The cost is
-        added to the objective, and what the accounts do not give is sold.
+    book : Book
+        The risk pools.
+    reduction : mapping or Series of float or str
+        Contracts to take off the book, by asset, signed like the positions they shrink:
+        {"BTC": -10.0} takes 10 contracts off shorts, and {"BTC": "-30%"} takes 30 % of the shorts
+        of solvent accounts.
+    prices : PriceModel, optional
+        Model of horizon prices; may be left out where the method needs none (isolated margin).
+    objective : Objective, str or function
+        Risk measure of the scenario losses, its name such as "cvar:0.99", or a function of a cvxpy
+        loss vector (see `Custom`).
+    caps : DataFrame, optional
+        Most that may be taken: `account`, `asset`, `margin_mode` where an account has both, and
+        `cap` (contracts, unsigned), `fraction` (of the position's size, in [0, 1]) or both. A row
+        without asset caps the account: none of its positions loses more than that fraction. The
+        tightest of a position's caps binds; positions that no row covers are bounded by their size
+        alone. (Caps on an account's total: `adlopt.constraints.at_most_account_fraction`.)
+    settlement : mapping or Series of float, optional
+        Price at which reductions execute, by asset; the mark where left out.
+    insurance_fund : float
+        Money that absorbs losses first: the objective sees what exceeds it.
+    market : Market, optional
+        Order book that takes contracts at a convex cost, instead of the accounts.
 
     Raises
     ------
-    InputError, InfeasibleReduction
+    InputError
+        An argument is not what it should be; the message names it.
+    InfeasibleReduction
+        More is to be reduced than the eligible positions hold.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import adlopt as adl
+    >>> table = pd.DataFrame({"account": ["a", "b", "c"], "asset": "BTC", "size": [-3.0, -2.0, 5.0],
+    ...                       "equity": [60.0, 80.0, 90.0]})
+    >>> problem = adl.Problem(adl.Book.from_frame(table, marks={"BTC": 100.0}), {"BTC": "-40%"})
+    >>> problem.required.tolist(), problem.available.tolist()
+    ([-2.0], [5.0])
     """
 
     book: Book
     reduction: Mapping[str, float]
+    _: KW_ONLY
     prices: PriceModel | None = None
     objective: Objective = field(default_factory=ExpectedLoss)
     caps: pd.DataFrame | None = None
@@ -81,38 +99,51 @@ class Problem:
     insurance_fund: float = 0.0
     market: Market | None = None
 
-    required: FloatArray = field(init=False)  # (d,) Q, 0 where nothing is to be reduced
-    eligible: IntArray = field(init=False)  # (e,) eligible positions, as rows of the book
-    max_reduction: FloatArray = field(
-        init=False
-    )  # (e,) most that may be taken from each, signed like the position
-    settlement_offset: FloatArray = field(init=False)  # (d,) s - p
+    required: FloatArray = field(init=False)
+    """(d,) Q, 0 where nothing is to be reduced."""
+    eligible: IntArray = field(init=False)
+    """(e,) eligible positions, as rows of the book."""
+    max_reduction: FloatArray = field(init=False)
+    """(e,) most that may be taken from each, signed like the position."""
+    settlement_offset: FloatArray = field(init=False)
+    """(d,) settlement price minus mark."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.book, Book):
+        book = self.book
+        if not isinstance(book, Book):
             raise InputError(
-                f"Problem: book is a {type(self.book).__name__}; make a Book with Book.from_frame(...)"
+                f"Problem: book is a {type(book).__name__}; make a Book with Book.from_frame(...)"
             )
         if self.prices is not None and (
             isinstance(self.prices, type) or not hasattr(self.prices, "scenarios")
         ):
             raise InputError(
-                f"Problem: prices {self.prices!r} is not a price model such as LogNormal(...) or Scenarios(...)"
+                f"Problem: prices {self.prices!r} is not a price model such as LogNormal(...) or "
+                "Scenarios(...)"
             )
-        self._check_parameters()
-        put = object.__setattr__
-        put(self, "required", self._target())
-        put(self, "settlement_offset", self._settlement_offset())
-        book = self.book
-        wanted = self.required[book.asset]
-        eligible = np.flatnonzero(
-            book.solvent[book.pool] & (np.sign(book.size) == np.sign(wanted)) & (wanted != 0)
+        reduction = statement.read_reduction(book, self.reduction)
+        required = np.zeros(len(book.assets))
+        required[book.assets.get_indexer(pd.Index(list(reduction)))] = list(reduction.values())
+        offset = statement.settlement_offset(book, self.settlement)
+        eligible = statement.eligible_positions(book, required)
+        caps = self.caps if self.caps is None else validation.as_frame("caps", self.caps, ())
+        self._put(
+            reduction=reduction,
+            objective=statement.as_objective(self.objective),
+            insurance_fund=_as_fund(self.insurance_fund),
+            caps=caps,
+            settlement_offset=frozen(offset),
+            eligible=frozen(eligible),
+            max_reduction=frozen(statement.max_reduction(book, eligible, caps)),
+            required=required,
         )
-        put(self, "eligible", eligible)
-        put(self, "max_reduction", self._capacity(eligible))
-        self._refuse_infeasible()
-        if self.prices is not None:
-            self.scenarios  # noqa: B018  (a model that does not fit the book is refused now)
+        self._put(required=frozen(self._within_capacity(required)))
+        if self.prices is not None:  # a model that does not fit the book is refused now
+            statement.check_overflow(book, self.scenarios.moves)
+
+    def _put(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_bankrupt(
@@ -154,12 +185,12 @@ class Problem:
             )
         pools = bankrupt_pools(book, accounts)
         net = net_positions(book, pools)
-        reduction = reduction_of(book, net)
+        reduction = required_reduction(book, net)
         return cls(
-            without(book, pools) if remove else book,
+            remove_pools(book, pools) if remove else book,
             reduction,
-            prices,
-            ExpectedLoss() if objective is None else objective,
+            prices=prices,
+            objective=ExpectedLoss() if objective is None else objective,
             caps=caps,
             settlement=bankruptcy_prices(book, pools, net) if settlement == "bankruptcy" else None,
             insurance_fund=insurance_fund,
@@ -180,29 +211,24 @@ class Problem:
         Scenarios drawn already are kept: that is what makes a sweep cheaper than stating each
         problem anew.
         """
-        if not validation.as_finite("multiple of the reduction", multiple) > 0:
+        factor = validation.as_finite("multiple of the reduction", multiple)
+        if not factor > 0:
             raise InputError(
-                f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction is its sign"
+                f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction "
+                "is its sign"
             )
         self.positions, self._rows_by_asset, self.available  # noqa: B018  (variants share them)
         other = copy.copy(self)
         for name in ("reduced_assets", "exhausted_assets", "closed_form"):
             other.__dict__.pop(name, None)  # cached facts that the changes touch
-        put = object.__setattr__
-        put(other, "required", self.required * multiple)
-        put(
-            other,
-            "reduction",
-            {self.book.assets[k]: float(other.required[k]) for k in self.reduced_assets},
-        )
-        put(
-            other,
-            "insurance_fund",
-            self.insurance_fund if insurance_fund is None else insurance_fund,
-        )
-        put(other, "objective", self.objective if objective is None else objective)
-        other._check_parameters()
-        other._refuse_infeasible()
+        if insurance_fund is not None:
+            other._put(insurance_fund=_as_fund(insurance_fund))
+        if objective is not None:
+            other._put(objective=statement.as_objective(objective))
+        required = other._within_capacity(self.required * factor)
+        names = self.book.assets
+        reduction = {names[int(k)]: float(required[k]) for k in np.flatnonzero(required)}
+        other._put(required=frozen(required), reduction=reduction)
         return other
 
     def with_prices(self, prices: PriceModel) -> Problem:
@@ -219,23 +245,23 @@ class Problem:
     @cached_property
     def pool(self) -> IntArray:
         """(e,) pool of each eligible position, nondecreasing."""
-        return self.book.pool[self.eligible]
+        return frozen(self.book.pool[self.eligible])
 
     @cached_property
     def asset(self) -> IntArray:
         """(e,) asset of each eligible position."""
-        return self.book.asset[self.eligible]
+        return frozen(self.book.asset[self.eligible])
 
     @cached_property
     def reduced_assets(self) -> IntArray:
         """Assets with a requirement, as positions in `book.assets`."""
-        return np.flatnonzero(self.required)
+        return frozen(np.flatnonzero(self.required))
 
     @cached_property
     def available(self) -> FloatArray:
         """(d,) contracts that the eligible positions of each asset can give, unsigned."""
         total = np.bincount(self.asset, np.abs(self.max_reduction), minlength=self.required.size)
-        return total.astype(np.float64)
+        return frozen(total.astype(np.float64))
 
     @cached_property
     def market_terms(self) -> MarketTerms | None:
@@ -248,19 +274,19 @@ class Problem:
     def exhausted_assets(self) -> BoolArray:
         """(d,) mask of reduced assets whose eligible positions must all give what they can."""
         required = least_from_accounts(self)
-        return (required > 0) & (required >= self.available * (1.0 - CAPACITY_ROUNDING))
+        return frozen((required > 0) & (required >= self.available * (1.0 - CAPACITY_ROUNDING)))
 
     @cached_property
     def first_eligible(self) -> IntArray:
         """(n + 1,) where each pool's eligible positions begin and the last one's end."""
-        return np.searchsorted(self.pool, np.arange(self.book.equity.size + 1))
+        return frozen(np.searchsorted(self.pool, np.arange(self.book.equity.size + 1)))
 
     @cached_property
     def eligible_row(self) -> IntArray:
         """(m,) row of each position of the book among the eligible ones; -1 if it is not."""
         row = np.full(self.book.size.size, -1, dtype=np.int64)
         row[self.eligible] = np.arange(self.eligible.size)
-        return row
+        return frozen(row)
 
     @cached_property
     def _rows_by_asset(self) -> list[IntArray]:
@@ -288,7 +314,7 @@ class Problem:
         """(n,) exposure of each pool to a factor that moves the assets by `direction` (d,), in
         money, after reductions (e,); None stands for no reduction.
         """
-        return np.asarray(self.sizes(allocation) @ direction)
+        return np.asarray(self.size_matrix(allocation) @ direction)
 
     @cached_property
     def closed_form(self) -> ClosedForm | None:
@@ -320,24 +346,24 @@ class Problem:
     @cached_property
     def moves(self) -> FloatArray:
         """(d, S) scenario price moves, a contiguous row per asset."""
-        return np.ascontiguousarray(self.scenarios.moves.T)
+        return frozen(np.ascontiguousarray(self.scenarios.moves.T))
 
-    def remaining(self, allocation: FloatArray | None) -> FloatArray:
+    def sizes_after(self, allocation: FloatArray | None) -> FloatArray:
         """(m,) sizes of all positions after reductions (e,); None stands for no reduction."""
         if allocation is None:
             return self.book.size
         size = self.book.size.copy()
         size[self.eligible] -= allocation
-        return size
+        return frozen(size)
 
-    def sizes(self, allocation: FloatArray | None) -> sp.csr_array:
-        """(n, d) `remaining` by pool and asset."""
+    def size_matrix(self, allocation: FloatArray | None) -> sp.csr_array:
+        """(n, d) `sizes_after` by pool and asset."""
         book = self.book
         shape = (book.equity.size, len(book.assets))
         # A copy: scipy sorts a row's entries where they lie, which would shuffle the book's own
         # arrays.
         return sp.csr_array(
-            (self.remaining(allocation), book.asset, book.start), shape=shape, copy=True
+            (self.sizes_after(allocation), book.asset, book.start), shape=shape, copy=True
         )
 
     def equity_after(self, allocation: FloatArray | None) -> FloatArray:
@@ -345,7 +371,8 @@ class Problem:
         if allocation is None or self.settles_at_mark:
             return self.book.equity
         paid = allocation * self.settlement_offset[self.asset]
-        return self.book.equity + np.bincount(self.pool, paid, minlength=self.book.equity.size)
+        gained = np.bincount(self.pool, paid, minlength=self.book.equity.size)
+        return frozen(self.book.equity + gained)
 
     @cached_property
     def positions(self) -> pd.DataFrame:
@@ -362,79 +389,42 @@ class Problem:
 
     # ------------------------------------------------------------------ validation
 
-    def _check_parameters(self) -> None:
-        if isinstance(self.objective, str):
-            object.__setattr__(self, "objective", parse_objective(self.objective))
-        if callable(self.objective) and not isinstance(self.objective, Objective | type):
-            object.__setattr__(self, "objective", Custom(self.objective))
-        if not isinstance(self.objective, Objective):
-            raise InputError(
-                f"Problem: objective {self.objective!r} is not an Objective such as ExpectedLoss() or CVaR(0.99)"
-            )
-        if not validation.as_finite("insurance_fund", self.insurance_fund) >= 0:
-            raise InputError(f"insurance_fund is {self.insurance_fund}; it is money at hand, >= 0")
-
-    def _target(self) -> FloatArray:
-        reduction = self.reduction
-        if isinstance(reduction, pd.Series):
-            reduction = validation.require_unique("reduction", reduction).to_dict()
-        if not isinstance(reduction, Mapping) or not reduction:
-            raise InputError(
-                "reduction: give contracts by asset, such as {'BTC': -10.0} to take 10 off the shorts"
-            )
-        target = np.nan_to_num(
-            validation.vector_by_asset("reduction", reduction, self.book.assets, allow_missing=True)
-        )
-        for name, amount in reduction.items():
-            if float(amount) == 0:
-                raise InputError(
-                    f"reduction, asset {name!r}: is zero; leave the asset out, or give contracts: < 0 for shorts"
-                )
-        return target
-
-    def _settlement_offset(self) -> FloatArray:
-        if self.settlement is None:
-            return np.zeros(len(self.book.assets))
-        price = validation.vector_by_asset(
-            "settlement", self.settlement, self.book.assets, allow_missing=True
-        )
-        for name, value in zip(self.book.assets, price, strict=True):
-            if value <= 0:
-                raise InputError(f"settlement, asset {name!r}: {value} is not a price > 0")
-        return np.nan_to_num(price - self.book.marks)
-
-    def _capacity(self, eligible: IntArray) -> FloatArray:
-        size = self.book.size[eligible]
-        if self.caps is None:
-            return size
-        return np.asarray(
-            np.sign(size) * np.minimum(np.abs(size), most_contracts(self.book, self.caps)[eligible])
-        )
-
-    def _refuse_infeasible(self) -> None:
-        required = np.abs(self.required)
+    def _within_capacity(self, required: FloatArray) -> FloatArray:
+        """The requirement (d,), with rounding above capacity removed; InfeasibleReduction if it is
+        more than that.
+        """
         available = self.available
         if self.market_terms is not None:
             available = available + self.market_terms.depth
-        short = np.flatnonzero(required > available * (1 + CAPACITY_ROUNDING))
+        short = np.flatnonzero(np.abs(required) > available * (1 + CAPACITY_ROUNDING))
         if short.size:
+            names = self.book.assets
             raise InfeasibleReduction(
-                [(str(self.book.assets[k]), required[k], available[k]) for k in short]
+                [(str(names[int(k)]), float(abs(required[k])), float(available[k])) for k in short]
             )
-        over = required > available
-        if over.any():
-            self.required[over] = np.sign(self.required[over]) * available[over]
+        return np.asarray(np.sign(required) * np.minimum(np.abs(required), available))
 
     def __repr__(self) -> str:
         wanted = ", ".join(
-            f"{self.book.assets[k]}: {self.required[k]:g}" for k in self.reduced_assets
+            f"{self.book.assets[int(k)]}: {self.required[k]:g}" for k in self.reduced_assets
         )
-        return f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, objective={self.objective})"
+        return (
+            f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, "
+            f"objective={self.objective})"
+        )
+
+
+def _as_fund(value: object) -> float:
+    fund = validation.as_finite("insurance_fund", value)
+    if not fund >= 0:
+        raise InputError(f"insurance_fund is {value}; it is money at hand, >= 0")
+    return fund
 
 
 def require_problem(what: str, problem: object) -> None:
-    """Refuse what is not a problem, in the name of the function `what` that was given it."""
+    """Raise InputError, naming the caller `what`, if `problem` is not a Problem."""
     if not isinstance(problem, Problem):
         raise InputError(
-            f"{what}: a {type(problem).__name__} is no problem; state it with Problem(book, reduction, ...)"
+            f"{what}: expected a Problem, got a {type(problem).__name__}; state one with "
+            "Problem(book, reduction, ...)"
         )

@@ -96,5 +96,7 @@ def _term(text: str, what: str) -> Objective:
         raise InputError(f"{what}: {name} takes {wanted}") from None
     objective = constructor(*arguments)
     return (
-        validation.read_number(f"{what}, factor", factor.strip()) * objective if times else objective
+        validation.read_number(f"{what}, factor", factor.strip()) * objective
+        if times
+        else objective
     )

@@ -13,8 +13,8 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.allocation import as_table
-from adlopt.model.matching import match_positions
 from adlopt.model.market import least_from_accounts
+from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 
 ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible

@@ -92,7 +92,7 @@ class Elliptical(ABC):
 
     def volatility(self, assets: pd.Index, sizes: sp.csr_array) -> FloatArray:
         """(n,) volatility c of pools with signed `sizes` (n, d), in money:
-        `prices.volatility(book.assets, problem.sizes(x))`.
+        `prices.volatility(book.assets, problem.size_matrix(x))`.
 
         Under Student-t prices it is the scale: the standard deviation is sqrt(df / (df - 2)) times
         as large.

@@ -221,7 +221,7 @@ def _linearised_bound(
         problem.equity_after(allocation),
         book.start,
         book.asset,
-        problem.remaining(allocation),
+        problem.sizes_after(allocation),
         problem.moves,
         stress,
         given,

@@ -69,8 +69,8 @@ def deleverage(
     problem = Problem(
         book,
         {book.assets[k]: float(-np.sign(held[k]) * required[k]) for k in wanted},
-        prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices,
-        ExpectedLoss() if objective is None else objective,
+        prices=prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices,
+        objective=ExpectedLoss() if objective is None else objective,
         settlement=None
         if exchange.settlement == "mark"
         else {book.assets[k]: float(settlement[k]) for k in wanted},

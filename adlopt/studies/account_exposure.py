@@ -106,7 +106,11 @@ def exposure(
     rows: list[dict[str, Any]] = []
     for required in _rungs(book, account, position, ladder, fractions):
         problem = Problem(
-            book, required, prices, objective or ExpectedLoss(), settlement=settlement
+            book,
+            required,
+            prices=prices,
+            objective=objective or ExpectedLoss(),
+            settlement=settlement,
         )
         own = np.flatnonzero(book.pool_account[problem.pool] == position)
         for name, policy in _policies(problem, policies).items() if own.size else ():

@@ -288,5 +288,5 @@ def _stated(
         )
     reduction = {book.assets[int(k)]: float(required[k]) for k in np.flatnonzero(required)}
     model = prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices
-    problem = Problem(book, reduction, model, objective or ExpectedLoss())
+    problem = Problem(book, reduction, prices=model, objective=objective or ExpectedLoss())
     return problem, by_position[problem.eligible]

@@ -182,7 +182,7 @@ def _marginal_saving(
         by_equity = loss.by_equity[problem.pool[rows]]
         return np.asarray(side * (loss.by_size[rows] - by_equity * offset) + 0.0)
     stress = _stress(problem, solution, taken)
-    equity, sizes = problem.equity_after(untouched), problem.sizes(untouched)
+    equity, sizes = problem.equity_after(untouched), problem.size_matrix(untouched)
     savings = np.empty(rows.size)
     for i, row in enumerate(rows):
         pool = problem.pool[row]

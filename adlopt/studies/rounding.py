@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
-from adlopt.errors import InfeasibleReduction, InputError, SolverFailed
+from adlopt.errors import InfeasibleLots, InputError, SolverFailed
 from adlopt.model.allocation import AnyAllocation, as_table, read_allocation
 from adlopt.model.problem import Problem, require_problem
 from adlopt.proof.certificate import Certificate
@@ -123,8 +123,8 @@ def round_to_lots(
 
     Raises
     ------
-    InfeasibleReduction
-        Lots, odd remainders and minima allow no such sum; `shortfalls` has the nearest possible.
+    InfeasibleLots
+        Lots, odd remainders and minima allow no such sum; `nearest` has the nearest possible.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def round_to_lots(
         amount = np.where(closes, size, np.minimum(taken[rows] * lot[k], cap))
         rounded[rows] = np.sign(problem.required[k]) * amount
     if impossible:
-        raise InfeasibleReduction(impossible, lots=True)
+        raise InfeasibleLots(impossible)
     table = as_table(problem, rounded).assign(lots=taken)
     return _rounding(problem, reductions, table, float(np.abs(taken - wanted).max()))
 

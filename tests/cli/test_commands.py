@@ -73,7 +73,7 @@ def test_one_factor_example(book):
 
 def test_json_carries_floats_in_full(book):
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION)
-    problem = adl.Problem(paper_book(), {"BTC": -10.0}, adl.OneFactor(paper_direction()))
+    problem = adl.Problem(paper_book(), {"BTC": -10.0}, prices=adl.OneFactor(paper_direction()))
     exact = adl.solve(problem)
     assert [row["reduction"] for row in answer["allocation"]] == exact.allocation[
         "reduction"
@@ -132,7 +132,7 @@ def test_elliptical_prices_are_those_of_the_library(book, degrees):
     answer = solve_json(book, "--reduce", "BTC=-10", "--covariance", "covariance.csv", *flags)
     prices = adl.Gaussian(matrix) if degrees is None else adl.StudentT(matrix, degrees)
     assert answer["value"] == pytest.approx(
-        adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices)).value, rel=1e-12
+        adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices=prices)).value, rel=1e-12
     )
 
 
@@ -146,7 +146,7 @@ def test_history_of_prices(book, window):
         book, "--reduce", "BTC=-10", "--history", "history.csv", *window, "--objective", "cvar:0.9"
     )
     prices = adl.History(past, 2 if window else 1)
-    exact = adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices, adl.CVaR(0.9)))
+    exact = adl.solve(adl.Problem(paper_book(), {"BTC": -10.0}, prices=prices, objective=adl.CVaR(0.9)))
     assert answer["value"] == pytest.approx(exact.value, rel=1e-9)
 
 
@@ -246,7 +246,7 @@ def test_scenarios_objective_and_fund(book):
     flags = ["--reduce", "BTC=-10", "--scenarios", "scenarios.csv"]
     model = adl.Scenarios(prices[["ETH", "BTC"]], weights=prices["weight"])
     objective = adl.ExpectedLoss() + 0.5 * adl.CVaR(0.6)
-    problem = adl.Problem(paper_book(), {"BTC": -10.0}, model, objective, insurance_fund=1000.0)
+    problem = adl.Problem(paper_book(), {"BTC": -10.0}, prices=model, objective=objective, insurance_fund=1000.0)
     answer = solve_json(
         book, *flags, "--objective", "expected-loss + 0.5*cvar:0.6", "--insurance-fund", "1000"
     )
@@ -293,7 +293,7 @@ def test_out_round_trip(book, name):
     }
     table = readers[Path(name).suffix](Path(name))
     assert table["reduction"].tolist() == [row["reduction"] for row in answer["allocation"]]
-    problem = adl.Problem(paper_book(), {"BTC": -10.0}, adl.OneFactor(paper_direction()))
+    problem = adl.Problem(paper_book(), {"BTC": -10.0}, prices=adl.OneFactor(paper_direction()))
     proof = adl.certify(problem, table.assign(account=table["account"].astype(str)))
     assert proof.gap < 1e-9
 
@@ -340,7 +340,7 @@ def test_frontier(book):
     flags = ["frontier", book, "--reduce", "BTC=-10", *DIRECTION]
     points = json.loads(run(*flags, "--multiples", "0.5:1.5:3", "--json", "--out", "points.csv"))
     expected = adl.frontier(
-        adl.Problem(paper_book(), {"BTC": -10.0}, adl.OneFactor(paper_direction())), [0.5, 1.0, 1.5]
+        adl.Problem(paper_book(), {"BTC": -10.0}, prices=adl.OneFactor(paper_direction())), [0.5, 1.0, 1.5]
     ).table
     for name in ("multiple", "value", "lower_bound", "shadow_price_BTC", "water_level_BTC"):
         assert (

@@ -62,7 +62,7 @@ def test_shadow_price_is_the_derivative_of_the_value(paper: Paper, contracts: fl
 
 
 def test_verify_agrees_on_strata(paper: Paper) -> None:
-    problem = adl.Problem(paper.book, {"BTC": -10.0}, adl.OneFactor(paper.direction, points=2**10))
+    problem = adl.Problem(paper.book, {"BTC": -10.0}, prices=adl.OneFactor(paper.direction, points=2**10))
     assert adl.verify(problem).agree
 
 
@@ -124,7 +124,7 @@ def test_lognormal_optimum(paper: Paper) -> None:
     one.
     """
     reference = paper.facts["lognormal_exact"]["-10, optimum"]
-    problem = adl.Problem(paper.book, {"BTC": -10.0}, paper.lognormal)
+    problem = adl.Problem(paper.book, {"BTC": -10.0}, prices=paper.lognormal)
     solution = adl.solve(problem)
     assert problem.scenarios.weights.size == 2**14
     assert solution.status == "optimal"
@@ -145,4 +145,4 @@ def test_lognormal_optimum(paper: Paper) -> None:
 def test_lognormal_verifies(paper: Paper) -> None:
     """Presolve and scaling of the package change nothing against the program as written down."""
     model = adl.LogNormal(paper.volatility, paper.correlation, paper.horizon, points=2**10)
-    assert adl.verify(adl.Problem(paper.book, {"BTC": -10.0}, model)).agree
+    assert adl.verify(adl.Problem(paper.book, {"BTC": -10.0}, prices=model)).agree

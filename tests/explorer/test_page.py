@@ -59,9 +59,9 @@ def random_setting(seed: int, kind: str) -> tuple[adl.Problem, dict[str, object]
             np.array([[1, rho], [rho, 1]]) * np.outer(s, s), ["BTC", "ETH"], ["BTC", "ETH"]
         )
         setting |= {"normal": {"deviation": deviation, "correlation": rho}}
-        return adl.Problem(book, {asset: required}, adl.Gaussian(covariance)), setting
+        return adl.Problem(book, {asset: required}, prices=adl.Gaussian(covariance)), setting
     setting |= {"direction": deviation, "alpha": 0.95, "points": 512}
-    return adl.Problem(book, {asset: required}, adl.OneFactor(deviation, points=512)), setting
+    return adl.Problem(book, {asset: required}, prices=adl.OneFactor(deviation, points=512)), setting
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def random_book(seed: int, pools: int, assets: int, **model: int) -> adl.Problem
         pools, assets, scenarios=1, held=min(4, assets), reduce=rng.uniform(0.1, 0.9), seed=seed
     )
     return adl.Problem(
-        given.book, given.reduction, adl.Gaussian(covariance(given.book.marks, rng), **model)
+        given.book, given.reduction, prices=adl.Gaussian(covariance(given.book.marks, rng), **model)
     )
 
 
@@ -61,7 +61,7 @@ def test_agrees_with_the_conic_solution_of_a_large_sample() -> None:
     moves, weights = problem.scenarios
     allocation = exact.allocation["reduction"].to_numpy()
     losses = np.maximum(
-        -(problem.book.equity[:, None] + problem.sizes(allocation) @ moves.T), 0.0
+        -(problem.book.equity[:, None] + problem.size_matrix(allocation) @ moves.T), 0.0
     ).sum(axis=0)
     error = losses.std() / np.sqrt(weights.size)  # of independent points; Sobol's is smaller
     assert weights @ losses == pytest.approx(exact.value, abs=3 * error)
@@ -83,7 +83,7 @@ def test_agrees_with_a_general_optimiser(df: float | None) -> None:
     S = covariance(book.marks, rng)
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
     caps = pd.DataFrame({"account": ["a"], "asset": ["A"], "cap": [1.5]})
-    problem = adl.Problem(book, {"A": -6.0, "B": -2.5}, prices, settlement={"A": 103.0}, caps=caps)
+    problem = adl.Problem(book, {"A": -6.0, "B": -2.5}, prices=prices, settlement={"A": 103.0}, caps=caps)
     solution = adl.solve(problem, tolerance=TOLERANCE)
     assert (solution.method, solution.status) == ("shadow_price", "optimal")
 
@@ -129,7 +129,7 @@ def test_isolated_gaussian_is_water_filling() -> None:
     )
     marks = np.array(list(case.marks.values()))
     prices = adl.Gaussian(covariance(marks, np.random.default_rng(0)), list(case.marks))
-    problem = adl.Problem(case.book, case.reduction, prices)
+    problem = adl.Problem(case.book, case.reduction, prices=prices)
     filled, priced = (
         adl.solve(problem, "water_filling"),
         adl.solve(problem, "shadow_price", tolerance=1e-10),
@@ -142,9 +142,9 @@ def test_isolated_gaussian_is_water_filling() -> None:
 def test_rank_one_gaussian_is_one_factor() -> None:
     given = synthetic.problem(200, 3, scenarios=1, reduced_assets=1)
     v = 0.06 * given.book.marks * np.array([1.0, -0.5, 2.0])
-    rule = adl.solve(adl.Problem(given.book, given.reduction, adl.OneFactor(v)))
+    rule = adl.solve(adl.Problem(given.book, given.reduction, prices=adl.OneFactor(v)))
     priced = adl.solve(
-        adl.Problem(given.book, given.reduction, adl.Gaussian(np.outer(v, v))), tolerance=1e-9
+        adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))), tolerance=1e-9
     )
     assert (rule.method, priced.method) == ("factor_leverage", "shadow_price")
     assert priced.value == pytest.approx(rule.value, rel=1e-8)
@@ -160,14 +160,14 @@ def test_hard_books_are_proven_or_said_not_to_be(twist: str, df: float | None) -
     S = covariance(np.array(list(case.marks.values())), np.random.default_rng(7))
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
     problem = adl.Problem(
-        case.book, case.reduction, prices, caps=case.caps, settlement=case.settlement
+        case.book, case.reduction, prices=prices, caps=case.caps, settlement=case.settlement
     )
     solution = adl.solve(problem, "shadow_price", tolerance=TOLERANCE)
     before = (
         prices.pool_loss(  # type: ignore[attr-defined]
             problem.book.assets,
             problem.book.equity,
-            problem.sizes(None),
+            problem.size_matrix(None),
             np.empty(0, np.int64),
             np.empty(0, np.int64),
         )
@@ -184,11 +184,11 @@ def test_one_factor_uses_the_same_door() -> None:
     """
     positions, accounts = adl.examples.paper_tables()
     marks = {"BTC": 67_000.0, "ETH": 1_900.0}
-    book = adl.Book.from_frame(positions, accounts, marks)
+    book = adl.Book.from_frame(positions, accounts, marks=marks)
     problem = adl.Problem(
         book,
         {"BTC": -10.0},
-        adl.OneFactor({"BTC": 6_654.0, "ETH": 200.6}),
+        prices=adl.OneFactor({"BTC": 6_654.0, "ETH": 200.6}),
         settlement={"BTC": 68_000.0},
     )
     solution = adl.solve(problem, tolerance=TOLERANCE)
@@ -210,11 +210,11 @@ def test_volatility_before_and_after() -> None:
     assert isinstance(prices, adl.Gaussian)
     solution = adl.solve(problem, tolerance=TOLERANCE)
     after = prices.volatility(
-        book.assets, problem.sizes(solution.allocation["reduction"].to_numpy())
+        book.assets, problem.size_matrix(solution.allocation["reduction"].to_numpy())
     )
-    sizes = problem.sizes(None).toarray()
+    sizes = problem.size_matrix(None).toarray()
     S = np.asarray(prices.covariance)
-    assert prices.volatility(book.assets, problem.sizes(None)) == pytest.approx(
+    assert prices.volatility(book.assets, problem.size_matrix(None)) == pytest.approx(
         np.sqrt(np.einsum("ij,jk,ik->i", sizes, S, sizes))
     )
     assert np.median(after / book.equity) <= np.median(

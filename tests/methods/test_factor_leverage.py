@@ -35,13 +35,13 @@ def one_factor(seed: int) -> adl.Problem:
     direction = {
         k: case.marks[k] * rng.uniform(0.03, 0.12) * rng.choice([-1.0, 1.0]) for k in names
     }
-    problem = adl.Problem(case.book, case.reduction, adl.OneFactor(direction), caps=case.caps)
+    problem = adl.Problem(case.book, case.reduction, prices=adl.OneFactor(direction), caps=case.caps)
     if seed % 2:
         reductions = at_a_level(problem, rng.uniform(0.1, 0.9))
         total = np.bincount(problem.asset, reductions, minlength=len(names))
         wanted = {names[k]: total[k] for k in range(len(names)) if total[k] != 0}
         if len(wanted) > 2:
-            problem = adl.Problem(case.book, wanted, adl.OneFactor(direction), caps=case.caps)
+            problem = adl.Problem(case.book, wanted, prices=adl.OneFactor(direction), caps=case.caps)
     return problem
 
 
@@ -50,7 +50,7 @@ def at_a_level(problem: adl.Problem, share: float) -> np.ndarray:
     assert isinstance(problem.prices, adl.OneFactor)
     v = problem.prices.vector(problem.book.assets)
     gives = v[problem.asset] * problem.max_reduction
-    exposure, equity = problem.sizes(None) @ v, problem.book.equity
+    exposure, equity = problem.size_matrix(None) @ v, problem.book.equity
     level = np.quantile(exposure[problem.pool] / equity[problem.pool], share)
     taken = np.zeros(gives.size)
     for i in np.unique(problem.pool):
@@ -105,8 +105,8 @@ def test_exact_answers_hold_for_other_objectives() -> None:
         varied = adl.Problem(
             problem.book,
             problem.reduction,
-            adl.OneFactor(problem.prices.direction, points=200),
-            adl.CVaR(0.9),
+            prices=adl.OneFactor(problem.prices.direction, points=200),
+            objective=adl.CVaR(0.9),
         )  # type: ignore[union-attr]
         if factor_leverage.reason_not_applicable(varied) is None:
             solution = adl.solve(varied)

@@ -59,8 +59,8 @@ def wave(level: float, seed: int, scenarios: int) -> adl.Problem:
     return adl.Problem(
         book,
         dict(zip(interest.index, 0.3 * side, strict=True)),
-        adl.Scenarios(returns=returns, assets=list(interest.index)),
-        adl.EVaR(level),
+        prices=adl.Scenarios(returns=returns, assets=list(interest.index)),
+        objective=adl.EVaR(level),
     )
 
 

@@ -117,7 +117,7 @@ def test_mixed_margin_caps_and_settlement_prices() -> None:
         name: mark * factor
         for name, mark, factor in zip(book.assets, book.marks, (1.01, 0.99, 1.0), strict=True)
     }
-    problem = adl.Problem(book, base.reduction, base.prices, caps=caps, settlement=settlement)
+    problem = adl.Problem(book, base.reduction, prices=base.prices, caps=caps, settlement=settlement)
     assert assert_agree(problem).status == "optimal"
 
 
@@ -129,7 +129,7 @@ def equal_leverage(scenarios: np.ndarray, weights: np.ndarray | None = None) -> 
         pd.DataFrame(rows, columns=["account", "asset", "size", "equity", "mark"])
     )
     reduction = {name: 0.3 * book.size[book.asset == k].sum() for k, name in enumerate(book.assets)}
-    return adl.Problem(book, reduction, adl.Scenarios(returns=scenarios, weights=weights))
+    return adl.Problem(book, reduction, prices=adl.Scenarios(returns=scenarios, weights=weights))
 
 
 def test_equal_leverage_everywhere_is_a_tie_of_all_pools() -> None:
@@ -156,7 +156,7 @@ def test_equities_over_twelve_orders_of_magnitude() -> None:
     frame["equity"] *= factor[base.book.pool]
     book = adl.Book.from_frame(frame)
     reduction = {name: -0.3 * amount for name, amount in book.open_interest["short"].items()}
-    assert_agree(adl.Problem(book, reduction, base.prices))
+    assert_agree(adl.Problem(book, reduction, prices=base.prices))
 
 
 def test_auto_uses_it_for_large_books_and_says_so() -> None:
@@ -190,7 +190,7 @@ def test_a_path_that_is_lost_ends() -> None:
         {"A0": 14.295124225262335, "A1": 13.7766559326373, "A2": 1.0446739368543694}, points=16
     )
     reduction = {"A0": 11.801226871196903, "A2": -125.19360780723493, "A1": 2.5921953436960634}
-    problem = adl.Problem(book, reduction, prices, adl.CVaR(0.97))
+    problem = adl.Problem(book, reduction, prices=prices, objective=adl.CVaR(0.97))
     found, best = adl.solve(problem, "shadow_price"), adl.solve(problem, "conic")
     assert best.status == "optimal"
     assert found.lower_bound <= best.value * (1 + 1e-9) <= found.value * (1 + 2e-9)

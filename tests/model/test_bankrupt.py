@@ -31,7 +31,7 @@ def book(**equity: float) -> adl.Book:
     return adl.Book.from_frame(
         positions,
         pd.DataFrame({"account": list(accounts), "equity": list(accounts.values())}),
-        MARKS,
+        marks=MARKS,
     )
 
 

@@ -55,8 +55,8 @@ def test_round_trip_keeps_entry_prices(tmp_path: Path) -> None:
     book = adl.Book.from_frame(table, marks=MARKS)
     book.to_csv(tmp_path / "book.csv")
     again = adl.Book.read_csv(tmp_path / "book.csv")
-    np.testing.assert_array_equal(again.to_frame()["entry_price"], [0.1 + 0.2, np.nan])
-    assert again.to_frame()["size"].tolist() == [0.1, -1 / 3]
+    np.testing.assert_array_equal(again.positions_frame()["entry_price"], [0.1 + 0.2, np.nan])
+    assert again.positions_frame()["size"].tolist() == [0.1, -1 / 3]
 
 
 def test_equity_from_collateral() -> None:
@@ -72,7 +72,7 @@ def test_equity_from_collateral() -> None:
         }
     )
     accounts = pd.DataFrame({"account": ["a"], "collateral": [40.0]})
-    book = adl.Book.from_frame(positions, accounts, MARKS)
+    book = adl.Book.from_frame(positions, accounts, marks=MARKS)
     pools = book.pools.set_index(["account", "margin_mode"])["equity"]
     assert pools["a", "cross"] == 40.0 + 2 * 10.0 + 5 * 2.0
     assert pools["a", "isolated"] == 3.0 + 4 * 3.0
@@ -83,9 +83,9 @@ def test_collateral_needs_entry_prices() -> None:
     accounts = pd.DataFrame({"account": ["a"], "collateral": [1.0]})
     table = pd.DataFrame({"account": ["a"], "asset": ["BTC"], "size": [1.0]})
     with pytest.raises(adl.InputError, match="entry_price"):
-        adl.Book.from_frame(table, accounts, MARKS)
+        adl.Book.from_frame(table, accounts, marks=MARKS)
     with pytest.raises(adl.InputError, match=r"row 0 .*'entry_price': is missing"):
-        adl.Book.from_frame(table.assign(entry_price=np.nan), accounts, MARKS)
+        adl.Book.from_frame(table.assign(entry_price=np.nan), accounts, marks=MARKS)
 
 
 def test_collateral_and_equity_mix_row_by_row() -> None:
@@ -95,16 +95,16 @@ def test_collateral_and_equity_mix_row_by_row() -> None:
     accounts = pd.DataFrame(
         {"account": ["a", "b"], "collateral": [1.0, np.nan], "equity": [np.nan, 7.0]}
     )
-    assert adl.Book.from_frame(table, accounts, MARKS).accounts["equity"].tolist() == [11.0, 7.0]
+    assert adl.Book.from_frame(table, accounts, marks=MARKS).accounts["equity"].tolist() == [11.0, 7.0]
 
 
 def test_accounts_without_positions_stay() -> None:
     table = pd.DataFrame({"account": ["a"], "asset": ["BTC"], "size": [1.0]})
     accounts = pd.DataFrame({"account": ["idle", "a"], "equity": [5.0, 7.0]})
-    book = adl.Book.from_frame(table, accounts, MARKS)
+    book = adl.Book.from_frame(table, accounts, marks=MARKS)
     assert book.accounts.set_index("account")["equity"].to_dict() == {"a": 7.0, "idle": 5.0}
     same(adl.Book.from_frame(book.to_frame(), book.accounts), book)
-    solution = adl.solve(adl.Problem(book, {"BTC": 0.5}, adl.OneFactor({"BTC": 10.0, "ETH": 1.0})))
+    solution = adl.solve(adl.Problem(book, {"BTC": 0.5}, prices=adl.OneFactor({"BTC": 10.0, "ETH": 1.0})))
     assert solution.allocation["reduction"].tolist() == [0.5]
 
 
@@ -125,7 +125,7 @@ def test_cross_and_isolated_of_one_account() -> None:
     assert pools["notional"].tolist() == [130.0, 200.0]
     assert pools["leverage"].tolist() == [2.6, 10.0]
     allocation = adl.solve(
-        adl.Problem(book, {"BTC": 1.0}, adl.OneFactor({"BTC": 10.0, "ETH": 0.0}))
+        adl.Problem(book, {"BTC": 1.0}, prices=adl.OneFactor({"BTC": 10.0, "ETH": 0.0}))
     ).allocation
     assert allocation.set_index("margin_mode")["reduction"].to_dict() == {
         "cross": 0.0,
@@ -199,7 +199,7 @@ def test_merged_entry_price_is_the_average() -> None:
             "equity": [5.0, 6.0],
         }
     )
-    merged = adl.Book.from_frame(table, marks=MARKS).with_margin("cross").to_frame()
+    merged = adl.Book.from_frame(table, marks=MARKS).with_margin("cross").positions_frame()
     assert merged["entry_price"].tolist() == [85.0]
     assert merged["equity"].tolist() == [11.0]
 
@@ -210,7 +210,7 @@ def test_labels_keep_their_type(names: list[object]) -> None:
         {"account": names, "asset": "BTC", "size": [1.0, 2.0, 3.0], "equity": 10.0}
     )
     book = adl.Book.from_frame(table, marks=MARKS)
-    assert book.to_frame()["account"].tolist() == names
+    assert book.positions_frame()["account"].tolist() == names
     solution = adl.solve(adl.Problem(book, {"BTC": 1.0}))
     assert solution.allocation["account"].tolist() == names
     caps = pd.DataFrame({"account": names[2:], "asset": ["BTC"], "cap": [0.25]})

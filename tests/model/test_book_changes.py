@@ -131,7 +131,7 @@ def test_merging_nets_positions_and_adds_equity() -> None:
     )
     both = book.merged(other)
     assert equity_of(both)["b", "cross"] == 95.0  # its long and short cancel: no position is left
-    assert "b" not in set(both.to_frame()["account"])
+    assert "b" not in set(both.positions_frame()["account"])
     assert equity_of(both)["new", "cross"] == 5.0
     assert both.equity.sum() == book.equity.sum() + 20.0
     net = both.to_frame().groupby("asset")["size"].sum()

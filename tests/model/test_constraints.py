@@ -21,7 +21,7 @@ def test_fraction_of_position_is_a_cap(problem: adl.Problem) -> None:
     capped = adl.Problem(
         problem.book,
         problem.reduction,
-        problem.prices,
+        prices=problem.prices,
         caps=problem.positions.assign(cap=0.6 * problem.positions["size"].abs()),
     )
     assert solution.status == "optimal"
@@ -82,7 +82,7 @@ def test_bound_holds_under_constraints_by_brute_force() -> None:
     )
     rng = np.random.default_rng(0)
     prices = adl.Scenarios(returns=np.clip(rng.standard_t(3, (400, 2)) * 0.4, -1, None))
-    problem = adl.Problem(book, {"X": -8.0}, prices)
+    problem = adl.Problem(book, {"X": -8.0}, prices=prices)
     solution = adl.solve(problem, constraints=lambda x: x[0] >= -3.0)
     assert solution.status == "optimal"
     scenarios = problem.scenarios
@@ -107,7 +107,7 @@ def test_shadow_price_under_constraints_is_the_slope(problem: adl.Problem) -> No
 
     def value(contracts: float) -> float:
         return adl.solve(
-            adl.Problem(small.book, {**small.reduction, "A0": contracts}, small.prices),
+            adl.Problem(small.book, {**small.reduction, "A0": contracts}, prices=small.prices),
             constraints=limit,
         ).value
 
@@ -139,7 +139,7 @@ def test_refusals(problem: adl.Problem) -> None:
         constraints.at_most_equity(problem, -1)
     with pytest.raises(adl.InputError, match="not a pair of assets"):
         constraints.hedged_together(problem, [("A0", "DOGE")])
-    isolated = adl.Problem(problem.book.with_margin("isolated"), problem.reduction, problem.prices)
+    isolated = adl.Problem(problem.book.with_margin("isolated"), problem.reduction, prices=problem.prices)
     with pytest.raises(adl.NotApplicable, match="no further constraints"):
         adl.solve(
             isolated, "water_filling", constraints=constraints.at_most_fraction(isolated, 0.9)

@@ -43,7 +43,7 @@ def test_caps_of_accounts_equal_caps_of_their_positions() -> None:
     accounts = pd.DataFrame({"account": ["1", "2", "3", "4"], "fraction": 0.4})
     prices = adl.OneFactor(adl.examples.paper_direction())
     one, other = (
-        adl.solve(adl.Problem(book, {"BTC": -10.0}, prices, caps=caps))
+        adl.solve(adl.Problem(book, {"BTC": -10.0}, prices=prices, caps=caps))
         for caps in (listed, accounts)
     )
     pd.testing.assert_frame_equal(one.allocation, other.allocation)

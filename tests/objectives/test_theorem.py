@@ -60,7 +60,7 @@ def isolated(seed: int, measure: adl.Objective) -> adl.Problem:
         returns=rng.normal(0, 0.35, (scenarios, len(book.assets))).clip(-0.95),
         weights=random_weights(rng, scenarios),
     )
-    return adl.Problem(book, reductions(rng, book, ["X"]), prices, measure)
+    return adl.Problem(book, reductions(rng, book, ["X"]), prices=prices, objective=measure)
 
 
 def one_factor(seed: int, measure: adl.Objective) -> adl.Problem:
@@ -72,7 +72,7 @@ def one_factor(seed: int, measure: adl.Objective) -> adl.Problem:
         rng.standard_t(4, scenarios),
         weights=random_weights(rng, scenarios),
     )
-    return adl.Problem(book, reductions(rng, book, ["X"]), prices, measure)
+    return adl.Problem(book, reductions(rng, book, ["X"]), prices=prices, objective=measure)
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, SUM], ids=str)
@@ -102,7 +102,7 @@ def test_cross_margin_is_solved_and_proven(measure, fund):
         returns=rng.normal(0, 0.35, (60, 3)).clip(-0.95), weights=random_weights(rng, 60)
     )
     problem = adl.Problem(
-        book, reductions(rng, book, ["X", "Y"]), prices, measure, insurance_fund=fund
+        book, reductions(rng, book, ["X", "Y"]), prices=prices, objective=measure, insurance_fund=fund
     )
     solution = adl.solve(problem)
     assert solution.method == "conic"

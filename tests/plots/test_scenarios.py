@@ -22,7 +22,7 @@ def shorts(**options):
         {"account": ["a", "b"], "asset": "A", "size": -1.0, "equity": [50.0, 100.0], "mark": MARK}
     )
     return adl.Problem(
-        adl.Book.from_frame(table), {"A": -1.0}, adl.Scenarios(PRICES, weights=WEIGHTS), **options
+        adl.Book.from_frame(table), {"A": -1.0}, prices=adl.Scenarios(PRICES, weights=WEIGHTS), **options
     )
 
 
@@ -44,7 +44,7 @@ def test_exceedance_by_hand():
 
 
 def test_exceedance_where_nothing_is_lost():
-    problem = adl.Problem(shorts().book, {"A": -2.0}, adl.Scenarios(PRICES, weights=WEIGHTS))
+    problem = adl.Problem(shorts().book, {"A": -2.0}, prices=adl.Scenarios(PRICES, weights=WEIGHTS))
     ax = plots.loss_exceedance(problem, {"all": adl.solve(problem)})
     assert legend(ax) == ["all (no loss)"]
     assert_readable(ax.figure)

@@ -14,7 +14,7 @@ from tests.plots.reading import assert_readable, legend, line
 
 @pytest.fixture(scope="module")
 def paper_problem():
-    return adl.Problem(paper_book(), PAPER_REDUCTION, adl.OneFactor(paper_direction()))
+    return adl.Problem(paper_book(), PAPER_REDUCTION, prices=adl.OneFactor(paper_direction()))
 
 
 def test_factor_leverage_of_four(paper_problem):
@@ -66,7 +66,7 @@ def test_factor_leverage_beside_another_model(paper_problem):
     v, book = paper_direction(), paper_book()
     held = book.to_frame().pivot(index="account", columns="asset", values="size")
     equity = book.accounts.set_index("account")["equity"]
-    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, lognormal)).allocation.set_index("account")[
+    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, prices=lognormal)).allocation.set_index("account")[
         "remaining"
     ]
     for account in "1234":
@@ -83,7 +83,7 @@ def test_factor_leverage_beside_another_model(paper_problem):
 def test_factor_leverage_of_thousands():
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
     problem = adl.Problem(
-        book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, adl.OneFactor(0.1 * book.marks)
+        book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, prices=adl.OneFactor(0.1 * book.marks)
     )
     left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.required[0], 9))
     pools = book.pools.set_index("account").loc[problem.positions["account"], "leverage"]
@@ -94,7 +94,7 @@ def test_factor_leverage_of_thousands():
 
 
 def test_rules_that_do_not_apply(paper_problem):
-    lognormal = adl.Problem(paper_book(), PAPER_REDUCTION, adl.examples.paper_lognormal(points=64))
+    lognormal = adl.Problem(paper_book(), PAPER_REDUCTION, prices=adl.examples.paper_lognormal(points=64))
     with pytest.raises(adl.NotApplicable, match="OneFactor"):
         plots.factor_leverage(lognormal)
 

@@ -169,7 +169,7 @@ def test_factor_of_scenarios_is_the_leading_component() -> None:
     sampled = adl.Problem(
         problem.book,
         problem.reduction,
-        adl.Scenarios(moves.moves + problem.book.marks, weights=moves.weights),
+        prices=adl.Scenarios(moves.moves + problem.book.marks, weights=moves.weights),
     )
     scale = np.sqrt(moves.weights @ (moves.moves[:, 0] / direction["BTC"]) ** 2)
     np.testing.assert_allclose(

@@ -144,11 +144,11 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
     book, reduction = adl.examples.paper_book(), {"BTC": -10.0}
     for points, seed in ((2**10, 1), (2**12, 2), (2**14, 3)):
         prices = adl.examples.paper_lognormal(points, seed)
-        drawn = adl.Problem(book, reduction, prices)
+        drawn = adl.Problem(book, reduction, prices=prices)
         solution = adl.solve(drawn)
         error = adl.standard_error(drawn, solution.allocation)
         known = adl.ExactLogNormal.from_lognormal(prices, adl.examples.PAPER_MARKS)
-        exact = adl.certify(adl.Problem(book, reduction, known), solution.allocation)
+        exact = adl.certify(adl.Problem(book, reduction, prices=known), solution.allocation)
         assert 0 < error < 0.1 * exact.value
         assert abs(solution.value - exact.value) <= 3 * error
         assert exact.lower_bound <= exact.value
@@ -162,10 +162,10 @@ def test_isolated_water_filling_is_proven_under_the_distribution_itself() -> Non
     prices = adl.ExactLogNormal.from_lognormal(
         adl.examples.paper_lognormal(), adl.examples.PAPER_MARKS
     )
-    solution = adl.solve(adl.Problem(book, {"BTC": -10.0}, prices))
+    solution = adl.solve(adl.Problem(book, {"BTC": -10.0}, prices=prices))
     assert solution.method == "water_filling"
     assert solution.gap <= 1e-9
-    assert adl.standard_error(adl.Problem(book, {"BTC": -10.0}, prices), solution.allocation) == 0.0
+    assert adl.standard_error(adl.Problem(book, {"BTC": -10.0}, prices=prices), solution.allocation) == 0.0
 
 
 def test_refusals_say_why() -> None:

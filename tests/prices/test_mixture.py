@@ -23,11 +23,11 @@ def test_expected_loss_is_the_mixture_of_expected_losses() -> None:
         (adl.examples.paper_lognormal(points=256), 0.7),
         (adl.Stress(CRASHES, weights=[0.25, 0.75]), 0.3),
     ]
-    mixed = adl.Problem(book(), {"BTC": -10.0}, adl.Mixture(parts))
+    mixed = adl.Problem(book(), {"BTC": -10.0}, prices=adl.Mixture(parts))
     solution = adl.solve(mixed)
     assert solution.status == "optimal"
     single = [
-        adl.certify(adl.Problem(book(), {"BTC": -10.0}, model), solution.allocation).value
+        adl.certify(adl.Problem(book(), {"BTC": -10.0}, prices=model), solution.allocation).value
         for model, _ in parts
     ]
     assert solution.value == pytest.approx(0.7 * single[0] + 0.3 * single[1], rel=1e-12)
@@ -39,7 +39,7 @@ def test_names_survive_to_the_table_of_losses() -> None:
         pd.DataFrame({"BTC": [1.0, 1.1, 1.0, 1.2], "ETH": [1.0, 1.2, 0.9, 1.0]}, index=days)
     )
     problem = adl.Problem(
-        book(), {"BTC": -10.0}, adl.Mixture([(history, 0.9), (adl.Stress(CRASHES), 0.1)])
+        book(), {"BTC": -10.0}, prices=adl.Mixture([(history, 0.9), (adl.Stress(CRASHES), 0.1)])
     )
     solution = adl.solve(problem)
     table = adl.scenario_table(problem, solution.allocation).table
@@ -62,7 +62,7 @@ def test_names_survive_to_the_table_of_losses() -> None:
 
 
 def test_plain_scenarios_are_numbered() -> None:
-    problem = adl.Problem(book(), {"BTC": -10.0}, adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]]))
+    problem = adl.Problem(book(), {"BTC": -10.0}, prices=adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]]))
     assert list(adl.scenario_table(problem, adl.solve(problem).allocation).table.index) == [0, 1]
 
 

@@ -186,9 +186,9 @@ def test_a_poor_description_is_said_to_be_one() -> None:
 def test_what_the_one_factor_answer_costs_under_the_full_model_is_one_call() -> None:
     book, reduction = adl.examples.paper_book(), {"BTC": -10.0}
     simple = adl.solve(
-        adl.Problem(book, reduction, adl.OneFactor.from_covariance(paper_covariance()))
+        adl.Problem(book, reduction, prices=adl.OneFactor.from_covariance(paper_covariance()))
     )
-    full = adl.Problem(book, reduction, adl.examples.paper_lognormal(points=2**10))
+    full = adl.Problem(book, reduction, prices=adl.examples.paper_lognormal(points=2**10))
     cost = adl.certify(full, simple.allocation)
     best = adl.solve(full)
     assert cost.lower_bound <= best.value <= cost.value

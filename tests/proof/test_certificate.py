@@ -53,7 +53,7 @@ def test_closed_forms_are_proven(seed: int) -> None:
     """Normal shock, exact expected loss: isolated and cross."""
     case = random_case(seed, ("isolated", "cross")[seed % 2])
     prices = adl.OneFactor(case.prices.direction)
-    problem = adl.Problem(case.book, case.reduction, prices, caps=case.caps)
+    problem = adl.Problem(case.book, case.reduction, prices=prices, caps=case.caps)
     solution = adl.solve(problem)
     assert solution.method in ("water_filling", "factor_leverage")
     assert solution.gap <= 1e-9, case.label
@@ -117,7 +117,7 @@ def test_both_margin_modes_need_the_column() -> None:
         }
     )
     problem = adl.Problem(
-        adl.Book.from_frame(positions, marks={"X": 1.0}), {"X": 1.0}, adl.OneFactor({"X": 0.5})
+        adl.Book.from_frame(positions, marks={"X": 1.0}), {"X": 1.0}, prices=adl.OneFactor({"X": 0.5})
     )
     given = pd.DataFrame({"account": ["a"], "asset": ["X"], "reduction": [1.0]})
     with pytest.raises(adl.InputError, match="margin_mode"):

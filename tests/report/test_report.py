@@ -84,7 +84,7 @@ def comparison_of(problem):
 @pytest.fixture(scope="module")
 def paper_report(tmp_path_factory):
     problem = adl.Problem(
-        paper_book(), PAPER_REDUCTION, adl.OneFactor(paper_direction(), points=512), adl.CVaR(0.9)
+        paper_book(), PAPER_REDUCTION, prices=adl.OneFactor(paper_direction(), points=512), objective=adl.CVaR(0.9)
     )
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -267,7 +267,7 @@ def test_settlement_fund_and_caps_are_stated():
     problem = adl.Problem(
         paper_book(),
         PAPER_REDUCTION,
-        adl.examples.paper_lognormal(64, seed=7),
+        prices=adl.examples.paper_lognormal(64, seed=7),
         caps=caps,
         settlement={"BTC": 66_000.0},
         insurance_fund=1000.0,

@@ -41,7 +41,7 @@ def test_a_bound_that_does_not_exist_is_refused(paper: Paper) -> None:
 
 def test_constraints_raise_the_bound(paper: Paper) -> None:
     """At most 40 % of each position: the bound is that of the constrained optimum."""
-    problem = adl.Problem(paper.book, {"BTC": -10.0}, paper.lognormal)
+    problem = adl.Problem(paper.book, {"BTC": -10.0}, prices=paper.lognormal)
     limit = adl.constraints.at_most_fraction(problem, 0.4)
     free, limited = adl.solve(problem), adl.solve(problem, constraints=limit)
     proof = adl.certify(problem, limited, constraints=limit)
@@ -60,7 +60,7 @@ def test_a_difference_of_rounding_is_no_gap(objective: adl.Objective) -> None:
     problem = adl.synthetic.problem(60, 2, scenarios=50, held=1, seed=3, objective=objective)
     book = problem.book
     small = adl.Scenarios(book.marks * (1 + np.linspace(-1e-3, 1e-3, 40))[:, None])
-    calm = adl.Problem(book, problem.reduction, small, objective)
+    calm = adl.Problem(book, problem.reduction, prices=small, objective=objective)
     proof = adl.certify(calm, adl.policies.ProRata().allocate(calm))
     money = book.equity.sum() + book.gross.sum()
     assert 0.0 < proof.rounding < 1e-12 * money

@@ -14,7 +14,7 @@ def test_auto_prefers_the_fastest_that_applies(paper: Paper) -> None:
     assert adl.solve(isolated).method == "water_filling"
     assert adl.solve(paper.one_factor(-10.0)).method == "factor_leverage"
     scenarios = adl.Problem(
-        paper.book, {"BTC": -10.0}, adl.Scenarios([[80_000.0, 1_800.0], [60_000.0, 2_100.0]])
+        paper.book, {"BTC": -10.0}, prices=adl.Scenarios([[80_000.0, 1_800.0], [60_000.0, 2_100.0]])
     )
     assert adl.solve(scenarios).method == "conic"
 
@@ -45,9 +45,9 @@ def test_insurance_fund_and_settlement_reach_the_value(margin: str) -> None:
     """A fund as large as every loss leaves none; a fund of nothing changes nothing."""
     case = random_case(12, margin, twist="plain")
     whole = adl.solve(case.problem())
-    covered = adl.Problem(case.book, case.reduction, case.prices, insurance_fund=1e12)
+    covered = adl.Problem(case.book, case.reduction, prices=case.prices, insurance_fund=1e12)
     assert adl.solve(covered).value == 0.0
     assert (
-        adl.solve(adl.Problem(case.book, case.reduction, case.prices, insurance_fund=0.0)).value
+        adl.solve(adl.Problem(case.book, case.reduction, prices=case.prices, insurance_fund=0.0)).value
         == whole.value
     )

@@ -26,9 +26,9 @@ def with_entries(problem: adl.Problem) -> adl.Problem:
     return adl.Problem(
         adl.Book.from_frame(frame),
         problem.reduction,
-        problem.prices,
-        problem.objective,
-        problem.caps,
+        prices=problem.prices,
+        objective=problem.objective,
+        caps=problem.caps,
     )
 
 

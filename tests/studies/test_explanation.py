@@ -15,7 +15,7 @@ from adlopt.studies import remedies
 
 def lognormal() -> adl.Problem:
     return adl.Problem(
-        adl.examples.paper_book(), {"BTC": -10.0}, adl.examples.paper_lognormal(points=128)
+        adl.examples.paper_book(), {"BTC": -10.0}, prices=adl.examples.paper_lognormal(points=128)
     )
 
 
@@ -23,7 +23,7 @@ def gaussian() -> adl.Problem:
     move = np.array([6_654.0, 200.6])
     covariance = np.outer(move, move) * np.array([[1.0, 0.5], [0.5, 1.0]])
     prices = adl.Gaussian(covariance, assets=["BTC", "ETH"])
-    return adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices)
+    return adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
 
 
 def isolated() -> adl.Problem:

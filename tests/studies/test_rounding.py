@@ -103,10 +103,10 @@ def test_a_thousand_roundings(seed: int) -> None:
     caps = rows[["account", "asset", "fraction"]]
     problem = adl.Problem(held, {name: -one["required"] for name, one in cases.items()}, caps=caps)
     if impossible:
-        with pytest.raises(adl.InfeasibleReduction, match="require the nearest possible") as error:
+        with pytest.raises(adl.InfeasibleLots, match="require the nearest possible") as error:
             adl.round_to_lots(problem, rows, lots=lot, minimum=minimum)
-        assert {name for name, _, _ in error.value.shortfalls} == set(impossible)
-        for name, required, near in error.value.shortfalls:
+        assert {name for name, _, _ in error.value.nearest} == set(impossible)
+        for name, required, near in error.value.nearest:
             assert required == pytest.approx(cases[name]["required"])
             assert abs(near - required) == pytest.approx(impossible[name], rel=1e-6)
         problem = adl.Problem(
@@ -146,14 +146,14 @@ def test_odd_remainders_stay() -> None:
     assert rounding.allocation["remaining"].to_list() == [-0.5, -0.5]
     assert rounding.cost_bound is None
     with pytest.raises(
-        adl.InfeasibleReduction, match=r"BTC: required 7 contracts, nearest 6"
+        adl.InfeasibleLots, match=r"BTC: required 7 contracts, nearest 6"
     ) as error:
         adl.round_to_lots(
             adl.Problem(book([-2.5, -4.5]), {"BTC": -7.0}),
             given.assign(reduction=[-2.5, -4.5]),
             lots={"BTC": 1.0},
         )
-    assert error.value.shortfalls == [("BTC", 7.0, 6.0)]
+    assert error.value.nearest == [("BTC", 7.0, 6.0)]
 
 
 def test_minimum_is_kept_or_the_position_is_closed() -> None:
@@ -199,8 +199,8 @@ def test_price_is_proven(seed: int) -> None:
     given = optimum.allocation if seed % 5 else random_allocation(case, np.random.default_rng(seed))
     try:
         rounding = adl.round_to_lots(problem, given, lots={name: lot})
-    except adl.InfeasibleReduction as error:
-        assert error.shortfalls[0][2] < abs(amount)  # odd remainders alone stand in the way  # noqa: PT017
+    except adl.InfeasibleLots as error:
+        assert error.nearest[0][2] < abs(amount)  # odd remainders alone stand in the way  # noqa: PT017
         return
     scale = adl.solve(problem).value
     assert rounding.cost_bound >= 0
@@ -239,9 +239,9 @@ def test_positions_below_any_lot_stay(prices: adl.OneFactor | None) -> None:
             "equity": [9.0, 4.0, 1.0],
         }
     )
-    problem = adl.Problem(adl.Book.from_frame(table, marks={"X": 10.0}), {"X": 4.0}, prices)
+    problem = adl.Problem(adl.Book.from_frame(table, marks={"X": 10.0}), {"X": 4.0}, prices=prices)
     allocation = adl.solve(problem).allocation
-    with pytest.raises(adl.InfeasibleReduction, match="required 4 contracts, nearest 0"):
+    with pytest.raises(adl.InfeasibleLots, match="required 4 contracts, nearest 0"):
         adl.round_to_lots(problem, allocation, lots={"X": 1e12})
     rounded = adl.round_to_lots(problem, allocation, lots={"X": 1.0}).allocation
     assert rounded["reduction"].sum() == 4.0
