@@ -78,7 +78,7 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     )
     gross, factor = book.pools["leverage"].to_numpy(), _factor_leverage(book.equity, book, v)
     highest = int(np.argmax(gross))
-    sizes = book.to_frame().pivot(index="account", columns="asset", values="size").loc[book.names]
+    sizes = book.positions_frame().pivot(index="account", columns="asset", values="size").loc[book.names]
     columns = {"account": list(book.names)}
     columns |= {f"{asset} size": figures(sizes[asset], 4) for asset in book.assets}
     columns |= {

@@ -242,7 +242,7 @@ def listed_shares(
     if multipliers is None:
         return [], [], []
     book, moves = problem.book, problem.moves
-    sizes, equity = problem.sizes(reference), problem.equity_after(reference)
+    sizes, equity = problem.size_matrix(reference), problem.equity_after(reference)
     slack = KINK_TOLERANCE * (book.equity + book.gross)
     eligible = np.unique(problem.pool)
     scenarios = moves.shape[1]

@@ -71,10 +71,10 @@ def test_one_account_by_hand() -> None:
         pd.DataFrame({"account": ["a"], "asset": ["X"], "size": [4.0], "equity": [100.0]}),
         marks={"X": 100.0},
     )
-    problem = adl.Problem(book, {"X": 2.0}, adl.Scenarios([[0.0], [100.0]]))
+    problem = adl.Problem(book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]))
     proof = adl.prove(problem, np.array([2.0]))
     assert (proof.value, proof.lower_bound, proof.gap) == (50, 50, 0)
-    worst = adl.Problem(book, {"X": 2.0}, adl.Scenarios([[0.0], [100.0]]), adl.WorstCase())
+    worst = adl.Problem(book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]), objective=adl.WorstCase())
     assert adl.prove(worst, np.array([2.0])).value == 100
 
 
@@ -82,11 +82,11 @@ def test_sums_that_floats_miss_are_met_exactly() -> None:
     """Three times 0.1 is not 0.3 in floats; the proof's allocation sums to the requirement."""
     frame = pd.DataFrame({"account": list("abc"), "asset": "X", "size": 0.2, "equity": 1.0})
     problem = adl.Problem(
-        adl.Book.from_frame(frame, marks={"X": 10.0}), {"X": 0.3}, adl.Scenarios([[1.0], [9.0]])
+        adl.Book.from_frame(frame, marks={"X": 10.0}), {"X": 0.3}, prices=adl.Scenarios([[1.0], [9.0]])
     )
     document = adl.prove(problem, np.array([0.1, 0.1, 0.1])).document
     assert sum(document["reduction"]) == document["required"][0]
-    full = adl.Problem(problem.book, {"X": 0.6 * (1 + 1e-13)}, problem.prices)
+    full = adl.Problem(problem.book, {"X": 0.6 * (1 + 1e-13)}, prices=problem.prices)
     document = adl.prove(full, adl.solve(full)).document
     assert document["reduction"] == document["cap"]  # a requirement above capacity by rounding
     assert document["required"] == [sum(document["cap"])]
@@ -108,7 +108,7 @@ def test_bankrupt_pools_are_left_out() -> None:
         {"account": list("abc"), "asset": "X", "size": 1.0, "equity": [-1.0, 2.0, 3.0]}
     )
     book = adl.Book.from_frame(frame, marks={"X": 10.0})
-    problem = adl.Problem(book, {"X": 1.0}, adl.Scenarios([[1.0], [9.0]]))
+    problem = adl.Problem(book, {"X": 1.0}, prices=adl.Scenarios([[1.0], [9.0]]))
     proof = adl.prove(problem, adl.solve(problem))
     assert proof.document["accounts"] == ["b", "c"]
     assert float(proof.value) == pytest.approx(adl.solve(problem).value, rel=1e-14)

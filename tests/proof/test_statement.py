@@ -95,7 +95,7 @@ def test_shares_are_listed_where_the_sign_does_not_tell() -> None:
     assert multipliers is not None
     at = solution.allocation["reduction"].to_numpy()
     pools, scenarios, shares = listed_shares(problem, at, multipliers)
-    V = problem.equity_after(at)[:, None] + problem.sizes(at) @ problem.moves
+    V = problem.equity_after(at)[:, None] + problem.size_matrix(at) @ problem.moves
     found = (V < 0).astype(float)
     solvent = np.flatnonzero(problem.book.solvent)
     for i, s, share in zip(pools, scenarios, shares, strict=True):
