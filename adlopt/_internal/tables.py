@@ -6,11 +6,15 @@ import csv
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from adlopt._internal.files import replacing
 from adlopt.errors import InputError
+
+# pandas 2 reads decimals exactly on request only; pandas 3 always does.
+EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}
 
 NAMES = {"account": str, "asset": str, "margin_mode": str}  # columns read as text
 
@@ -27,7 +31,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
             keep_default_na=False,
             na_values=[""],
             skip_blank_lines=False,
-            float_precision="round_trip",  # the default of pandas 2 is off by the last digit
+            **EXACT,
         )
     except (OSError, ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"cannot read {name}: {_one_line(error)}") from error
