@@ -50,6 +50,23 @@ def _compiled(function: Callable[P, R], fastmath: bool | set[str]) -> Callable[P
     return cast(Callable[P, R], dispatcher)
 
 
+def jit_inner(function: Callable[P, R]) -> Callable[P, R]:
+    """As `jit_sums`, for functions that compiled functions call: without the wrappers that make
+    them callable from Python and without reference counts, which halves the time to compile.
+
+    They may not make arrays. Tests call `numba.njit(function.py_func)`.
+    """
+    if numba is None:
+        return _interpreted(function)
+    options: dict[str, Any] = {
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+        "_nrt": False,
+        "fastmath": {"reassoc", "contract", "nsz"},
+    }
+    return cast(Callable[P, R], numba.njit(error_model="numpy", nogil=True, **options)(function))
+
+
 def _interpreted(function: Callable[P, R]) -> Callable[P, R]:
     """The loop in Python: right, and fast enough for small books. 1 / 0 is infinite, as compiled."""
 

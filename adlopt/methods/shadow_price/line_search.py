@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from adlopt._internal.parallel import jit_sums
+from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.parallel import jit_inner
 from adlopt.methods.shadow_price.tuning import Pivoting
 from adlopt.methods.shadow_price.vertex import (
     Workspace,
@@ -17,7 +18,7 @@ from adlopt.methods.shadow_price.vertex import (
 )
 
 
-@jit_sums
+@jit_inner
 def collect_kinks(work: Workspace, m: int, h: int, leaving: int, step: float) -> int:
     """Kinks that the direction reaches before `step`, in `when` and `which`; how many."""
     for p in range(h):
@@ -38,13 +39,13 @@ def collect_kinks(work: Workspace, m: int, h: int, leaving: int, step: float) ->
     return count
 
 
-@jit_sums
-def swap(work: Workspace, a: int, b: int) -> None:
-    work.when[a], work.when[b] = work.when[b], work.when[a]
-    work.which[a], work.which[b] = work.which[b], work.which[a]
+@jit_inner
+def swap(when: FloatArray, which: IntArray, a: int, b: int) -> None:
+    when[a], when[b] = when[b], when[a]
+    which[a], which[b] = which[b], which[a]
 
 
-@jit_sums
+@jit_inner
 def partition(work: Workspace, first: int, last: int) -> tuple[int, float]:
     """Kinks first..last - 1 split at a middle one: where the later ones begin, and how much the
     earlier ones turn the derivative.
@@ -59,19 +60,26 @@ def partition(work: Workspace, first: int, last: int) -> tuple[int, float]:
             turn += work.stress[hinge] * abs(work.rate[hinge])
             low += 1
         else:
-            swap(work, low, high)
+            swap(work.when, work.which, low, high)
             high -= 1
     return low, turn
 
 
-@jit_sums
-def cross(work: Workspace, m: int, hinge: int) -> None:
+@jit_inner
+def cross(
+    m: int,
+    gradient: FloatArray,
+    slope: FloatArray,
+    side: IntArray,
+    hinge: int,
+    stress: float,
+) -> None:
     """A kink is passed: the hinge changes sides, and the gradient with it."""
-    add_to_gradient(work, m, hinge, -float(work.side[hinge]))
-    work.side[hinge] = -work.side[hinge]
+    add_to_gradient(m, gradient, slope, hinge, -stress * side[hinge])
+    side[hinge] = -side[hinge]
 
 
-@jit_sums
+@jit_inner
 def pass_kinks(
     work: Workspace, m: int, first: int, last: int, slope: float, scan: int
 ) -> tuple[int, float]:
@@ -91,7 +99,8 @@ def pass_kinks(
                 continue
             if slope + turn < 0.0:
                 for x in range(first, middle):
-                    cross(work, m, work.which[x])
+                    hinge = work.which[x]
+                    cross(m, work.gradient, work.slope, work.side, hinge, work.stress[hinge])
                 slope += turn
                 first = middle
                 continue
@@ -99,20 +108,21 @@ def pass_kinks(
         for x in range(first + 1, last):
             if work.when[x] < work.when[earliest]:
                 earliest = x
-        swap(work, first, earliest)
+        swap(work.when, work.which, first, earliest)
         hinge = work.which[first]
-        slope += work.stress[hinge] * abs(work.rate[hinge])
+        stress = work.stress[hinge]
+        slope += stress * abs(work.rate[hinge])
         first += 1
         if slope >= 0.0 or (turns and first == last):
             if work.side[hinge] > 0:
-                add_to_gradient(work, m, hinge, -1.0)
+                add_to_gradient(m, work.gradient, work.slope, hinge, -stress)
             work.side[hinge] = 0
             return hinge, max(work.when[first - 1], 0.0)
-        cross(work, m, hinge)
+        cross(m, work.gradient, work.slope, work.side, hinge, stress)
     return -1, 0.0
 
 
-@jit_sums
+@jit_inner
 def move(work: Workspace, m: int, h: int, slot: int, entering: int, step: float) -> None:
     """Take the step; the entering constraint takes the slot and holds exactly."""
     for j in range(m):
@@ -121,7 +131,7 @@ def move(work: Workspace, m: int, h: int, slot: int, entering: int, step: float)
         work.shortfall[p] += step * work.rate[p]
     if entering >= 0:
         work.shortfall[entering] = 0.0
-        set_hinge_row(work, m, entering)
+        set_hinge_row(m, work.edge, work.slope, entering, work.row)
     else:
         j = (-entering - 1) // 2
         upper = (-entering - 1) % 2 == 1
@@ -129,11 +139,11 @@ def move(work: Workspace, m: int, h: int, slot: int, entering: int, step: float)
         work.face[j] = 1 if upper else -1
         for a in range(m):
             work.row[a] = work.edge[a, j] if upper else -work.edge[a, j]
-    pivot(work, m, slot)
+    pivot(m, work.edge, work.row, slot)
     work.code[slot] = entering
 
 
-@jit_sums
+@jit_inner
 def optimise(work: Workspace, m: int, h: int, numbers: Pivoting) -> int:
     """Pivot to an optimal vertex; the number of pivots, or -1 if the limit was met."""
     for count in range(numbers.pivots * (m + 5)):

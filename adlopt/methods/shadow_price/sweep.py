@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit_sums
+from adlopt._internal.parallel import jit_inner, jit_sums
 from adlopt.methods.shadow_price.line_search import optimise
 from adlopt.methods.shadow_price.pools import Pools
 from adlopt.methods.shadow_price.tuning import Pivoting
@@ -43,7 +43,7 @@ class Totals(NamedTuple):
     counts: IntArray  # (G, 3) pools visited, pivots, pools that met the limit of pivots
 
 
-@jit_sums
+@jit_inner
 def radius(
     pools: Pools, i: int, m: int, h: int, work: Workspace, point: Point, stressed: bool
 ) -> float:
@@ -67,7 +67,7 @@ def radius(
     return least
 
 
-@jit_sums
+@jit_inner
 def _speed_of_stresses(
     pools: Pools, i: int, m: int, h: int, b: int, work: Workspace, point: Point
 ) -> float:
@@ -93,7 +93,7 @@ def _speed_of_stresses(
     return speed
 
 
-@jit_sums
+@jit_inner
 def add_totals(
     pools: Pools, i: int, m: int, h: int, weight: float, work: Workspace, totals: Totals, group: int
 ) -> None:
@@ -105,7 +105,7 @@ def add_totals(
     base = 0.0
     for j in range(m):
         table[pools.asset[first + j]] += weight * pools.used[first + j] * work.y[j]
-    set_shortfalls(m, h, work, work.rate)
+    set_shortfalls(m, h, work.level, work.slope, work.y, work.rate)
     for p in range(h):
         s = pools.scenario[begin + p]
         loss = max(work.rate[p], 0.0)
@@ -124,7 +124,7 @@ def add_totals(
     table[R] += weight * base
 
 
-@jit_sums
+@jit_inner
 def write_weights(
     pools: Pools, i: int, m: int, h: int, work: Workspace, weight: FloatArray
 ) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit_sums
+from adlopt._internal.parallel import jit_inner
 from adlopt.methods.shadow_price.pools import Pools
 
 
@@ -67,7 +67,7 @@ def workspace(m: int, h: int) -> Workspace:
     )
 
 
-@jit_sums
+@jit_inner
 def load(
     pools: Pools, i: int, price: FloatArray, stress: FloatArray, shift: float, work: Workspace
 ) -> None:
@@ -102,43 +102,43 @@ def load(
                 )
 
 
-@jit_sums
-def set_shortfalls(m: int, h: int, work: Workspace, out: FloatArray) -> None:
+@jit_inner
+def set_shortfalls(
+    m: int, h: int, level: FloatArray, slope: FloatArray, y: FloatArray, out: FloatArray
+) -> None:
     """z_p = a_p + D_p.y (eq. 1)."""
     for p in range(h):
-        out[p] = work.level[p]
+        out[p] = level[p]
     for j in range(m):
-        y = work.y[j]
-        if y != 0.0:
+        if y[j] != 0.0:
             for p in range(h):
-                out[p] += work.slope[j, p] * y
+                out[p] += slope[j, p] * y[j]
 
 
-@jit_sums
-def pivot(work: Workspace, m: int, b: int) -> None:
-    """The constraint with rates `work.row` along the edges enters slot b (eq. 9)."""
-    edge = work.edge
-    factor = 1.0 / work.row[b]
+@jit_inner
+def pivot(m: int, edge: FloatArray, row: FloatArray, b: int) -> None:
+    """The constraint with rates `row` along the edges enters slot b (eq. 9)."""
+    factor = 1.0 / row[b]
     for j in range(m):
         edge[b, j] *= factor
     for a in range(m):
-        factor = work.row[a]
+        factor = row[a]
         if a != b and factor != 0.0:
             for j in range(m):
                 edge[a, j] -= factor * edge[b, j]
 
 
-@jit_sums
-def set_hinge_row(work: Workspace, m: int, hinge: int) -> None:
+@jit_inner
+def set_hinge_row(m: int, edge: FloatArray, slope: FloatArray, hinge: int, row: FloatArray) -> None:
     """Rates of a hinge along the edges."""
     for a in range(m):
         rate = 0.0
         for j in range(m):
-            rate += work.slope[j, hinge] * work.edge[a, j]
-        work.row[a] = rate
+            rate += slope[j, hinge] * edge[a, j]
+        row[a] = rate
 
 
-@jit_sums
+@jit_inner
 def restore(work: Workspace, m: int, h: int, active: AnyIntArray) -> None:
     """Rebuild edges, y, shortfalls, sides and gradient from the codes of the active constraints.
 
@@ -169,7 +169,7 @@ def restore(work: Workspace, m: int, h: int, active: AnyIntArray) -> None:
                 work.face[j] = -1  # no hinge took the slot
             work.y[j] = min(max(work.y[j], 0.0), 1.0)
         work.gradient[j] = work.cost[j]
-    set_shortfalls(m, h, work, work.shortfall)
+    set_shortfalls(m, h, work.level, work.slope, work.y, work.shortfall)
     for p in range(h):
         work.side[p] = 1 if work.shortfall[p] > 0.0 else -1
     for a in range(m):
@@ -178,13 +178,13 @@ def restore(work: Workspace, m: int, h: int, active: AnyIntArray) -> None:
             work.shortfall[work.code[a]] = 0.0
     for p in range(h):
         if work.side[p] > 0:
-            add_to_gradient(work, m, p, 1.0)
+            add_to_gradient(m, work.gradient, work.slope, p, work.stress[p])
 
 
-@jit_sums
+@jit_inner
 def _restore_hinge(work: Workspace, m: int, hinge: int) -> None:
     """An active hinge enters a slot whose variable no face holds, and y moves onto its kink."""
-    set_hinge_row(work, m, hinge)
+    set_hinge_row(m, work.edge, work.slope, hinge, work.row)
     shortfall = work.level[hinge]
     for j in range(m):
         shortfall += work.slope[j, hinge] * work.y[j]
@@ -197,20 +197,22 @@ def _restore_hinge(work: Workspace, m: int, hinge: int) -> None:
             slot = a
     if slot < 0:
         return
-    pivot(work, m, slot)
+    pivot(m, work.edge, work.row, slot)
     work.code[slot] = hinge
     for j in range(m):
         work.y[j] -= shortfall * work.edge[slot, j]
 
 
-@jit_sums
-def add_to_gradient(work: Workspace, m: int, hinge: int, sign: float) -> None:
-    factor = sign * work.stress[hinge]
+@jit_inner
+def add_to_gradient(
+    m: int, gradient: FloatArray, slope: FloatArray, hinge: int, stress: float
+) -> None:
+    """Add a hinge's share of the gradient."""
     for j in range(m):
-        work.gradient[j] += factor * work.slope[j, hinge]
+        gradient[j] += stress * slope[j, hinge]
 
 
-@jit_sums
+@jit_inner
 def leaving_slot(work: Workspace, m: int, tolerance: float) -> int:
     """Multipliers w_b = -E_b.gradient (eq. 7), and the slot whose multiplier is furthest outside
     [0, q_b] (a face's: [0, inf)) per unit of its edge; -1 at an optimal vertex.
@@ -236,7 +238,7 @@ def leaving_slot(work: Workspace, m: int, tolerance: float) -> int:
     return slot
 
 
-@jit_sums
+@jit_inner
 def leave(work: Workspace, m: int, slot: int) -> float:
     """Set the direction along the slot's edge; the derivative of the cost along it, below zero."""
     code = work.code[slot]
@@ -250,13 +252,13 @@ def leave(work: Workspace, m: int, slot: int) -> float:
     if w > 0.0:
         slope: float = work.stress[code] - w
         work.side[code] = 1
-        add_to_gradient(work, m, code, 1.0)
+        add_to_gradient(m, work.gradient, work.slope, code, work.stress[code])
         return slope
     work.side[code] = -1
     return w
 
 
-@jit_sums
+@jit_inner
 def nearest_face(work: Workspace, m: int, tolerance: float) -> tuple[float, int]:
     """Step to the first face on the way, and its code."""
     largest = 0.0
