@@ -24,6 +24,7 @@ class Result(NamedTuple):
     # how it was solved, for `Solution.details`: short snake_case keys; values are text or numbers
     details: Mapping[str, Any] = MappingProxyType({})
     out_of_time: bool = False  # the time limit ended the work: the best allocation found by then
+    warm_start: object = None  # what this method's next solve of a similar problem can take over
 
 
 class Start(NamedTuple):
@@ -32,6 +33,7 @@ class Start(NamedTuple):
     allocation: FloatArray  # (e,)
     multipliers: Multipliers | None
     shadow_prices: FloatArray | None  # (d,), 0 for assets without a requirement
+    warm_start: object = None  # `Result.warm_start` of that answer
 
 
 @dataclass(frozen=True, eq=False)

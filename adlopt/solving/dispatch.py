@@ -168,6 +168,7 @@ def build_solution(
         tolerance=settings.tolerance,
         _problem=problem,
         _multipliers=result.multipliers,
+        _warm_start=result.warm_start,
     )
 
 
@@ -251,12 +252,13 @@ def _start(problem: Problem, warm_start: Solution | None) -> Start | None:
         by_asset = prices.reindex(problem.book.assets).fillna(0.0).to_numpy(dtype=np.float64)
     if same:
         allocation = warm_start.allocation["reduction"].to_numpy(dtype=np.float64)
-        return Start(allocation, warm_start._multipliers, by_asset)
+        return Start(allocation, warm_start._multipliers, by_asset, warm_start._warm_start)
     keys = ["account", "asset", "margin_mode"]
     found = problem.positions[keys].merge(
         warm_start.allocation[[*keys, "reduction"]].drop_duplicates(keys), "left", on=keys
     )
-    return Start(found["reduction"].fillna(0.0).to_numpy(dtype=np.float64), None, by_asset)
+    reduction = found["reduction"].fillna(0.0).to_numpy(dtype=np.float64)
+    return Start(reduction, None, by_asset, warm_start._warm_start)
 
 
 def _water_level(

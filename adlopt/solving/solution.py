@@ -60,6 +60,7 @@ class Solution:
     # For proofs, explanations and warm starts; not part of the public face.
     _problem: Problem | None = field(default=None)
     _multipliers: Multipliers | None = field(default=None)
+    _warm_start: object = field(default=None)
 
     def to_frame(self) -> pd.DataFrame:
         """The allocation as a table of its own."""

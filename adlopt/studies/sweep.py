@@ -136,21 +136,35 @@ def _solver(
     methods = {choose_method(variant, method) for variant in variants}
     chosen = "conic" if "conic" in methods else methods.pop()
     if chosen in ("conic", "shadow_price") and method in ("auto", "shadow_price"):
-        from adlopt.methods.result import Settings
-        from adlopt.methods.shadow_price.solve import ShadowPrice, plan, solve
-        from adlopt.presolve.pairs import presolve
+        from adlopt.methods.shadow_price.solve import ShadowPrice, plan
 
         # What a single small problem does not repay, a sweep does.
         if all(isinstance(plan(variant), ShadowPrice) for variant in variants):
-            presolved = presolve(variants[0])  # depends on the boxes alone, which no sweep changes
-            settings = Settings(tolerance=tolerance)
-            return "shadow_price", lambda variant, point: solve(variant, settings, presolved)
+            return "shadow_price", _warm_started(tolerance)
     if chosen != "conic":
         return chosen, lambda variant, point: run_method(variant, chosen, tolerance=tolerance)
     from adlopt.methods import conic
 
     middle = variants[int(np.argsort(points)[len(points) // 2])]  # whose scale suits all
     return chosen, conic.compile_sweep(middle, name)
+
+
+def _warm_started(tolerance: float) -> Callable[[Problem, float], Result]:
+    """A function that solves variants by shadow prices, each starting from the last."""
+    from adlopt.methods.result import Settings, Start
+    from adlopt.methods.shadow_price.solve import ShadowPrice
+
+    last: Result | None = None
+
+    def solve_at(variant: Problem, point: float) -> Result:
+        nonlocal last
+        start = None
+        if last is not None:
+            start = Start(last.allocation, last.multipliers, None, last.warm_start)
+        last = ShadowPrice(variant).solve(Settings(tolerance=tolerance, start=start))
+        return last
+
+    return solve_at
 
 
 def _row(

@@ -136,12 +136,13 @@ class Groups:
         on_all(kernel, self.runs, ())
         return np.flatnonzero((self.totals.table != before).any(axis=1))
 
-    def dual_value(self, point: FloatArray) -> float:
-        """Dual function (eq. 3) at the last point, without constants of the objective."""
+    def dual_value(self, point: FloatArray, required: FloatArray) -> float:
+        """Dual function (eq. 3) at the last point, without constants of the objective.
+
+        `required` (R,) are the right sides of the coupling: 1, less for a sample.
+        """
         R = self.price_scale.size
-        short = np.where(self.program.exhausted, 0.0, self.used.sum(axis=0) - self.required)
+        short = np.where(self.program.exhausted, 0.0, self.used.sum(axis=0) - required)
         return float(
             self.cost.sum() + np.maximum(point[R:], 0.0) @ self.loss.sum(axis=0) + point[:R] @ short
         )
-
-    required: FloatArray  # (R,) right sides of the coupling: 1, less for a sample

@@ -66,7 +66,13 @@ class Master:
         self.group = np.empty(0, dtype=np.int64)  # of each column
         self.sweep = np.empty(0, dtype=np.int64)  # that gave it
         self.idle = np.empty(0, dtype=np.int64)  # solutions since it was last used
+        self.free = free
         self.iterations = 0
+
+    def set_required(self, required: FloatArray) -> None:
+        """Change the right sides of the coupling."""
+        for k in np.flatnonzero(~self.free):
+            self.highs.changeRowBounds(int(k), float(required[k]), float(required[k]))
 
     def _add_rows(self, low: FloatArray, high: FloatArray, constant: FloatArray) -> None:
         """Coupling, losses, convexity, then the tails' rows; all empty yet."""

@@ -73,8 +73,7 @@ def build(
         presolved = _restricted(presolved, scenarios)
     unit = _unit(problem, presolved, tuning)
     assets = problem.reduced_assets
-    needed_by_row = np.abs(required)[problem.asset]
-    cap = np.sign(problem.max_reduction) * np.minimum(np.abs(problem.max_reduction), needed_by_row)
+    cap = np.sign(problem.max_reduction) * largest_reductions(problem)
     number = np.full(required.size, -1)
     number[assets] = np.arange(assets.size)
     row, needed = number[problem.asset], np.abs(required[assets])
@@ -130,6 +129,12 @@ def build(
         presolved,
         member,
     )
+
+
+def largest_reductions(problem: Problem) -> FloatArray:
+    """(e,) contracts, unsigned: no position gives more than is required of its asset."""
+    needed = np.abs(problem.required)[problem.asset]
+    return np.minimum(np.abs(problem.max_reduction), needed)
 
 
 def price_bounds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,10 @@ from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.pools import PoolProgram, build, price_bounds
 from adlopt.methods.shadow_price.sampling import draw, sample_sizes
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
+from adlopt.methods.shadow_price.warm_start import Level, WarmStart
 from adlopt.model.losses import objective_value, scenario_losses
 from adlopt.model.problem import NO_PRICES, Problem
-from adlopt.presolve.pairs import Presolved, presolve
+from adlopt.presolve.pairs import presolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +32,19 @@ class ShadowPrice:
 
     problem: Problem
     tuning: Tuning = DEFAULTS
-    presolved: Presolved | None = None
 
     def solve(self, settings: Settings) -> Result:
-        return solve(self.problem, settings, self.presolved, self.tuning)
+        """Solve until the gap is closed or the time is up; the best allocation found by then."""
+        started = time.perf_counter()
+        limit = np.inf if settings.time_limit is None else settings.time_limit
+        warm = settings.start.warm_start if settings.start is not None else None
+        with Progress("shadow prices") as progress:
+            progress.report("presolve")
+            tolerance = min(settings.tolerance, self.tuning.tolerance)
+            warm = warm if isinstance(warm, WarmStart) else None
+            return _Run(
+                self.problem, tolerance, started + limit, self.tuning, progress.report, warm
+            ).solve()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,191 +76,199 @@ def plan(problem: Problem) -> ShadowPrice | EllipticalPlan | Refusal:
     return ShadowPrice(problem)
 
 
-@dataclass(eq=False)
-class Level:
-    """One round: the program over the live scenarios, and how its decomposition ended."""
-
-    program: PoolProgram
-    groups: Groups
-    objective: Objective
-    live: IntArray
-    outcome: Outcome
-
-
-def solve(
-    problem: Problem,
-    settings: Settings,
-    presolved: Presolved | None = None,
-    tuning: Tuning = DEFAULTS,
-) -> Result:
-    """Solve until the gap is closed or the time is up; the best allocation found by then."""
-    started = time.perf_counter()
-    deadline = started + (np.inf if settings.time_limit is None else settings.time_limit)
-    with Progress("shadow prices") as progress:
-        progress.report("presolve")
-        presolved = presolve(problem) if presolved is None else presolved
-        run = _Run(problem, presolved, settings.tolerance, deadline, tuning, progress)
-        return run.solve()
-
-
 class _Run:
-    """One solve: its rounds of scenario generation."""
+    """One solve: rounds of scenario generation, each a decomposition."""
 
     def __init__(
         self,
         problem: Problem,
-        presolved: Presolved,
         tolerance: float,
         deadline: float,
         tuning: Tuning,
-        progress: Progress,
+        report: Callable[[str], None],
+        warm: WarmStart | None,
     ) -> None:
-        self.problem, self.presolved, self.tuning = problem, presolved, tuning
-        self.tolerance = min(tolerance, tuning.tolerance)
-        self.deadline, self.progress = deadline, progress
+        self.problem, self.tolerance, self.tuning = problem, tolerance, tuning
+        self.deadline, self.report, self.warm = deadline, report, warm
+        known = warm.presolved_for(problem) if warm is not None else None
+        self.presolved = presolve(problem) if known is None else known
+        self.needed = np.abs(problem.required[problem.reduced_assets])
         self.level: Level | None = None
-        self.sweeps = self.rounds = self.pivot_limit = 0
+        self.sweeps = self.rounds = 0
         self.interrupted = False
-        book = problem.book
-        self.equity = float(book.equity[book.solvent].sum())
 
     def solve(self) -> Result:
         problem, tuning = self.problem, self.tuning
-        members = []
-        if tail.tail_parts(problem):
+        level = self.warm.take_level(problem) if self.warm is not None else None
+        members: list[BoolArray] = []
+        if level is not None:
+            members = [one.member for one in level.decomposition.objective.tails]
+        elif tail.tail_parts(problem):
             losses = scenario_losses(problem, problem.pro_rata())
             members = tail.candidates(problem, losses, tuning.covered, tuning)
         while True:
             try:
-                self._round(members)
+                self._round(members, level)
             except KeyboardInterrupt:
                 self.interrupted = True
             except SolverFailed:  # of the master: what was found before is still an answer
                 pass
+            level = None
             allocation = self._allocation()
-            if not members or self.level is None or not self.level.outcome.proven:
-                break
-            losses = scenario_losses(problem, allocation)
-            value = problem.objective.value(
-                np.maximum(losses - problem.insurance_fund, 0.0), problem.scenarios.weights
-            )
-            more = tail.candidates(problem, losses, 1.0, tuning)
-            grown = [a | b for a, b in zip(members, more, strict=True)]
-            complete = all((a == b).all() for a, b in zip(grown, members, strict=True))
-            if complete or tail.missed(problem, losses, members) <= tuning.missed * value:
-                break
-            members = grown
-        return self._result(allocation)
+            more = self._further_scenarios(members, allocation)
+            if more is None:
+                return self._result(allocation)
+            members = more
 
-    def _round(self, members: list[BoolArray]) -> None:
+    def _further_scenarios(
+        self, members: list[BoolArray], allocation: FloatArray
+    ) -> list[BoolArray] | None:
+        """Scenarios with those that reach a tail at the allocation; None if none is missing."""
+        problem, tuning = self.problem, self.tuning
+        if not members or self.level is None or not self.level.decomposition.outcome.proven:
+            return None
+        losses = scenario_losses(problem, allocation)
+        beyond = np.maximum(losses - problem.insurance_fund, 0.0)
+        value = problem.objective.value(beyond, problem.scenarios.weights)
+        found = tail.candidates(problem, losses, 1.0, tuning)
+        grown = [a | b for a, b in zip(members, found, strict=True)]
+        complete = all((a == b).all() for a, b in zip(grown, members, strict=True))
+        if complete or tail.missed(problem, losses, members) <= tuning.missed * value:
+            return None
+        return grown
+
+    def _round(self, members: list[BoolArray], level: Level | None) -> None:
         """Solve the program in which each tail has its member scenarios."""
-        problem, tuning, before = self.problem, self.tuning, self.level
+        tuning, before = self.tuning, self.level
         self.rounds += 1
-        self.progress.report(f"round {self.rounds}")
-        base = tail.base_stress(problem)
-        member = np.logical_or.reduce([base > 0, *members])
-        live = np.flatnonzero(np.logical_or.reduce([np.zeros(base.size, bool), *members]))
-        program = build(problem, self.presolved, tuning, member)
-        tails = tail.tails(problem, live, members, program.unit)
-        groups = Groups(
-            program,
-            base,
-            live,
-            price_bounds(problem, program),
-            sum((one.cap for one in tails), np.zeros(live.size)),
-            tuning,
-        )
-        objective = Objective(
-            program.constant[live],
-            float(base @ program.constant),
-            tails,
-            self.equity / program.unit,
-        )
-        stresses = tuple(_first_stress(one) for one in tails)
-        point = np.append(np.zeros(groups.price_scale.size), sum(stresses, np.zeros(live.size)))
-        self.level = Level(program, groups, objective, live, Outcome(point, stresses=stresses))
+        if level is not None:
+            self.level = level
+            ratio = self.needed / level.required
+            spread = np.abs(
+                level.decomposition.outcome.point
+                / np.where(level.decomposition.scale > 0, level.decomposition.scale, 1.0)
+            )
+            width = float(spread.max() * np.abs(ratio - 1.0).max())
+            level.decomposition.require(ratio)
+            self._run(level.decomposition, max(width, tuning.least_box), self.tolerance)
+            return
+        program, groups, objective, start = self._state_program(members)
         width = tuning.box
-        if before is None:
-            width = self._sampled_start(self.level, width)
+        if before is not None:
+            self._start_from(start, before.decomposition, before.live, groups)
+        elif self.warm is not None:
+            self._start_warm(start, groups, program.unit)
         else:
-            self._start_from(self.level, before)
-        everyone, R = np.arange(program.size), groups.price_scale.size
-        outcome = self.level.outcome
-        self.level.outcome = Outcome(outcome.point, stresses=outcome.stresses)
-        groups.assign(everyone, np.ones(program.size), tuning.groups)
-        self._decompose(self.level, np.ones(R), width, self.tolerance, keep_answers=True)
+            start, width = self._sampled_start(groups, objective, start)
+        groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
+        ones = np.ones(self.needed.size)
+        decomposition = Decomposition(groups, objective, ones, start, tuning)
+        self.level = Level(program, groups, groups.live, decomposition, self.needed)
+        self._run(decomposition, width, self.tolerance)
 
-    def _decompose(
-        self, level: Level, required: FloatArray, width: float, tolerance: float, keep_answers: bool
-    ) -> None:
-        decomposition = Decomposition(
-            level.groups,
-            level.objective,
-            required,
-            self.tuning,
-            keep_answers=keep_answers,
-            report=self.progress.report,
-            deadline=self.deadline,
-        )
-        outcome = level.outcome
+    def _run(self, decomposition: Decomposition, width: float, tolerance: float) -> None:
+        before = decomposition.sweeps
         try:
-            decomposition.run(outcome.point, width, tolerance, outcome)
+            decomposition.run(width, tolerance, report=self.report, deadline=self.deadline)
         finally:
-            self.sweeps += outcome.sweeps
-            self.pivot_limit += int(level.groups.totals.counts[:, 2].sum())
+            self.sweeps += decomposition.sweeps - before
 
-    def _sampled_start(self, level: Level, width: float) -> float:
+    def _state_program(
+        self, members: list[BoolArray]
+    ) -> tuple[PoolProgram, Groups, Objective, Outcome]:
+        """The program with the scenarios of the base stress and of the tails; where to start."""
+        problem, tuning = self.problem, self.tuning
+        base = tail.base_stress(problem)
+        live_mask = np.logical_or.reduce([np.zeros(base.size, dtype=bool), *members])
+        live = np.flatnonzero(live_mask)
+        program = build(problem, self.presolved, tuning, live_mask | (base > 0))
+        tails = tail.tails(problem, live, members, program.unit)
+        cap = sum((one.cap for one in tails), np.zeros(live.size))
+        bounds = price_bounds(problem, program)
+        groups = Groups(program, base, live, bounds, cap, tuning)
+        equity = float(problem.book.equity[problem.book.solvent].sum()) / program.unit
+        objective = Objective(program.constant[live], float(base @ program.constant), tails, equity)
+        stresses = tuple(one.first_stress() for one in tails)
+        point = np.append(np.zeros(bounds.size), sum(stresses, np.zeros(live.size)))
+        return program, groups, objective, Outcome(point, stresses)
+
+    def _sampled_start(
+        self, groups: Groups, objective: Objective, start: Outcome
+    ) -> tuple[Outcome, float]:
         """Prices from nested samples of the pools, and how far to trust them (eq. 15)."""
-        tuning, groups, pools = self.tuning, level.groups, level.program.pools
-        R, generator = groups.price_scale.size, np.random.default_rng(0)
+        tuning, program, pools = self.tuning, groups.program, groups.program.pools
+        R, generator, width = self.needed.size, np.random.default_rng(0), tuning.box
         available = np.bincount(pools.asset, pools.used, minlength=R)
-        for size in sample_sizes(level.program.size, tuning):
+        for size in sample_sizes(program.size, tuning):
             chosen, weight = draw(groups.largest, size, generator)
             groups.assign(chosen, weight, tuning.groups)
-            counted = np.zeros(level.program.size)
+            counted = np.zeros(program.size)
             counted[chosen] = weight
-            drawn = np.bincount(pools.asset, pools.used * counted[level.program.owner], R)
+            drawn = np.bincount(pools.asset, pools.used * counted[program.owner], minlength=R)
             required = drawn / np.where(available > 0, available, 1.0)
-            start = level.outcome
-            level.outcome = Outcome(start.point, stresses=start.stresses)
-            self._decompose(level, required, width, tuning.sample_tolerance, keep_answers=False)
-            spread = np.abs(level.outcome.point[:R] / groups.price_scale).max()
-            width = max(spread, tuning.least_box) if not level.live.size else 1.0
+            sample = Decomposition(groups, objective, required, start, tuning, keep_answers=False)
+            self._run(sample, width, tuning.sample_tolerance)
+            start = Outcome(sample.outcome.point, sample.outcome.stresses)
+            spread = float(np.abs(start.point[:R] / groups.price_scale).max())
+            width = 1.0 if groups.live.size else max(spread, tuning.least_box)
             width /= float(np.sqrt(chosen.size))
-        return width
+        return start, width
 
-    def _start_from(self, level: Level, before: Level) -> None:
+    def _start_from(
+        self, start: Outcome, before: Decomposition, live: IntArray, groups: Groups
+    ) -> None:
         """Prices and stresses of the round before; new scenarios start without stress."""
-        R, outcome = level.groups.price_scale.size, before.outcome
-        stresses = []
-        for stress in outcome.stresses:
-            full = np.zeros(self.presolved.constant.size)
-            full[before.live] = stress
-            stresses.append(full[level.live])
-        point = np.append(outcome.point[:R], sum(stresses, np.zeros(level.live.size)))
-        level.outcome = Outcome(point, stresses=tuple(stresses))
+        full = np.zeros((len(before.outcome.stresses), self.presolved.constant.size))
+        full[:, live] = np.reshape(before.outcome.stresses, (full.shape[0], live.size))
+        self._set_start(start, before.outcome.point[: self.needed.size], full, groups)
+
+    def _start_warm(self, start: Outcome, groups: Groups, unit: float) -> None:
+        """Prices and stresses of an earlier solve, as far as they fit."""
+        assert self.warm is not None
+        price = self.warm.price[self.problem.reduced_assets] * self.needed / unit
+        stress = self.warm.stress
+        if stress.shape != (len(start.stresses), self.presolved.constant.size):
+            stress = np.zeros((len(start.stresses), self.presolved.constant.size))
+            stress[:, groups.live] = np.reshape(start.stresses, (len(start.stresses), -1))
+        self._set_start(start, price, stress, groups)
+
+    def _set_start(
+        self, start: Outcome, price: FloatArray, stress: FloatArray, groups: Groups
+    ) -> None:
+        cap = groups.stress_scale[groups.live]
+        start.stresses = tuple(np.minimum(row[groups.live], cap) for row in stress)
+        start.point = np.append(price, sum(start.stresses, np.zeros(groups.live.size)))
 
     def _allocation(self) -> FloatArray:
         """The master's combination; unproven, the better of it and even shares."""
         problem, level = self.problem, self.level
         even = problem.pro_rata()
-        if level is None or not level.outcome.theta.size or not level.outcome.snapshots:
+        if level is None or not level.decomposition.outcome.theta.size:
             return even
-        found = level.outcome
-        y = recover.combine(level.groups, found.theta, found.group, found.sweep, found.snapshots)
+        found = level.decomposition.outcome
+        y = recover.combine(
+            level.groups, found.theta, found.group, found.sweep, level.decomposition.answers
+        )
         best = recover.allocation(problem, level.program, y)
         if not found.proven and objective_value(problem, even) < objective_value(problem, best):
             return even
         return best
 
     def _result(self, allocation: FloatArray) -> Result:
-        level, multipliers = self.level, None
-        if level is not None and np.isfinite(level.outcome.bound):
-            terms, uncovered = recover.stressed_terms(
-                self.problem, level.live, level.objective.tails, level.outcome.stresses
-            )
-            multipliers = recover.multipliers(level.groups, level.outcome.point, terms, uncovered)
-        proven = level is not None and level.outcome.proven
+        problem, level = self.problem, self.level
+        multipliers = warm = None
+        proven = False
+        if level is not None and np.isfinite(level.decomposition.outcome.bound):
+            outcome, tails = level.decomposition.outcome, level.decomposition.objective.tails
+            proven = outcome.proven
+            terms, uncovered = recover.stressed_terms(problem, level.live, tails, outcome.stresses)
+            multipliers = recover.multipliers(level.groups, outcome.point, terms, uncovered)
+            price = np.zeros(problem.required.size)
+            per_contract = outcome.point[: self.needed.size] * level.program.unit / level.required
+            price[problem.reduced_assets] = per_contract
+            stress = np.zeros((len(tails), problem.scenarios.weights.size))
+            stress[:, level.live] = np.reshape(outcome.stresses, (len(tails), level.live.size))
+            warm = WarmStart(problem, self.presolved, price, stress, level)
         return Result(
             allocation=allocation,
             multipliers=multipliers,
@@ -260,11 +279,5 @@ class _Run:
                 "rounds": self.rounds,
             },
             out_of_time=self.interrupted or (not proven and time.perf_counter() > self.deadline),
+            warm_start=warm,
         )
-
-
-def _first_stress(one: tail.Tail) -> FloatArray:
-    """Stress in proportion to the caps; half of it if a fund may take the rest."""
-    total = float(one.cap.sum())
-    share = min(one.factor / total, 1.0) if total > 0 else 0.0
-    return one.cap * (share if np.isinf(one.least) else share / 2)

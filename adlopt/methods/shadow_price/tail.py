@@ -34,6 +34,13 @@ class Tail(NamedTuple):
     cap: FloatArray  # (L,) largest stress, 0 outside `scenarios`
     scenarios: IntArray  # live scenarios that can be in this tail
     least: float  # lower bound of the threshold t
+    member: BoolArray  # (S,) its scenarios among all
+
+    def first_stress(self) -> FloatArray:
+        """(L,) stress in proportion to the caps; half of it if a fund may take the rest."""
+        total = float(self.cap.sum())
+        share = min(self.factor / total, 1.0) if total > 0 else 0.0
+        return self.cap * (share if np.isinf(self.least) else share / 2)
 
 
 def parts(objective: Objective) -> list[Part] | None:
@@ -114,6 +121,7 @@ def tails(
                 np.where(inside, cap(part, weights), 0.0),
                 np.flatnonzero(inside),
                 least,
+                member,
             )
         )
     return tuple(made)

@@ -1,0 +1,86 @@
+"""What a solve leaves for the next one: the presolve, prices, vertices and columns."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt.methods.shadow_price.decomposition import Decomposition
+from adlopt.methods.shadow_price.groups import Groups
+from adlopt.methods.shadow_price.pools import PoolProgram, largest_reductions
+from adlopt.model.problem import Problem
+from adlopt.presolve.pairs import Presolved
+
+
+@dataclass(eq=False)
+class Level:
+    """One program over the live scenarios, and its decomposition."""
+
+    program: PoolProgram
+    groups: Groups
+    live: IntArray
+    decomposition: Decomposition
+    required: FloatArray  # (R,) contracts, unsigned, to which `program` is scaled
+
+
+@dataclass(eq=False)
+class WarmStart:
+    """The state of a finished solve. The next solve of a similar problem takes over its vertices
+    and columns, which it changes; later ones still find the presolve, prices and stresses.
+    """
+
+    problem: Problem
+    presolved: Presolved
+    price: FloatArray  # (d,) change of the objective per contract of required reduction, money
+    stress: FloatArray  # (tails, S)
+    level: Level | None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def presolved_for(self, problem: Problem) -> Presolved | None:
+        """The presolve, if `problem` has the same pools, price moves and boxes."""
+        old = self.problem
+        same = _same_book(old, problem) and all(
+            a is b or np.array_equal(a, b)
+            for a, b in (
+                (old.max_reduction, problem.max_reduction),
+                (old.settlement_offset, problem.settlement_offset),
+                (old.moves, problem.moves),
+                (old.scenarios.weights, problem.scenarios.weights),
+            )
+        )
+        return self.presolved if same else None
+
+    def take_level(self, problem: Problem) -> Level | None:
+        """The program with its vertices and columns, if `problem` differs by its reduction alone;
+        only one solve gets it.
+        """
+        old = self.problem
+        if (
+            self.level is None
+            or problem.objective != old.objective
+            or problem.insurance_fund != old.insurance_fund
+            or self.presolved_for(problem) is None
+            or not np.array_equal(problem.reduced_assets, old.reduced_assets)
+            or problem.exhausted_assets.any()
+            or self.level.program.exhausted.any()
+            or (largest_reductions(problem) > np.abs(self.level.program.most) * (1 + 1e-12)).any()
+        ):
+            return None
+        with self._lock:
+            level, self.level = self.level, None
+        return level
+
+
+def _same_book(old: Problem, new: Problem) -> bool:
+    if old.book is new.book:
+        return True
+    pairs = (
+        (old.book.equity, new.book.equity),
+        (old.book.start, new.book.start),
+        (old.book.asset, new.book.asset),
+        (old.book.size, new.book.size),
+    )
+    return all(np.array_equal(a, b) for a, b in pairs)
