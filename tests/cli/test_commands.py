@@ -233,7 +233,7 @@ def test_lognormal_with_a_correlation_number_or_file(book):
     by_number = solve_json(book, *flags, "--correlation", "0.85", *few)
     by_file = solve_json(book, *flags, "--correlation", "correlation.csv", *few)
     other = solve_json(book, *flags, "--correlation", "0.85", "--points", "1024", "--seed", "4")
-    assert by_number["method"] == "conic"
+    assert by_number["method"] == "shadow_price"
     assert by_number["value"] == by_file["value"] != other["value"]
     assert by_number["value"] == pytest.approx(2194.89, rel=0.05)
 
@@ -271,7 +271,7 @@ def test_caps_and_settlement(book):
         "--objective",
         "cvar:0.9",
     )
-    assert off_mark["method"] == "conic"
+    assert off_mark["method"] == "shadow_price"
 
 
 def test_method_and_solver(book):

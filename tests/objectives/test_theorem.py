@@ -105,7 +105,7 @@ def test_cross_margin_is_solved_and_proven(measure, fund):
         book, reductions(rng, book, ["X", "Y"]), prices=prices, objective=measure, insurance_fund=fund
     )
     solution = adl.solve(problem)
-    assert solution.method == "conic"
+    assert solution.method in ("conic", "shadow_price")
     assert solution.status == "optimal"
     assert solution.gap <= 1e-6
     assert solution.value > 0

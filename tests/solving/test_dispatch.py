@@ -16,7 +16,7 @@ def test_auto_prefers_the_fastest_that_applies(paper: Paper) -> None:
     scenarios = adl.Problem(
         paper.book, {"BTC": -10.0}, prices=adl.Scenarios([[80_000.0, 1_800.0], [60_000.0, 2_100.0]])
     )
-    assert adl.solve(scenarios).method == "conic"
+    assert adl.solve(scenarios).method == "shadow_price"
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -192,7 +192,8 @@ class Master:
     def forget(self, theta: FloatArray) -> FloatArray:
         """Delete columns that no recent solution used, once they are many; theta of the others.
 
-        Only columns outside the basis are deleted, so the basis stays.
+        Only columns outside the basis are deleted, so the basis stays, and no group's newest one:
+        while the group's answer does not change, no other column would replace it.
         """
         self.idle = np.where(theta > 0, 0, self.idle + 1)
         old = np.flatnonzero(self.idle > self.tuning.unused)
@@ -201,6 +202,8 @@ class Master:
         basic = np.array(self.highs.getBasicVariables()[1])
         kept = np.ones(self.idle.size, dtype=bool)
         kept[old] = False
+        newest = self.group.size - 1 - np.unique(self.group[::-1], return_index=True)[1]
+        kept[newest] = True
         kept[basic[basic >= self.fixed] - self.fixed] = True
         gone = np.flatnonzero(~kept)
         self.highs.deleteCols(gone.size, (self.fixed + gone).astype(np.int32))

@@ -76,6 +76,9 @@ def plan(problem: Problem) -> ShadowPrice | EllipticalPlan | Refusal:
     return ShadowPrice(problem)
 
 
+Tails = tuple[tail.Tail, ...]
+
+
 class _Run:
     """One solve: rounds of scenario generation, each a decomposition."""
 
@@ -155,9 +158,9 @@ class _Run:
         program, groups, objective, start = self._state_program(members)
         width = tuning.box
         if before is not None:
-            self._start_from(start, before.decomposition, before.live, groups)
+            self._start_from(start, before, groups, objective.tails)
         elif self.warm is not None:
-            self._start_warm(start, groups, program.unit)
+            self._start_warm(start, groups, objective.tails)
         else:
             start, width = self._sampled_start(groups, objective, start)
         groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
@@ -214,29 +217,30 @@ class _Run:
             width /= float(np.sqrt(chosen.size))
         return start, width
 
-    def _start_from(
-        self, start: Outcome, before: Decomposition, live: IntArray, groups: Groups
-    ) -> None:
+    def _start_from(self, start: Outcome, before: Level, groups: Groups, tails: Tails) -> None:
         """Prices and stresses of the round before; new scenarios start without stress."""
-        full = np.zeros((len(before.outcome.stresses), self.presolved.constant.size))
-        full[:, live] = np.reshape(before.outcome.stresses, (full.shape[0], live.size))
-        self._set_start(start, before.outcome.point[: self.needed.size], full, groups)
+        outcome = before.decomposition.outcome
+        full = np.zeros((len(tails), self.presolved.constant.size))
+        full[:, before.live] = np.reshape(outcome.stresses, (len(tails), before.live.size))
+        self._set_start(start, outcome.point[: self.needed.size], full, groups, tails)
 
-    def _start_warm(self, start: Outcome, groups: Groups, unit: float) -> None:
+    def _start_warm(self, start: Outcome, groups: Groups, tails: Tails) -> None:
         """Prices and stresses of an earlier solve, as far as they fit."""
         assert self.warm is not None
-        price = self.warm.price[self.problem.reduced_assets] * self.needed / unit
+        per_unit = self.needed / groups.program.unit
+        price = self.warm.price[self.problem.reduced_assets] * per_unit
         stress = self.warm.stress
-        if stress.shape != (len(start.stresses), self.presolved.constant.size):
-            stress = np.zeros((len(start.stresses), self.presolved.constant.size))
-            stress[:, groups.live] = np.reshape(start.stresses, (len(start.stresses), -1))
-        self._set_start(start, price, stress, groups)
+        if stress.shape != (len(tails), self.presolved.constant.size):
+            start.point[: price.size] = price
+            return
+        self._set_start(start, price, stress, groups, tails)
 
     def _set_start(
-        self, start: Outcome, price: FloatArray, stress: FloatArray, groups: Groups
+        self, start: Outcome, price: FloatArray, stress: FloatArray, groups: Groups, tails: Tails
     ) -> None:
-        cap = groups.stress_scale[groups.live]
-        start.stresses = tuple(np.minimum(row[groups.live], cap) for row in stress)
+        start.stresses = tuple(
+            one.admissible(row[groups.live]) for one, row in zip(tails, stress, strict=True)
+        )
         start.point = np.append(price, sum(start.stresses, np.zeros(groups.live.size)))
 
     def _allocation(self) -> FloatArray:

@@ -36,6 +36,19 @@ class Tail(NamedTuple):
     least: float  # lower bound of the threshold t
     member: BoolArray  # (S,) its scenarios among all
 
+    def admissible(self, stress: FloatArray) -> FloatArray:
+        """(L,) stresses near `stress` that this tail's dual set holds: without them in its box the
+        master would be unbounded.
+        """
+        stress = np.clip(stress, 0.0, self.cap)
+        total = float(stress.sum())
+        if total > self.factor:
+            return np.asarray(stress * (self.factor / total))
+        room = self.cap - stress
+        if np.isfinite(self.least) or room.sum() <= 0:
+            return stress
+        return np.asarray(stress + room * min((self.factor - total) / float(room.sum()), 1.0))
+
     def first_stress(self) -> FloatArray:
         """(L,) stress in proportion to the caps; half of it if a fund may take the rest."""
         total = float(self.cap.sum())
