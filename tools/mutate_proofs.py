@@ -145,7 +145,7 @@ def change_objective(file: Document, rng: np.random.Generator) -> None:
 
 def change_type(file: Document, rng: np.random.Generator) -> None:
     """An entry or a column becomes something else."""
-    others = [None, True, 1.5, "7", [], {}, -1, 10**300]
+    others: list[Any] = [None, True, 1.5, "7", [], {}, -1, 10**300]
     other = others[rng.integers(len(others))]
     if rng.random() < 0.5:
         file[str(rng.choice(list(file)))] = other

@@ -19,6 +19,7 @@ import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import SolverFailed
+from adlopt.methods.repair import restore_feasibility
 from adlopt.model.problem import Problem
 
 # of the exposure to be taken: what a flow may miss; the sums are restored exactly afterwards
@@ -86,7 +87,9 @@ def level_problem(
     found = level_exposures(pool, asset, capacity, height, problem.book.equity, total)
     amount[rows] = np.where(left, capacity - found.taken, found.taken) / size
     side = np.where(complement, -1.0, 1.0)
-    return np.sign(problem.max_reduction) * amount, side * found.level
+    # Exact bounds and sums: capacities in exposure are rounded products.
+    reductions = restore_feasibility(problem, np.sign(problem.max_reduction) * amount)
+    return reductions, side * found.level
 
 
 def level_exposures(
@@ -123,7 +126,7 @@ def level_exposures(
                     part.height[held], width[held], capacity[own], part.total[k]
                 )
             continue
-        cap = np.bincount(place, capacity[rows])
+        cap = np.bincount(place, capacity[rows]).astype(np.float64)
         share, eta = drain(part.height[pools], width[pools], cap, float(part.total[assets].sum()))
         network = Network(place, np.searchsorted(assets, asset[rows]), capacity[rows])
         flow, high = network.route(share, part.total[assets])

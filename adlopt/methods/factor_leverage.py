@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from adlopt.errors import NotApplicable
-from adlopt.methods.repair import restore_feasibility
 from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.model.problem import Problem
 from adlopt.prices.one_factor import OneFactor
@@ -62,7 +61,6 @@ class FactorLeverage:
         reductions, level = level_problem(problem, problem.factor_exposure(v), unit)
         details: dict[str, Any] = {}
         if problem.reduced_assets.size > 1:
-            reductions = restore_feasibility(problem, reductions)
             groups = np.unique(np.abs(level[np.isfinite(level)])).size
             details["levels"] = f"{problem.reduced_assets.size} assets, {groups} levels"
         return Result(reductions, water_level=level, details=details)

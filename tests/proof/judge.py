@@ -106,6 +106,7 @@ class Program:
         found = linprog(self.cost, A, limits, wide, b_eq, self.bounds, method="highs")
         if found.status != 0:
             raise RuntimeError(found.message)
+        assert found.fun is not None
         return float(found.fun)
 
 
