@@ -35,7 +35,7 @@ def problem(pools: int, reduced: int, seed: int = 1) -> adl.Problem:
     }
     direction = given.book.marks * 0.06 * rng.uniform(0.5, 1.5, ASSETS)
     shock = np.linspace(-3.0, 3.0, 21)
-    return adl.Problem(given.book, amounts, adl.OneFactor(direction, shock))
+    return adl.Problem(given.book, amounts, prices=adl.OneFactor(direction, shock))
 
 
 def run(size: Size) -> Iterator[Row]:

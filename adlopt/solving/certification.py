@@ -130,7 +130,7 @@ def prove(problem: Problem, allocation: AnyAllocation, *, bound: Bound | None = 
     >>> import adlopt as adl
     >>> book = adl.examples.paper_book()
     >>> prices = adl.Scenarios([[60_000.0, 1_700.0], [74_000.0, 2_100.0], [67_000.0, 1_900.0]])
-    >>> problem = adl.Problem(book, {"BTC": -10.0}, prices)
+    >>> problem = adl.Problem(book, {"BTC": -10.0}, prices=prices)
     >>> proof = adl.prove(problem, adl.solve(problem))
     >>> float(proof.gap) <= 1e-12
     True

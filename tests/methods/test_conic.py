@@ -135,7 +135,9 @@ def test_strata_of_heavy_tails(objective: adl.Objective) -> None:
     book = adl.Book.from_frame(
         pd.concat([table, rest], ignore_index=True), marks={"X": 18.0, "Y": 20.0}
     )
-    problem = adl.Problem(book, {"Y": 123.0, "X": 9.4}, prices=HEAVY, objective=objective, insurance_fund=50.0)
+    problem = adl.Problem(
+        book, {"Y": 123.0, "X": 9.4}, prices=HEAVY, objective=objective, insurance_fund=50.0
+    )
     solution = adl.solve(problem, "conic")
     assert solution.status == "optimal"
     assert solution.value == pytest.approx(adl.solve(problem, "water_filling").value, rel=1e-6)

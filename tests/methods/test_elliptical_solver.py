@@ -83,7 +83,9 @@ def test_agrees_with_a_general_optimiser(df: float | None) -> None:
     S = covariance(book.marks, rng)
     prices: adl.PriceModel = adl.Gaussian(S) if df is None else adl.StudentT(S, df)
     caps = pd.DataFrame({"account": ["a"], "asset": ["A"], "cap": [1.5]})
-    problem = adl.Problem(book, {"A": -6.0, "B": -2.5}, prices=prices, settlement={"A": 103.0}, caps=caps)
+    problem = adl.Problem(
+        book, {"A": -6.0, "B": -2.5}, prices=prices, settlement={"A": 103.0}, caps=caps
+    )
     solution = adl.solve(problem, tolerance=TOLERANCE)
     assert (solution.method, solution.status) == ("shadow_price", "optimal")
 
@@ -144,7 +146,8 @@ def test_rank_one_gaussian_is_one_factor() -> None:
     v = 0.06 * given.book.marks * np.array([1.0, -0.5, 2.0])
     rule = adl.solve(adl.Problem(given.book, given.reduction, prices=adl.OneFactor(v)))
     priced = adl.solve(
-        adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))), tolerance=1e-9
+        adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))),
+        tolerance=1e-9,
     )
     assert (rule.method, priced.method) == ("factor_leverage", "shadow_price")
     assert priced.value == pytest.approx(rule.value, rel=1e-8)

@@ -140,7 +140,7 @@ def test_levels_by_group_of_linked_assets() -> None:
     problem = adl.Problem(
         adl.Book.from_frame(frame, marks=marks),
         dict.fromkeys("ABCD", -2.0),
-        adl.OneFactor(dict.fromkeys("ABCD", 1.0)),
+        prices=adl.OneFactor(dict.fromkeys("ABCD", 1.0)),
     )
     solution = adl.solve(problem, "factor_leverage")
     # Exposures 8 and 4: taking 4 leaves both at 4 (0.4 of equity). 16 and 2: taking 4 leaves 12.
@@ -157,7 +157,7 @@ def test_levels_count_on_the_side_that_is_reduced() -> None:
     problem = adl.Problem(
         adl.Book.from_frame(frame, marks={"A": 1.0, "B": 1.0}),
         {"A": -2.0, "B": 2.0},
-        adl.OneFactor({"A": 1.0, "B": 1.0}),
+        prices=adl.OneFactor({"A": 1.0, "B": 1.0}),
     )
     level = adl.solve(problem, "factor_leverage").water_level
     assert level.to_dict() == pytest.approx({"A": 0.2, "B": 0.2})
@@ -169,7 +169,9 @@ def test_assets_that_the_factor_does_not_move_are_reduced_pro_rata() -> None:
     ).assign(equity=[10.0, 10.0, 20.0, 20.0])
     book = adl.Book.from_frame(frame, marks={"A": 10.0, "B": 1.0})
     factor = adl.OneFactor({"A": 1.0, "B": 0.0})
-    solution = adl.solve(adl.Problem(book, {"A": -4.0, "B": -4.0}, factor), "factor_leverage")
+    solution = adl.solve(
+        adl.Problem(book, {"A": -4.0, "B": -4.0}, prices=factor), "factor_leverage"
+    )
     reduction = solution.allocation.set_index(["account", "asset"])["reduction"]
     assert reduction["u", "B"] == pytest.approx(-3.0)
     assert reduction["v", "B"] == pytest.approx(-1.0)

@@ -117,7 +117,9 @@ def test_mixed_margin_caps_and_settlement_prices() -> None:
         name: mark * factor
         for name, mark, factor in zip(book.assets, book.marks, (1.01, 0.99, 1.0), strict=True)
     }
-    problem = adl.Problem(book, base.reduction, prices=base.prices, caps=caps, settlement=settlement)
+    problem = adl.Problem(
+        book, base.reduction, prices=base.prices, caps=caps, settlement=settlement
+    )
     assert assert_agree(problem).status == "optimal"
 
 

@@ -117,7 +117,9 @@ def test_both_margin_modes_need_the_column() -> None:
         }
     )
     problem = adl.Problem(
-        adl.Book.from_frame(positions, marks={"X": 1.0}), {"X": 1.0}, prices=adl.OneFactor({"X": 0.5})
+        adl.Book.from_frame(positions, marks={"X": 1.0}),
+        {"X": 1.0},
+        prices=adl.OneFactor({"X": 0.5}),
     )
     given = pd.DataFrame({"account": ["a"], "asset": ["X"], "reduction": [1.0]})
     with pytest.raises(adl.InputError, match="margin_mode"):

@@ -74,7 +74,9 @@ def test_one_account_by_hand() -> None:
     problem = adl.Problem(book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]))
     proof = adl.prove(problem, np.array([2.0]))
     assert (proof.value, proof.lower_bound, proof.gap) == (50, 50, 0)
-    worst = adl.Problem(book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]), objective=adl.WorstCase())
+    worst = adl.Problem(
+        book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]), objective=adl.WorstCase()
+    )
     assert adl.prove(worst, np.array([2.0])).value == 100
 
 
@@ -82,7 +84,9 @@ def test_sums_that_floats_miss_are_met_exactly() -> None:
     """Three times 0.1 is not 0.3 in floats; the proof's allocation sums to the requirement."""
     frame = pd.DataFrame({"account": list("abc"), "asset": "X", "size": 0.2, "equity": 1.0})
     problem = adl.Problem(
-        adl.Book.from_frame(frame, marks={"X": 10.0}), {"X": 0.3}, prices=adl.Scenarios([[1.0], [9.0]])
+        adl.Book.from_frame(frame, marks={"X": 10.0}),
+        {"X": 0.3},
+        prices=adl.Scenarios([[1.0], [9.0]]),
     )
     document = adl.prove(problem, np.array([0.1, 0.1, 0.1])).document
     assert sum(document["reduction"]) == document["required"][0]
