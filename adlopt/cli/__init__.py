@@ -1,11 +1,13 @@
 """The command `adlopt`."""
 
 # isort: skip  (each registers its subcommands: the order of the help)
-from adlopt.cli import convert as records
-from adlopt.cli import explorer_command
-from adlopt.cli import policy_commands as rules
-from adlopt.cli import proof_commands as proving
-from adlopt.cli import solve_commands as solving
+from adlopt.cli import (  # noqa: I001
+    solve_commands,
+    policy_commands,
+    proof_commands,
+    convert,
+    explorer_command,
+)
 from adlopt.cli.command import BAD_INPUT, FAILED, INFEASIBLE, NOT_PROVEN, app
 
 __all__ = [
@@ -14,12 +16,12 @@ __all__ = [
     "INFEASIBLE",
     "NOT_PROVEN",
     "app",
+    "convert",
     "explorer_command",
     "main",
-    "proving",
-    "records",
-    "rules",
-    "solving",
+    "policy_commands",
+    "proof_commands",
+    "solve_commands",
 ]
 
 

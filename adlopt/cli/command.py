@@ -1,4 +1,4 @@
-"""The command itself: how failures leave it, and the options that several subcommands share."""
+"""The command itself, and how it fails: one line on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
 
+from adlopt._internal.text import visible
 from adlopt.errors import AdlError, InfeasibleLots, InfeasibleReduction, SolverFailed
-from adlopt.policies.standard import BY_NAME
-from adlopt.solving.dispatch import METHODS
 
 FAILED, BAD_INPUT, INFEASIBLE, NOT_PROVEN = 1, 2, 3, 4
 
@@ -59,7 +57,7 @@ class Commands(TyperGroup):
 
 
 def fail(message: str, code: int) -> NoReturn:
-    print("adlopt:", " ".join(message.split()), file=sys.stderr)
+    print("adlopt:", visible(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)
 
 
@@ -71,49 +69,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
 )
-
-SOLVING, OUTPUT, SWEEP = "Solving", "Output", "A,B,...|FROM:TO:COUNT"
-Method = Annotated[
-    str,
-    typer.Option(
-        metavar="METHOD",
-        help=f"One of {', '.join(METHODS)}.",
-        autocompletion=lambda: list(METHODS),
-        rich_help_panel=SOLVING,
-    ),
-]
-Tolerance = Annotated[
-    float,
-    typer.Option(
-        metavar="GAP", help="Relative gap that counts as proven.", rich_help_panel=SOLVING
-    ),
-]
-Solver = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="cvxpy's name of the conic solver.", rich_help_panel=SOLVING),
-]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON object, floats in full.", rich_help_panel=OUTPUT),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write the allocation: .csv, .parquet or .json.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-
-Policies = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        help=f"One of {', '.join(BY_NAME)}; a parameter follows a colon, as in pro-rata:pnl. Repeatable. [default: all that "
-        "the book has the data for]",
-        rich_help_panel=SOLVING,
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""The subcommand convert: which loader a format's name means, and the flags that it takes."""
+"""The subcommand convert: the formats, their loaders, and the options that these take."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from adlopt._internal import validation
-from adlopt.cli import render
-from adlopt.cli.command import OUTPUT, Json, app
+from adlopt.cli import options as opt
+from adlopt.cli import output, render
+from adlopt.cli.command import app
 from adlopt.cli.reading import numbers, read_marks
 from adlopt.errors import InputError
 from adlopt.sources import Loaded, binance, bybit, ccxt, hyperliquid, hyperreplay
@@ -29,154 +30,169 @@ ACCOUNTS = {"ccxt": "balances", "binance": "wallet", "bybit": "equity", "tables"
 """The parameter that takes the venue's own answer about an account's money."""
 
 
+Format = Annotated[
+    str,
+    typer.Argument(
+        metavar="FORMAT",
+        help=f"One of {', '.join(FORMATS)}.",
+        autocompletion=lambda: list(FORMATS),
+    ),
+]
+Source = Annotated[
+    Path, typer.Argument(metavar="IN", help="Records: .json, .jsonl, .csv or .parquet.")
+]
+Book = Annotated[Path, typer.Argument(metavar="OUT", help="The book: .csv or .parquet.")]
+AccountFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The accounts' money: ccxt's fetch_balance, Binance's account, Bybit's "
+        "wallet-balance, or a table of accounts.",
+    ),
+]
+Equity = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[ACCOUNT=]MONEY",
+        help="Equity of a cross account, with unrealized profit. Repeatable.",
+    ),
+]
+Wallet = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[ACCOUNT=]MONEY",
+        help="Equity of a cross account, without unrealized profit. Repeatable.",
+    ),
+]
+AccountName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Account of records that name none. [default: account]"),
+]
+Currency = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Settlement currency; if repeated, the currencies count as one. "
+        "[default: the most frequent]",
+    ),
+]
+MarginMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="cross|isolated", help="Margin mode of positions whose records do not state it."
+    ),
+]
+ContractSize = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ASSET=SIZE", help="Contract size of records that do not state it. Repeatable."
+    ),
+]
+MarkPrice = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ASSET=PRICE", help="Mark price; overrides --marks and the records. Repeatable."
+    ),
+]
+MarkFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Table of mark prices: asset, mark.")
+]
+Rejected = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the rows that were not taken: .csv, .parquet or .json.",
+        rich_help_panel=opt.OUTPUT,
+    ),
+]
+
+
 @app.command(epilog="Example: adlopt convert ccxt positions.json book.csv --accounts balance.json")
 def convert(
-    format: Annotated[
-        str,
-        typer.Argument(
-            metavar="FORMAT",
-            help=f"One of {', '.join(FORMATS)}.",
-            autocompletion=lambda: list(FORMATS),
-        ),
-    ],
-    source: Annotated[
-        Path, typer.Argument(metavar="IN", help="Records: .json, .jsonl, .csv or .parquet.")
-    ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The book: .csv or .parquet.")],
-    accounts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The accounts' money: ccxt's fetch_balance, Binance's account, Bybit's wallet-balance, a table of accounts.",
-        ),
-    ] = None,
-    equity: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[ACCOUNT=]MONEY",
-            help="Of a cross account, with unrealised profit. Repeatable.",
-        ),
-    ] = None,
-    wallet: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[ACCOUNT=]MONEY", help="The same without unrealised profit. Repeatable."
-        ),
-    ] = None,
-    account: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of records that bring none. [default: account]"),
-    ] = None,
-    currency: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Settlement currency; several count as one. [default: the most frequent]",
-        ),
-    ] = None,
-    margin: Annotated[
-        str | None,
-        typer.Option(metavar="cross|isolated", help="Margin mode of positions that do not tell."),
-    ] = None,
-    contract_size: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ASSET=SIZE", help="Where records leave it out. Repeatable."),
-    ] = None,
-    mark: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ASSET=PRICE", help="Mark price; overrides --marks and the records. Repeatable."
-        ),
-    ] = None,
-    marks: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Mark prices: asset, mark.")
-    ] = None,
-    rejected: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the rows not taken: .csv, .parquet or .json.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    json: Json = False,
+    format: Format,
+    source: Source,
+    out: Book,
+    accounts: AccountFile = None,
+    equity: Equity = None,
+    wallet: Wallet = None,
+    account: AccountName = None,
+    currency: Currency = None,
+    margin: MarginMode = None,
+    contract_size: ContractSize = None,
+    mark: MarkPrice = None,
+    marks: MarkFile = None,
+    rejected: Rejected = None,
+    json: opt.Json = False,
 ) -> None:
-    """Turn a venue's records into a book, and name every row that was not taken and why."""
-    render.check_writable(out, "OUT", (".csv", ".parquet"))
-    render.check_writable(rejected, "--rejected")
+    """Turn a venue's records into a book, and state for every other row why it was not taken."""
+    output.check_writable(out, "OUT", (".csv", ".parquet"))
+    output.check_writable(rejected, "--rejected")
+    inputs = (source, accounts, marks)
+    output.refuse_inputs(out, inputs, "OUT")
+    output.refuse_inputs(rejected, (*inputs, out), "--rejected")
+    price = (read_marks(marks) if marks else {}) | numbers("--mark", mark or [])
     loaded = load_records(
         format,
         source,
         accounts=accounts,
-        equity=equity,
-        wallet=wallet,
-        account=account,
-        currency=currency,
-        margin=margin,
-        contract_size=contract_size,
-        mark=mark,
-        marks=marks,
+        options={
+            "account": ("--account", account),
+            "currency": ("--currency", currency),
+            "margin": ("--margin", margin),
+            "contract_sizes": ("--contract-size", numbers("--contract-size", contract_size or [])),
+            "equity": ("--equity", _money("--equity", equity)),
+            "wallet": ("--wallet", _money("--wallet", wallet)),
+            "marks": ("--mark", price),
+        },
     )
-    if rejected is not None:
-        texts = {name: str for name in ("symbol", "side", "size")}
-        render.write(loaded.rejected.astype(texts), rejected, "--rejected")
-    if loaded.book.size.size == 0:
-        reasons = loaded.rejected["reason"]
-        raise InputError(
-            f"{source}: no position could be taken"
-            + (f"; the first: {reasons.iloc[0]}" if len(reasons) else "")
-        )
-    render.write(loaded.book.to_frame(), out, "OUT")
+    _write(loaded, source, out, rejected)
     if json:
         print(render.loaded_json(loaded, out))
     else:
         render.show_loaded(render.console(), loaded, out)
 
 
+def _write(loaded: Loaded, source: Path, out: Path, rejected: Path | None) -> None:
+    """The book, and the rows that were not taken."""
+    if rejected is not None:
+        texts = {name: str for name in ("symbol", "side", "size")}
+        output.write(loaded.rejected.astype(texts), rejected, "--rejected")
+    if loaded.book.size.size == 0:
+        reasons = loaded.rejected["reason"]
+        raise InputError(
+            f"{source}: no position could be taken"
+            + (f"; the first: {reasons.iloc[0]}" if len(reasons) else "")
+        )
+    output.write(loaded.book.to_frame(), out, "OUT")
+
+
 def load_records(
-    format: str,
-    source: Path,
-    *,
-    accounts: Path | None,
-    equity: list[str] | None,
-    wallet: list[str] | None,
-    account: str | None,
-    currency: list[str] | None,
-    margin: str | None,
-    contract_size: list[str] | None,
-    mark: list[str] | None,
-    marks: Path | None,
+    format: str, source: Path, *, accounts: Path | None, options: dict[str, tuple[str, Any]]
 ) -> Loaded:
-    """Load a file by the flags of `adlopt convert`; those that the format's loader does not know
-    are refused.
+    """Load a file with the loader of its format.
+
+    Parameters
+    ----------
+    options
+        Arguments of the loader: the flag and the value of each. Values that are None or empty were
+        not given; those that the loader does not take are refused.
     """
     if format not in FORMATS:
         raise InputError(f"format {format!r} is unknown; use one of {', '.join(FORMATS)}")
+    _, margin = options["margin"]
     if margin not in (None, "cross", "isolated"):
-        raise InputError(f"--margin {margin!r} is neither 'cross' nor 'isolated'")
-    price = (read_marks(marks) if marks else {}) | numbers("--mark", mark or [])
-    given: dict[str, tuple[str, Any]] = {
-        "account": ("--account", account),
-        "currency": ("--currency", currency),
-        "margin": ("--margin", margin),
-        "contract_sizes": ("--contract-size", numbers("--contract-size", contract_size or [])),
-        "equity": ("--equity", _money("--equity", equity)),
-        "wallet": ("--wallet", _money("--wallet", wallet)),
-        "marks": ("--mark", price),
-    }
-    options = {
-        name: (flag, value) for name, (flag, value) in given.items() if value not in (None, {}, [])
-    }
+        raise InputError(f"--margin {margin!r}: expected 'cross' or 'isolated'")
+    given = {name: entry for name, entry in options.items() if entry[1] not in (None, {}, [])}
     if accounts is not None:
         name = ACCOUNTS.get(format, "accounts")
-        if name in options:
-            raise InputError(f"--accounts and {options[name][0]} say the same; give one")
-        options[name] = ("--accounts", str(accounts))
+        if name in given:
+            raise InputError(f"--accounts and {given[name][0]} are alternatives; give one")
+        given[name] = ("--accounts", str(accounts))
     known = inspect.signature(FORMATS[format]).parameters
-    for name, (flag, _) in options.items():
+    for name, (flag, _) in given.items():
         if name not in known:
-            raise InputError(f"{flag} has no effect on {format}, whose records tell; leave it out")
-    return FORMATS[format](source, **{name: value for name, (_, value) in options.items()})
+            raise InputError(f"{flag} has no effect on {format}: its records state this; omit it")
+    return FORMATS[format](source, **{name: value for name, (_, value) in given.items()})
 
 
 def _money(flag: str, entries: list[str] | None) -> float | dict[str, float] | None:

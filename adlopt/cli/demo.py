@@ -68,9 +68,11 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     v = prices.vector(book.assets)
     paragraph(
         out,
-        "[bold]The problem.[/bold] A bankrupt trader has left the exchange a long position of 10 BTC that the market does not "
-        "take. Auto-deleveraging closes it against solvent shorts, at the mark: 10 BTC must come off their positions. Whose? "
-        "The choice should leave the exchange the least to lose from accounts that go bankrupt within the next ten days.",
+        "A bankrupt trader has left the exchange a long position of 10 BTC that nobody buys. "
+        "Auto-deleveraging closes it against solvent shorts, at the mark: 10 BTC must come off "
+        "their positions. Whose? The best choice minimizes what the exchange can expect to lose "
+        "from accounts that go bankrupt within the next ten days.",
+        lead="The problem.",
     )
     moves = ", ".join(f"{asset} by {move:,.0f}" for asset, move in zip(book.assets, v, strict=True))
     marks = ", ".join(
@@ -78,7 +80,11 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     )
     gross, factor = book.pools["leverage"].to_numpy(), _factor_leverage(book.equity, book, v)
     highest = int(np.argmax(gross))
-    sizes = book.positions_frame().pivot(index="account", columns="asset", values="size").loc[book.names]
+    sizes = (
+        book.positions_frame()
+        .pivot(index="account", columns="asset", values="size")
+        .loc[book.names]
+    )
     columns = {"account": list(book.names)}
     columns |= {f"{asset} size": figures(sizes[asset], 4) for asset in book.assets}
     columns |= {
@@ -95,21 +101,23 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     )
     paragraph(
         out,
-        f"[bold]Gross leverage misleads.[/bold] Account {book.names[highest]} has the highest gross leverage, "
-        f"{gross[highest]:.2f}, and the lowest factor leverage, {factor[highest]:.3f}: what it loses on short BTC it earns on "
-        "long ETH. It is the safest of the four.",
+        f"Account {book.names[highest]} has the highest gross leverage, {gross[highest]:.2f}, and "
+        f"the lowest factor leverage, {factor[highest]:.3f}: what it loses on short BTC it earns "
+        "on long ETH. It is the safest of the four.",
+        lead="Gross leverage misleads.",
     )
 
 
 def _show_isolated(out: Console, problem: Problem, solution: Solution) -> None:
     rows = solution.allocation
-    heading(out, "Isolated margin: every position stands alone")
+    heading(out, "Isolated margin: every position has its own equity")
     paragraph(
         out,
-        "Each account's equity is split over its positions by notional, so that hedges count for nothing and gross leverage is "
-        "what matters. [bold]Water-filling[/bold] drains all positions above one level of leverage, and is optimal for every "
-        f"price path: no price model is needed. The level is {_level(solution)}, and under this factor the expected loss falls "
-        f"from {figure(objective_value(problem, None), 6)} to {figure(solution.value or 0.0, 6)}.",
+        "Each account's equity is split over its positions by notional, so hedges do not count "
+        "and gross leverage is what matters. Water-filling reduces all positions above one level "
+        "of leverage to that level. It is optimal for every price path, so no price model is "
+        f"needed. The level is {_level(solution)}. Under this factor the expected loss falls from "
+        f"{figure(objective_value(problem, None), 6)} to {figure(solution.value or 0.0, 6)}.",
     )
     out.print(
         table(
@@ -132,11 +140,11 @@ def _show_cross(out: Console, problem: Problem, solution: Solution, by_gross: So
     v = examples.paper_direction()
     before = _factor_leverage(book.equity, book, np.array([v[asset] for asset in book.assets]))
     after = before + rows["reduction"].to_numpy() * v["BTC"] / book.equity
-    heading(out, "Cross margin: an account stands as a whole")
+    heading(out, "Cross margin: the equity of an account covers all its positions")
     paragraph(
         out,
-        "Now hedges count, and what is drained to one level is [bold]factor leverage[/bold]. The level is "
-        f"{_level(solution)}: accounts below it, account 4 among them, are left alone.",
+        "Now hedges count, and factor leverage is what is reduced to one level. The level is "
+        f"{_level(solution)}. Accounts below it, such as account 4, are not reduced.",
     )
     out.print(
         table(
@@ -182,9 +190,11 @@ def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross:
     )
     paragraph(
         out,
-        f"The gross-leverage rule takes most from the safest account and leaves {gross_rule.value / solution.value:.1f} times "
-        f"the expected loss. The optimum is proven: no allocation at all has less than {solution.lower_bound:,.2f}. One "
-        f"more BTC of reduction would save the exchange {solution.shadow_prices['BTC']:,.2f} (the shadow price).",
+        "The gross-leverage rule takes most from the safest account and leaves "
+        f"{gross_rule.value / solution.value:.1f} times the expected loss of the optimum. The "
+        f"optimum is proven: no allocation has less than {solution.lower_bound:,.2f}. One more BTC "
+        f"of reduction would save the exchange {solution.shadow_prices['BTC']:,.2f} (the shadow "
+        "price).",
     )
 
 
@@ -200,9 +210,9 @@ def _show_checks(out: Console, checks: list[Verification], solutions: list[Solut
     gap = max(solution.gap or 0.0 for solution in solutions)
     paragraph(
         out,
-        f"Closed forms and Clarabel {'agree' if agree else 'DISAGREE'}: relative difference at most {worst:.1g} "
-        f"(tolerance {checks[0].tolerance:g}); proven relative gap at most {gap:.1g}. The seconds of "
-        "the first conic solve include loading cvxpy.",
+        f"Closed forms and Clarabel {'agree' if agree else 'DISAGREE'}: relative difference at "
+        f"most {worst:.1g} (tolerance {checks[0].tolerance:g}); proven relative gap at most "
+        f"{gap:.1g}. The seconds of the first conic solve include loading cvxpy.",
     )
     return agree
 

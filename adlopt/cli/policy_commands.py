@@ -9,9 +9,10 @@ import typer
 
 from adlopt import policies
 from adlopt.axioms import audit as audit_policy
-from adlopt.cli import render, render_rules
-from adlopt.cli.command import Json, Policies, app
-from adlopt.cli.flags import states_problem
+from adlopt.cli import output, render, render_rules
+from adlopt.cli.command import app
+from adlopt.cli.flags import with_problem_flags
+from adlopt.cli.options import Json, Policies
 from adlopt.cli.reading import read_policy
 from adlopt.datasets import examples
 from adlopt.model.problem import Problem
@@ -21,7 +22,7 @@ from adlopt.studies.comparison import compare as compare_policies
 
 
 def compare_demo(wanted: bool) -> None:
-    """Show the paper's four accounts under several rules instead of a book of the user's."""
+    """Show the paper's four accounts under several rules, and exit."""
     if not wanted:
         return
     os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # as in `demo`
@@ -34,9 +35,10 @@ def compare_demo(wanted: bool) -> None:
 
 
 @app.command(
-    epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 --policy bitmex --policy pro-rata:pnl"
+    epilog="Example: adlopt compare book.csv --reduce BTC=-10 --direction BTC=6654 "
+    "--policy bitmex --policy pro-rata:pnl"
 )
-@states_problem
+@with_problem_flags
 def compare(
     problem: Problem,
     policy: Policies = None,
@@ -51,7 +53,7 @@ def compare(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Put rules of venues and of the literature beside the optimum: risk, concentration, hedges."""
+    """Compare rules of venues and of the literature with the optimum."""
     chosen = None if not policy else [read_policy(name) for name in policy]
     comparison = compare_policies(problem, chosen)
     if json:
@@ -65,19 +67,19 @@ def audit(
     policy: Annotated[
         str,
         typer.Argument(
-            metavar="POLICY", help=f"One of {', '.join(BY_NAME)}; or such as pro-rata:pnl."
+            metavar="POLICY",
+            help=f"One of {', '.join(BY_NAME)}, or with a parameter as in pro-rata:pnl.",
         ),
     ],
-    trials: Annotated[int, typer.Option(metavar="COUNT", help="Books per axiom.")] = 200,
-    seed: Annotated[int, typer.Option(metavar="SEED", help="Of the random books.")] = 0,
+    trials: Annotated[
+        int, typer.Option(metavar="COUNT", help="Number of random books per axiom.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(metavar="SEED", help="Seed of the random books.")] = 0,
     json: Json = False,
 ) -> None:
-    """Try which promises a rule keeps, and print the smallest counterexample to each that it
-    breaks.
-    """
-    os.environ.setdefault(
-        "NUMBA_DISABLE_JIT", "1"
-    )  # books of a few accounts: compiling would take longer
+    """Test which axioms a rule satisfies, and print a small counterexample to each other one."""
+    # With books of a few accounts, compiling would take longer.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     report = audit_policy(read_policy(policy), trials=trials, seed=seed)
     if json:
         print(render_rules.audit_json(report))
@@ -86,12 +88,13 @@ def audit(
 
 
 @app.command(
-    epilog="Example: adlopt exposure book.csv --account alice --reduce BTC=-10 --multiple 0.5 --multiple 1"
+    epilog="Example: adlopt exposure book.csv --account alice --reduce BTC=-10 "
+    "--multiple 0.5 --multiple 1"
 )
-@states_problem
+@with_problem_flags
 def exposure(
     problem: Problem,
-    account: Annotated[str, typer.Option(metavar="NAME", help="Whose rank and loss to show.")],
+    account: Annotated[str, typer.Option(metavar="NAME", help="The account to show.")],
     multiple: Annotated[
         list[float] | None,
         typer.Option(
@@ -101,9 +104,7 @@ def exposure(
     policy: Policies = None,
     json: Json = False,
 ) -> None:
-    """Show where one account stands under each rule, and what it would lose as more is to be
-    reduced.
-    """
+    """Show one account's rank and loss under each rule, for several sizes of the reduction."""
     chosen = None if not policy else [read_policy(name) for name in policy]
     ladder = [
         dict(problem.with_changes(multiple=each).reduction)
@@ -119,6 +120,6 @@ def exposure(
         settlement=problem.settlement,
     ).table
     if json:
-        print(render.to_json(render.records(standing)))
+        print(output.to_json(output.records(standing)))
     else:
         render_rules.show_exposure(render.console(), account, standing)

@@ -8,19 +8,10 @@ from typing import Annotated
 
 import typer
 
-from adlopt.cli import render
-from adlopt.cli.command import (
-    FAILED,
-    NOT_PROVEN,
-    OUTPUT,
-    SOLVING,
-    Json,
-    Method,
-    Tolerance,
-    app,
-    fail,
-)
-from adlopt.cli.flags import states_problem
+from adlopt.cli import output, render
+from adlopt.cli.command import FAILED, NOT_PROVEN, app, fail
+from adlopt.cli.flags import with_problem_flags
+from adlopt.cli.options import OUTPUT, SOLVING, Json, Method, Tolerance
 from adlopt.cli.reading import read_policy, read_table
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -34,14 +25,14 @@ from adlopt.solving.dispatch import solve as solve_problem
     epilog="Example: adlopt prove book.csv --reduce BTC=-10 --scenarios prices.csv --objective "
     "cvar:0.99 --out proof.json.gz"
 )
-@states_problem
+@with_problem_flags
 def prove(
     problem: Problem,
     out: Annotated[
         Path,
         typer.Option(
             metavar="FILE",
-            help="Written: .json, or .json.gz for a compressed proof.",
+            help="Write the proof: .json, or .json.gz to compress it.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -68,14 +59,15 @@ def prove(
     """Solve, and write a proof in exact arithmetic that `adlopt check` or anyone can check."""
     if allocation is not None and policy is not None:
         raise InputError("prove: give --allocation or --policy, not both")
-    with render.working("solving"):
+    output.refuse_inputs(out, [allocation])
+    with render.spinner("solving"):
         if allocation is not None:
             given: object = read_table(allocation)
         elif policy is not None:
             given = read_policy(policy).allocate(problem)
         else:
             given = solve_problem(problem, method, tolerance=tolerance)
-    with render.working("proving"):
+    with render.spinner("proving"):
         proof = prove_allocation(problem, given)
         proof.save(out)
     _show({"value": proof.value, "lower_bound": proof.lower_bound, "gap": proof.gap}, out, json)
@@ -108,7 +100,7 @@ def _show(numbers: dict[str, Fraction], path: Path, json: bool) -> None:
     exact = {name: f"{x.numerator:#x}/{x.denominator:#x}" for name, x in numbers.items()}
     short = {name: decimal(x, 17) for name, x in numbers.items()}
     if json:
-        print(render.to_json({"file": str(path), **short, "exact": exact}))
+        print(output.to_json({"file": str(path), **short, "exact": exact}))
         return
     for name in numbers:
         print(f"{name:12} {short[name]}")

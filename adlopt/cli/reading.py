@@ -1,4 +1,4 @@
-"""What texts on the command line mean: tables, price models, objectives, policies, sweeps."""
+"""Values of options: tables, price models, objectives, policies, sweeps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal import tables, validation
+from adlopt.cli.options import MODELS
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.model.statement import read_size
@@ -17,8 +18,6 @@ from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
 from adlopt.policies.proportional import By
 from adlopt.policies.standard import BY_NAME
 from adlopt.prices import Gaussian, History, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
-
-MODELS = ("--direction", "--volatility", "--covariance", "--history", "--scenarios")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -41,7 +40,8 @@ def read_book(
     price = (read_marks(marks) if marks else {}) | numbers("--mark", mark or [])
     if not price and "mark" not in positions:
         raise InputError(
-            "marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in BOOK"
+            "marks: give --mark ASSET=PRICE for every asset, --marks FILE, or a column 'mark' in "
+            "BOOK"
         )
     listed = read_table(accounts) if accounts else None
     return Book.from_frame(positions, listed, marks=price or None)
@@ -138,7 +138,8 @@ def read_history(path: Path, window: str) -> History:
             times = pd.to_datetime(times, format="ISO8601")
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"--history: the first column of {path} holds no times such as 2025-10-10T21:16 ({error})"
+                f"--history: expected times such as 2025-10-10T21:16 in the first column of {path} "
+                f"({error})"
             ) from error
     return History(
         frame.iloc[:, 1:].set_axis(times, axis=0), int(window) if window.isdecimal() else window
@@ -195,7 +196,8 @@ def read_policy(text: str) -> Policy:
     name, colon, parameter = text.strip().partition(":")
     if name not in BY_NAME:
         raise InputError(
-            f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in pro-rata:pnl"
+            f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in "
+            "pro-rata:pnl"
         )
     if not colon:
         return BY_NAME[name]()

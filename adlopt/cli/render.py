@@ -1,26 +1,25 @@
-"""How answers look: rich tables for people, one JSON object for programs."""
+"""How answers are shown: tables on a terminal, one JSON object for programs."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.rule import Rule
 from rich.table import Table
+from rich.text import Text
 
 from adlopt._internal.number_format import allocation_columns, figure, figures
+from adlopt._internal.text import visible
 from adlopt._internal.validation import format_names
-from adlopt.errors import InputError
+from adlopt.cli.output import records, to_json
 from adlopt.model.book import Book
 from adlopt.solving.solution import Solution, details_text
 from adlopt.solving.verification import Verification
@@ -29,42 +28,43 @@ from adlopt.sources import Loaded
 ROWS = 20  # of an allocation on screen
 BANKRUPT = 8  # pools named on screen
 TEXT_WIDTH = 96
-WRITERS = (".csv", ".parquet", ".json")
-
-ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 Item = TypeVar("Item")
 
 
 def console() -> Console:
-    """Standard output; a pipe has no width of its own, so that nothing is cut there."""
-    out = Console(highlight=False)
+    """Standard output, which shows text as it is: names in tables are not markup.
+
+    A pipe has no width of its own, so nothing is cut there.
+    """
+    out = Console(highlight=False, markup=False, emoji=False)
     if not out.is_terminal and "COLUMNS" not in os.environ:
         out.width = 160
     return out
 
 
-def working(what: str) -> AbstractContextManager[object]:
-    """A spinner on standard error while something long goes on, if anyone is watching."""
+def spinner(what: str) -> AbstractContextManager[object]:
+    """A spinner on standard error during a long step, if that is a terminal."""
     watched = Console(stderr=True)
     return watched.status(f"{what} ...") if watched.is_terminal else nullcontext()
 
 
-def tracked(what: str, items: Sequence[Item]) -> Iterable[Item]:
-    """The items, with a progress bar on standard error if anyone is watching."""
+def progress_bar(what: str, items: Sequence[Item]) -> Iterable[Item]:
+    """The items, with a progress bar on standard error if that is a terminal."""
     watched = Console(stderr=True)
     return track(items, what, console=watched, transient=True) if watched.is_terminal else items
 
 
-def paragraph(out: Console, text: str) -> None:
-    """Wrapped text, and an empty line."""
-    out.print(text, width=min(out.width, TEXT_WIDTH))
+def paragraph(out: Console, text: str, *, lead: str = "") -> None:
+    """Print wrapped text, after a beginning in bold, and an empty line."""
+    whole = Text.assemble((f"{lead} " if lead else "", "bold"), text)
+    out.print(whole, width=min(out.width, TEXT_WIDTH))
     out.print()
 
 
 def heading(out: Console, text: str) -> None:
-    """A line across the page."""
-    out.print(Rule(f"[bold]{text}", align="left"), width=min(out.width, TEXT_WIDTH))
+    """Print a section heading."""
+    out.print(Rule(Text(text, style="bold"), align="left"), width=min(out.width, TEXT_WIDTH))
     out.print()
 
 
@@ -73,17 +73,19 @@ def table(
 ) -> Table:
     """Columns of cells by header, the first `left` of them aligned left, one row in bold."""
     grid = Table(
-        title=title,
+        title=visible(title),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         header_style="bold",
     )
-    for at, name in enumerate(columns):
-        grid.add_column(name, justify="left" if at < left else "right", overflow="fold")
-    for at, row in enumerate(zip(*columns.values(), strict=True)):
-        grid.add_row(*row, style="bold" if at == bold else None)
+    for index, name in enumerate(columns):
+        # A header is ours but for an asset's name; line breaks in it are wanted.
+        header = "\n".join(map(visible, name.split("\n")))
+        grid.add_column(header, justify="left" if index < left else "right", overflow="fold")
+    for index, row in enumerate(zip(*columns.values(), strict=True)):
+        grid.add_row(*map(visible, row), style="bold" if index == bold else None)
     return grid
 
 
@@ -96,7 +98,7 @@ def show_solution(out: Console, solution: Solution, book: Book, before: float | 
     grid.add_column(style="bold")
     grid.add_column()
     for name, text in _facts(solution, book, before).items():
-        grid.add_row(name, text)
+        grid.add_row(visible(name), visible(text))
     out.print(grid)
     out.print()
     reduced = solution.reduced
@@ -154,9 +156,8 @@ def show_bankrupt(out: Console, book: Book) -> None:
     out.print(f"Bankrupt, and so not reduced: {len(broke):,} of {book.equity.size:,} pools")
     for row in broke.head(BANKRUPT).itertuples():
         asset = f", {row.asset}" if row.asset is not None else ""
-        out.print(
-            f"  account {row.account} ({row.margin_mode}{asset}): equity {figure(row.equity)}, notional {figure(row.notional)}"
-        )
+        pool = visible(f"  account {row.account} ({row.margin_mode}{asset})")
+        out.print(f"{pool}: equity {figure(row.equity)}, notional {figure(row.notional)}")
     if len(broke) > BANKRUPT:
         out.print(f"  ... and {len(broke) - BANKRUPT:,} more; --json lists them all")
 
@@ -202,8 +203,8 @@ def show_verification(out: Console, check: Verification, book: Book) -> None:
     out.print(verification_table("Objective on the same scenarios", [check]))
     verdict = "They agree" if check.agree else "They DISAGREE"
     out.print(
-        f"{verdict} within {check.tolerance:g}: relative difference {check.difference:.2g} on {check.scenarios:,} scenarios "
-        f"(before any reduction: {figure(check.before)})."
+        f"{verdict} within {check.tolerance:g}: relative difference {check.difference:.2g} on "
+        f"{check.scenarios:,} scenarios (before any reduction: {figure(check.before)})."
     )
     show_bankrupt(out, book)
 
@@ -273,7 +274,10 @@ def show_loaded(out: Console, loaded: Loaded, path: Path) -> None:
     """What was written, and the rows that were not taken."""
     book, rejected = loaded.book, loaded.rejected
     out.print(
-        f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in {format_names(book.assets)}"
+        visible(
+            f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in "
+            f"{format_names(book.assets)}"
+        )
     )
     if rejected.empty:
         return
@@ -301,66 +305,3 @@ def loaded_json(loaded: Loaded, path: Path) -> str:
             ),
         }
     )
-
-
-# ---------------------------------------------------------------------- data
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A dictionary per row."""
-    names = frame.columns.tolist()  # an index of text is slow to walk
-    return [
-        dict(zip(names, row, strict=True))
-        for row in zip(*(frame[name].tolist() for name in names), strict=True)
-    ]
-
-
-def to_json(given: object) -> str:
-    """JSON with floats in full, an entry a line; numbers that are not finite become null."""
-    # json's own indentation would take a million rows out of the compiled encoder.
-    if isinstance(given, dict):
-        return (
-            "{\n"
-            + ",\n".join(f" {_line(str(name))}: {_line(value)}" for name, value in given.items())
-            + "\n}"
-        )
-    return _line(given)
-
-
-def _line(given: object) -> str:
-    try:
-        return ENCODE(given)
-    except (TypeError, ValueError):  # something is no number of JSON's
-        return ENCODE(_plain(given))
-
-
-def _plain(given: object) -> object:
-    if isinstance(given, dict):
-        return {str(key): _plain(value) for key, value in given.items()}
-    if isinstance(given, list):
-        return [_plain(value) for value in given]
-    if isinstance(given, np.generic):
-        return _plain(given.item())
-    return None if isinstance(given, float) and not math.isfinite(given) else given
-
-
-def check_writable(
-    path: Path | None, flag: str = "--out", writers: Sequence[str] = WRITERS
-) -> None:
-    """Refuse, before any work, a file name that `write` could not serve."""
-    if path is not None and path.suffix.lower() not in writers:
-        raise InputError(f"{flag} {path}: the name must end in one of {', '.join(writers)}")
-
-
-def write(frame: pd.DataFrame, path: Path, flag: str = "--out") -> None:
-    """A table as CSV, Parquet or JSON records, by the file's name, floats in full."""
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".csv":
-            frame.to_csv(path, index=False)
-        elif suffix == ".parquet":
-            frame.to_parquet(path, index=False)
-        else:
-            path.write_text(to_json(records(frame)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot write it ({error})") from error

@@ -1,4 +1,4 @@
-"""How comparisons, audits and exposures look in a terminal and as JSON."""
+"""Comparisons, audits and exposures on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 
 from adlopt._internal.number_format import figure, figures
+from adlopt._internal.text import visible
 from adlopt.axioms import Audit
-from adlopt.cli.render import heading, paragraph, records, table, to_json
+from adlopt.cli.output import records, to_json
+from adlopt.cli.render import heading, paragraph, table
 from adlopt.studies.comparison import OPTIMUM, Comparison
 
 
@@ -21,20 +22,21 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
         before = comparison.before["objective"]
         bound = figure(comparison.lower_bound, 6)
         out.print(
-            f"objective before any reduction {figure(before, 6)}; no allocation has less than {bound}"
+            f"objective before any reduction {figure(before, 6)}; no allocation has less than "
+            f"{bound}"
         )
         out.print()
     feasibility = comparison.feasibility
     for name in feasibility.index[~feasibility["feasible"]]:
         missed = feasibility.loc[name]
         out.print(
-            f"{escape(str(name))} is NOT feasible: sums missed by {missed['sum_violation']:.2g}, "
+            f"{visible(name)} is NOT feasible: sums missed by {missed['sum_violation']:.2g}, "
             f"boxes by {missed['bound_violation']:.2g}"
         )
     bold = names.index(OPTIMUM) if OPTIMUM in names else None
     for block in ("risk", "concentration", "hedges"):
         part = getattr(comparison, block)
-        columns: dict[str, list[str]] = {"policy": [escape(name) for name in names]}
+        columns: dict[str, list[str]] = {"policy": list(names)}
         columns |= {
             _header(str(name)): figures(part[name], 5)
             for name in part.columns
@@ -49,7 +51,7 @@ def _header(name: str) -> str:
 
 def show_audit(out: Console, report: Audit) -> None:
     """The report as it prints itself."""
-    out.print(repr(report), markup=False, soft_wrap=True)
+    out.print("\n".join(map(visible, repr(report).split("\n"))), soft_wrap=True)
 
 
 def audit_json(report: Audit) -> str:
@@ -86,7 +88,7 @@ def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
     columns: dict[str, list[str]] = {"asset": standing["asset"].astype(str).tolist()}
     columns |= {
         "required": figures(standing["required"]),
-        "policy": [escape(str(name)) for name in standing["policy"]],
+        "policy": standing["policy"].astype(str).tolist(),
         "rank": [
             f"{rank} of {count}"
             for rank, count in zip(standing["rank"], standing["of"], strict=True)
@@ -96,7 +98,7 @@ def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
         "notional": figures(standing["notional"]),
         "paid": figures(standing["paid"]),
     }
-    out.print(table(f"Account {escape(account)}: what it would lose", columns))
+    out.print(table(f"Account {account}: what it would lose", columns))
 
 
 def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
@@ -108,7 +110,7 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     ((asset, required),) = problem.reduction.items()
     heading(
         out,
-        f"{abs(required):g} {asset} off the shorts of the paper's four accounts: who pays under which rule",
+        f"{abs(required):g} {asset} off the shorts of the paper's four accounts, by rule",
     )
     book = problem.book
     gross = book.pools["leverage"].to_numpy()
@@ -119,10 +121,10 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     columns: dict[str, list[str]] = {"account": [str(name) for name in book.names]}
     columns |= {"gross\nleverage": figures(gross, 3), "factor\nleverage": figures(factor, 3)}
     out.print(table("Four cross-margined accounts", columns, bold=int(gross.argmax())))
-    columns = {"rule": [escape(name) for name in taken]}
+    columns = {"rule": list(taken)}
     columns |= {
-        f"from\n{name}": figures([rows[at] for rows in taken.values()], 4)
-        for at, name in enumerate(book.names)
+        f"from\n{name}": figures([rows[index] for rows in taken.values()], 4)
+        for index, name in enumerate(book.names)
     }
     out.print(table(f"{asset} taken from each account", columns))
     show_comparison(out, comparison)
@@ -134,9 +136,10 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     spared = abs(taken["FactorLeverage"][book.names.get_loc(first)])
     paragraph(
         out,
-        f"[bold]The gross-leverage queue hits account {first} first[/bold] and takes {abs(hit):g} {asset} from it. But account "
-        f"{first} is hedged: its exposure to the factor goes from {figure(abs(row['before']), 5)} to "
-        f"{figure(abs(row['after']), 5)} per standard deviation. It is left naked, and the exchange with "
-        f"{value[queue] / value[OPTIMUM]:.1f} times the expected loss of the optimum. Factor leverage takes {spared:g} from "
-        "it.",
+        f"It takes {abs(hit):g} {asset}. But account {first} is hedged: its exposure to the factor "
+        f"goes from {figure(abs(row['before']), 5)} to {figure(abs(row['after']), 5)} per standard "
+        "deviation. It loses its hedge, and the exchange keeps "
+        f"{value[queue] / value[OPTIMUM]:.1f} times the expected loss of the optimum. Factor "
+        f"leverage takes {spared:g} from account {first}.",
+        lead=f"The gross-leverage queue hits account {first} first.",
     )

@@ -9,20 +9,10 @@ from typing import Annotated
 
 import typer
 
-from adlopt.cli import render
-from adlopt.cli.command import (
-    NOT_PROVEN,
-    OUTPUT,
-    SWEEP,
-    Json,
-    Method,
-    Out,
-    Policies,
-    Solver,
-    Tolerance,
-    app,
-)
-from adlopt.cli.flags import states_problem
+from adlopt.cli import output, render
+from adlopt.cli.command import NOT_PROVEN, app
+from adlopt.cli.flags import with_problem_flags
+from adlopt.cli.options import OUTPUT, SWEEP, Json, Method, Out, Policies, Solver, Tolerance
 from adlopt.cli.reading import read_policy, read_sweep
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
@@ -39,7 +29,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Also draw two pictures into this directory.",
+            help="Also write two pictures into this directory.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -47,8 +37,7 @@ def demo(
     """Show the paper's four accounts: the problem, both margin regimes, the check against
     Clarabel.
     """
-    # Four accounts: compiling the inner loops takes seconds, running them uncompiled a fraction of
-    # one.
+    # With four accounts, compiling the inner loops takes longer than running them uncompiled.
     os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     from adlopt.cli import demo as demonstration
 
@@ -65,9 +54,10 @@ def demo(
 
 
 @app.command(
-    epilog="Example: adlopt solve book.csv --reduce BTC=-10 --volatility BTC=0.6 --volatility ETH=0.75 --correlation 0.85"
+    epilog="Example: adlopt solve book.csv --reduce BTC=-10 --volatility BTC=0.6 "
+    "--volatility ETH=0.75 --correlation 0.85"
 )
-@states_problem
+@with_problem_flags
 def solve(
     problem: Problem,
     method: Method = "auto",
@@ -76,13 +66,13 @@ def solve(
     json: Json = False,
     out: Out = None,
 ) -> None:
-    """Find the reductions that leave the exchange least at risk, and prove it."""
-    render.check_writable(out)
-    with render.working("solving"):
+    """Find the reductions that minimize the risk of the exchange, and prove that they do."""
+    output.check_writable(out)
+    with render.spinner("solving"):
         solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
         before = None if problem.prices is None else objective_value(problem, None)
     if out is not None:
-        render.write(solution.allocation, out)
+        output.write(solution.allocation, out)
     if json:
         print(render.solution_json(solution, problem.book, before))
     else:
@@ -92,14 +82,15 @@ def solve(
 
 
 @app.command(
-    epilog="Example: adlopt verify book.csv --reduce BTC=-10 --direction BTC=6654 --direction ETH=201"
+    epilog="Example: adlopt verify book.csv --reduce BTC=-10 --direction BTC=6654 "
+    "--direction ETH=201"
 )
-@states_problem
+@with_problem_flags
 def verify(
     problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-6, json: Json = False
 ) -> None:
     """Solve twice, by the fast method and by Clarabel, and compare the objectives."""
-    with render.working("solving twice"):
+    with render.spinner("solving twice"):
         check = verify_problem(problem, method, tolerance=tolerance)
     if json:
         print(render.verification_json(check, problem.book))
@@ -110,19 +101,22 @@ def verify(
 
 
 @app.command(
-    epilog="Example: adlopt frontier book.csv --reduce BTC=-10 --margin isolated --multiples 0.25:1.5:6"
+    epilog="Example: adlopt frontier book.csv --reduce BTC=-10 --margin isolated "
+    "--multiples 0.25:1.5:6"
 )
-@states_problem
+@with_problem_flags
 def frontier(
     problem: Problem,
     multiples: Annotated[
-        str | None, typer.Option(metavar=SWEEP, help="Of the reduction. [default: 0.1:1:10]")
+        str | None,
+        typer.Option(metavar=SWEEP, help="Multiples of the reduction. [default: 0.1:1:10]"),
     ] = None,
     funds: Annotated[
-        str | None, typer.Option(metavar=SWEEP, help="Insurance funds, money >= 0.")
+        str | None, typer.Option(metavar=SWEEP, help="Insurance funds, in money.")
     ] = None,
     levels: Annotated[
-        str | None, typer.Option(metavar=SWEEP, help="Levels of the objective cvar.")
+        str | None,
+        typer.Option(metavar=SWEEP, help="Levels of the objective cvar, such as 0.9,0.99."),
     ] = None,
     method: Method = "auto",
     tolerance: Tolerance = 1e-6,
@@ -137,7 +131,7 @@ def frontier(
     ] = None,
 ) -> None:
     """Solve along a sweep: how risk, prices and the accounts touched change with it."""
-    render.check_writable(out)
+    output.check_writable(out)
     sweeps = {"--multiples": multiples, "--funds": funds, "--levels": levels}
     if not any(sweeps.values()):
         sweeps["--multiples"] = "0.1:1:10"
@@ -151,12 +145,12 @@ def frontier(
         level=level or None,
         method=method,
         tolerance=tolerance,
-        progress=partial(render.tracked, "solving"),
+        progress=partial(render.progress_bar, "solving"),
     ).table
     if out is not None:
-        render.write(points, out)
+        output.write(points, out)
     if json:
-        print(render.to_json(render.records(points)))
+        print(output.to_json(output.records(points)))
     else:
         render.show_frontier(render.console(), points)
     if (points["status"] != "optimal").any():
@@ -166,14 +160,14 @@ def frontier(
 @app.command(
     epilog="Example: adlopt report book.csv --reduce BTC=-30% --margin isolated --out report.html"
 )
-@states_problem
+@with_problem_flags
 def report(
     problem: Problem,
     out: Annotated[
         Path,
         typer.Option(
             metavar="FILE",
-            help="Written: .html, one page with pictures; .md for pull requests.",
+            help="Write a report: .html, one page with pictures, or .md, without.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -183,17 +177,15 @@ def report(
     tolerance: Tolerance = 1e-6,
     policy: Policies = None,
 ) -> None:
-    """Write the problem, the answer, its proof, other rules and pictures into one file that can be
-    passed on.
-    """
+    """Write one file with the problem, the answer, its proof, other rules and pictures."""
     from adlopt.report import content
 
     content.check_writable(out)
     solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
-    with render.working("comparing rules"):
+    with render.spinner("comparing rules"):
         rules = None if not policy else [read_policy(name) for name in policy]
         comparison = compare_policies(problem, rules, method=method, solution=solution)
-    with render.working("writing"):
+    with render.spinner("writing"):
         content.write(out, problem, solution, comparison, command=context.obj)
     print(f"{out}: {solution.method}, {solution.status}")
     if solution.status != "optimal":

@@ -29,8 +29,8 @@ def book(tmp_path, monkeypatch):
 
 def test_demo_shows_the_hedged_account(book):
     text = run("compare", "--demo")
-    assert "gross-leverage queue hits account 4 first and takes 7 BTC" in " ".join(text.split())
-    assert "Factor leverage takes 0 from it" in " ".join(text.split())
+    assert "gross-leverage queue hits account 4 first. It takes 7 BTC" in " ".join(text.split())
+    assert "Factor leverage takes 0 from account 4" in " ".join(text.split())
     rows = {
         line.split("  ")[0].strip(): line.split()
         for line in text.splitlines()
