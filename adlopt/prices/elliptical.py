@@ -31,8 +31,8 @@ from adlopt.prices.protocol import (
     ScenarioSet,
     replicate_seed,
 )
-from adlopt.prices.shocks import normal_excess, student_constant, student_excess
 from adlopt.prices.sobol import principal_root, uniform_points
+from adlopt.prices.student import normal_excess, student_constant, student_excess
 
 CHUNK = 2**22  # numbers held at once, 32 MB
 

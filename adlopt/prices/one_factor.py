@@ -19,7 +19,7 @@ from adlopt.errors import InputError
 from adlopt.prices.covariance import covariance_matrix, leading_factor, move_scale
 from adlopt.prices.history import History, Horizon
 from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioKind, ScenarioSet
-from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock
+from adlopt.prices.shocks import SampleShock, Shock, as_shock
 
 WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
 
@@ -143,11 +143,7 @@ class OneFactor:
     @cached_property
     def shock(self) -> Shock:
         """The shock's distribution, with the partial moments that closed forms need."""
-        if self._given is None:
-            return NormalShock()
-        if hasattr(self._given, "ppf"):
-            return FrozenShock(self._given)
-        return SampleShock(self._given, self._weights)
+        return as_shock(self._given, self._weights)
 
     def vector(self, assets: pd.Index) -> FloatArray:
         """(d,) direction in the order of `assets`."""

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 import adlopt as adl
-from adlopt.prices.shocks import FrozenShock, NormalShock, SampleShock, Shock, normal_excess
+from adlopt.prices.shocks import DensityShock, SampleShock, Shock, StudentShock, normal_excess
 
 DISTRIBUTIONS = [
     stats.norm(),
@@ -41,7 +41,7 @@ def integrated(distribution: object, t: float, *, upper: bool) -> float:
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=NAMES)
 @pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning")
 def test_partial_moments(distribution: object) -> None:
-    shock: Shock = FrozenShock(distribution)
+    shock: Shock = DensityShock(distribution)
     t = np.array([-30.0, -6.0, -2.5, -1.0, -0.2, 0.0, 0.5, 1.3, 3.0, 9.0, 40.0])
     for upper, (probability, moment) in ((True, shock.above(t)), (False, shock.below(t))):
         tail = distribution.sf if upper else distribution.cdf  # type: ignore[attr-defined]
@@ -71,7 +71,7 @@ def test_normal_far_tail() -> None:
 def test_normal_agrees_with_frozen_normal() -> None:
     t = np.linspace(-7, 7, 57)
     for exact, general in zip(
-        NormalShock().above(t), FrozenShock(stats.norm()).above(t), strict=True
+        StudentShock().above(t), DensityShock(stats.norm()).above(t), strict=True
     ):
         np.testing.assert_allclose(exact, general, rtol=1e-9, atol=1e-16)
 
@@ -96,7 +96,7 @@ def test_sample(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "shock", [NormalShock(), *map(FrozenShock, DISTRIBUTIONS)], ids=["exact normal", *NAMES]
+    "shock", [StudentShock(), *map(DensityShock, DISTRIBUTIONS)], ids=["exact normal", *NAMES]
 )
 @pytest.mark.parametrize("points", [3, 64, 1001])
 def test_strata(shock: Shock, points: int) -> None:
