@@ -20,7 +20,7 @@ from adlopt.methods.result import Result
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.prices.protocol import EllipticalForm, HasEllipticalForm
-from adlopt.prices.shocks import student_constant
+from adlopt.prices.student import student_constant
 
 START = 10.0  # times the loss: what all barriers together weigh at first
 FALL = 0.1  # of the barrier weight, from one point of the path to the next
