@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.integrate import quad
 
 import adlopt as adl
-from adlopt.prices.shocks import DensityShock, SampleShock, Shock, StudentShock, normal_excess
+from adlopt.prices.shocks import DensityShock, SampleShock, Shock, StudentShock
+from adlopt.prices.student import normal_excess
 
 DISTRIBUTIONS = [
     stats.norm(),
