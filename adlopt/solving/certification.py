@@ -16,7 +16,7 @@ from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array, ove
 from adlopt.proof.exact import ExactProof, prove_exactly
 from adlopt.proof.multipliers import Multipliers
 from adlopt.proof.statement import polyhedral_terms
-from adlopt.solving.dispatch import choose_method, linear_minimum, run_method
+from adlopt.solving.running import choose_method, linear_minimum, run_method
 
 Bound = Literal["best", "linearised"]
 

@@ -1,32 +1,23 @@
-"""From a problem to a proven solution: pick a method, run it, certify what it found."""
+"""`solve`: from a problem to a proven solution."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from adlopt._internal import validation
-from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.methods import choice, elliptical_solver, repair
-from adlopt.methods.choice import METHODS, Choice
-from adlopt.methods.result import Result, Settings, Start
-from adlopt.model.allocation import as_table
+from adlopt.methods.choice import METHODS
+from adlopt.methods.result import Settings, Start
 from adlopt.model.constraints import Constraints
-from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem, require_problem
-from adlopt.prices import OneFactor
-from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array
+from adlopt.solving.running import build_solution, choose_method, run_method, solve_once
 from adlopt.solving.sampling_error import solve_with_enough_points, with_standard_error
-from adlopt.solving.solution import Solution, Status
-
-VIOLATION = 1e-12  # relative: rounding in the user's constraints
+from adlopt.solving.solution import Solution
+from adlopt.solving.stages import read_criteria, solve_stages
 
 __all__ = ["METHODS", "build_solution", "choose_method", "run_method", "solve"]
 
@@ -66,8 +57,11 @@ def solve(
         Largest sampling error of the value, as a share of it. Price models that draw scenarios are
         drawn with more and more points until it is reached, and the status is "unproven" if it is
         not. Left out, the model's own number of points is used.
-    then : sequence of Objective and str
-        Further criteria, in order of priority.
+    then : Objective, str, or sequence of them
+        Further criteria in order of priority: objectives, "fewest_accounts" or
+        "smallest_fraction". Each is optimised among the allocations as good as the best by all
+        criteria before it, within the slack stated in `Solution.stages`, which also says what was
+        proven of each. Solved as conic programs on the problem's scenarios.
     warm_start : Solution, optional
         An answer of the same or a similar problem to start from.
     solver : str, optional
@@ -100,123 +94,13 @@ def solve(
         options=options,
     )
     accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
-    if then:
-        raise InputError("solve: then: not available yet")
-    once = partial(_solve_once, method=method, settings=settings)
+    criteria = read_criteria(then)
+    once = partial(solve_once, method=method, settings=settings)
     if accuracy is not None:
-        return solve_with_enough_points(problem, once, accuracy)
-    return with_standard_error(problem, once(problem))
-
-
-def _solve_once(problem: Problem, method: str, settings: Settings) -> Solution:
-    """Solve on the problem's own scenarios."""
-    started = time.perf_counter()
-    chosen = choice.choose(problem, method, constrained=bool(settings.constraints))
-    if chosen.method != "conic" and (settings.solver is not None or settings.options):
-        raise InputError(f"solve: {chosen.method} takes no solver options; use method='conic'")
-    result = _run(problem, chosen, settings)
-    passed_over = chosen.passed_over.get("factor_leverage")
-    if passed_over and isinstance(problem.prices, OneFactor) and problem.reduced_assets.size > 1:
-        details = {"passed_over": f"factor_leverage does not apply: {passed_over}"}
-        result = result._replace(details={**details, **result.details})
-    return build_solution(problem, result, chosen.method, settings=settings, started=started)
-
-
-def choose_method(problem: Problem, method: str = "auto") -> str:
-    """The method that will run: `method` itself, or what "auto" picks."""
-    return choice.choose(problem, method).method
-
-
-def run_method(problem: Problem, method: str = "auto", **settings: Any) -> Result:
-    """Run a method, without certifying its result; the keywords are those of `Settings`."""
-    return _run(problem, choice.choose(problem, method), Settings(**settings))
-
-
-def _run(problem: Problem, chosen: Choice, settings: Settings) -> Result:
-    oracle = linear_minimum(problem, settings.constraints)
-
-    def gap(result: Result) -> float:
-        return certify_array(problem, result.allocation, result.multipliers, oracle).gap
-
-    return chosen.plan.solve(replace(settings, gap=gap))
-
-
-def build_solution(
-    problem: Problem, result: Result, method: str, *, settings: Settings, started: float
-) -> Solution:
-    """Certify a method's result and put it into the public form."""
-    proof: Certificate | None = None
-    allocation = result.allocation
-    if problem.prices is not None:
-        oracle = linear_minimum(problem, settings.constraints)
-        proof = certify_array(problem, allocation, result.multipliers, oracle)
-        if result.multipliers is not None or method == "shadow_price":
-            allocation, proof = _snap_if_no_worse(problem, allocation, proof, settings.constraints)
-    proven = proof is None or proof.gap <= settings.tolerance
-    status: Status = "optimal" if proven else "time_limit" if result.out_of_time else "unproven"
-    return Solution(
-        allocation=as_table(problem, allocation),
-        value=None if proof is None else proof.value,
-        lower_bound=None if proof is None else proof.lower_bound,
-        gap=None if proof is None else proof.gap,
-        shadow_prices=None if proof is None else proof.shadow_prices,
-        water_level=_water_level(problem, result.water_level),
-        method=method,
-        status=status,
-        seconds=time.perf_counter() - started,
-        details=dict(result.details),
-        tolerance=settings.tolerance,
-        _problem=problem,
-        _multipliers=result.multipliers,
-        _warm_start=result.warm_start,
-    )
-
-
-def _snap_if_no_worse(
-    problem: Problem,
-    allocation: FloatArray,
-    proof: Certificate,
-    constraints: tuple[Constraints, ...] = (),
-) -> tuple[FloatArray, Certificate]:
-    """Round fractions near 0 and 1 if the value does not rise by more than a tenth of the open gap,
-    and the user's constraints hold as before.
-    """
-    violation = _violation(problem, constraints)
-    tolerated = max(violation(allocation), VIOLATION)
-    allowed = proof.value + max(proof.excess, GAP_CLOSED * abs(proof.value)) / 10.0
-    certain = problem.closed_form is not None
-    for tidy in repair.snapped_to_bounds(problem, allocation):
-        if violation(tidy) > tolerated:
-            continue
-        value = objective_value(problem, tidy)
-        # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
-        if value <= allowed and not (
-            certain and certify_array(problem, tidy).gap > max(proof.gap, elliptical_solver.CLOSE)
-        ):
-            return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
-    return allocation, proof
-
-
-def _violation(
-    problem: Problem, constraints: tuple[Constraints, ...]
-) -> Callable[[FloatArray], float]:
-    """How far an allocation is outside the user's constraints, relative to their size."""
-    if not constraints:
-        return lambda _: 0.0
-    from adlopt.methods import user_constraints
-
-    return lambda allocation: user_constraints.violation(problem, allocation, constraints)
-
-
-def linear_minimum(
-    problem: Problem, constraints: tuple[Constraints, ...]
-) -> Callable[[FloatArray], tuple[float, FloatArray]] | None:
-    """The linear minimisation oracle over allocations that keep the user's constraints too."""
-    if not constraints:
-        return None
-    from adlopt.methods import user_constraints
-
-    return lambda slope: user_constraints.linear_minimum(problem, slope, constraints)
+        solution = solve_with_enough_points(problem, once, accuracy)
+    else:
+        solution = with_standard_error(problem, once(problem))
+    return solve_stages(solution, criteria, settings) if criteria else solution
 
 
 def _optional_positive(what: str, value: float | None) -> float | None:
@@ -259,18 +143,3 @@ def _start(problem: Problem, warm_start: Solution | None) -> Start | None:
     )
     reduction = found["reduction"].fillna(0.0).to_numpy(dtype=np.float64)
     return Start(reduction, None, by_asset, warm_start._warm_start)
-
-
-def _water_level(
-    problem: Problem, level: np.ndarray[Any, Any] | None
-) -> float | pd.Series[float] | None:
-    if level is None:
-        return None
-    if level.size == 1:
-        return float(level[0])
-    assets = problem.reduced_assets
-    if assets.size == 1:
-        return float(level[assets[0]])
-    return pd.Series(
-        level[assets], index=problem.book.assets[assets], name="water_level"
-    ).rename_axis("asset")
