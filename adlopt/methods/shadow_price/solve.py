@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt._internal.progress import Progress
 from adlopt.errors import SolverFailed
 from adlopt.methods import elliptical_solver
