@@ -52,7 +52,6 @@ class Master:
         for name, value in (
             ("presolve", "off"),
             ("threads", 1),
-            ("simplex_strategy", 4),  # primal: the basis stays feasible as columns come
             ("primal_feasibility_tolerance", tuning.master_tolerance),
             ("dual_feasibility_tolerance", tuning.master_tolerance),
         ):
@@ -160,10 +159,7 @@ class Master:
         R, L = self.R, self.L
         cost = np.concatenate([-low[:R], high[:R], high[R:], -low[R:]])
         self.highs.changeColsCost(cost.size, np.arange(cost.size, dtype=np.int32), cost)
-        self.highs.run()
-        status = self.highs.modelStatusToString(self.highs.getModelStatus())
-        if status != "Optimal":
-            raise SolverFailed(f"HiGHS ended the master program with status {status!r}")
+        self._run_simplex()
         solution = self.highs.getSolution()
         x, dual = np.array(solution.col_value), -np.array(solution.row_dual)
         box = x[: 2 * R + 2 * L]
@@ -177,6 +173,19 @@ class Master:
             held=float(box @ real),
             stresses=self._stresses(dual),
         )
+
+    def _run_simplex(self) -> None:
+        """Primal simplex from the last basis, which stays feasible as columns come. If that fails,
+        dual simplex from none.
+        """
+        for strategy in (4, 1):
+            self.highs.setOptionValue("simplex_strategy", strategy)
+            self.highs.run()
+            status = self.highs.modelStatusToString(self.highs.getModelStatus())
+            if status == "Optimal":
+                return
+            self.highs.clearSolver()
+        raise SolverFailed(f"HiGHS ended the master program with status {status!r}")
 
     def _stresses(self, dual: FloatArray) -> tuple[FloatArray, ...]:
         if len(self.tails) < 2:

@@ -99,6 +99,7 @@ class _Run:
         self.level: Level | None = None
         self.sweeps = self.rounds = 0
         self.interrupted = False
+        self.failure = ""
 
     def solve(self) -> Result:
         problem, tuning = self.problem, self.tuning
@@ -114,8 +115,8 @@ class _Run:
                 self._round(members, level)
             except KeyboardInterrupt:
                 self.interrupted = True
-            except SolverFailed:  # of the master: what was found before is still an answer
-                pass
+            except SolverFailed as error:  # what was found before is still an answer
+                self.failure = str(error)
             level = None
             allocation = self._allocation()
             more = self._further_scenarios(members, allocation)
@@ -229,6 +230,8 @@ class _Run:
         assert self.warm is not None
         per_unit = self.needed / groups.program.unit
         price = self.warm.price[self.problem.reduced_assets] * per_unit
+        # Prices of another objective or fund may lie beyond this one's bounds.
+        price = np.clip(price, -groups.price_scale, groups.price_scale)
         stress = self.warm.stress
         if stress.shape != (len(tails), self.presolved.constant.size):
             start.point[: price.size] = price
@@ -281,6 +284,7 @@ class _Run:
                 "algorithm": "decomposition by groups of pools",
                 "sweeps": self.sweeps,
                 "rounds": self.rounds,
+                **({"stopped": self.failure} if self.failure else {}),
             },
             out_of_time=self.interrupted or (not proven and time.perf_counter() > self.deadline),
             warm_start=warm,

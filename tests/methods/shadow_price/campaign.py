@@ -11,7 +11,6 @@ import argparse
 import time
 from dataclasses import replace
 
-
 import adlopt as adl
 from adlopt.methods.result import Result, Settings
 from adlopt.methods.shadow_price.solve import ShadowPrice

@@ -15,7 +15,7 @@ from adlopt.methods.shadow_price.vertex import workspace
 def random_pools(
     rng: np.random.Generator, count: int, *, most_hinges: int = 7, integers: bool = False
 ) -> Pools:
-    """Pools of 1 to 3 variables in 3 assets and 12 scenarios; with `integers` full of exact ties."""
+    """Pools of 1 to 3 variables in 3 assets and 12 scenarios; with `integers` full of ties."""
     width = rng.integers(1, 4, count)
     hinges = rng.integers(0, most_hinges + 1, count)
     linear = rng.integers(0, 3, count)
