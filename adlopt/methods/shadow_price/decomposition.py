@@ -109,7 +109,8 @@ class Decomposition:
             solution, outcome.proven = self._solve(width, tolerance)
             self._remember(solution)
             report(f"{groups.state.y.size:,} fractions, gap {outcome.gap:.1e}")
-            if outcome.proven or time.perf_counter() > deadline:
+            stalled = width < self.tuning.least_width
+            if outcome.proven or stalled or time.perf_counter() > deadline:
                 return
             point, stresses = solution.point, solution.stresses
 

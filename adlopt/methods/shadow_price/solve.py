@@ -129,7 +129,7 @@ class _Run:
     ) -> list[BoolArray] | None:
         """Scenarios with those that reach a tail at the allocation; None if none is missing."""
         problem, tuning = self.problem, self.tuning
-        if not members or self.level is None or not self.level.decomposition.outcome.proven:
+        if not members or self.interrupted or time.perf_counter() > self.deadline:
             return None
         losses = scenario_losses(problem, allocation)
         beyond = np.maximum(losses - problem.insurance_fund, 0.0)

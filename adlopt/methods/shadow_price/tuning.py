@@ -40,6 +40,8 @@ class Tuning:
     """Half-width of the first trust region, relative to the bounds of prices and stresses."""
     no_box: float = 4.0
     """Half-width that restricts nothing: twice the bounds to either side."""
+    least_width: float = 1e-12
+    """Half-width at which rounding in the master, not the box, keeps the gap open: the end."""
     rise: float = 0.25
     """The box halves when the dual function rises by less than this share of the prediction, as it
     does after a step that fails; it doubles after a good step to its edge."""
