@@ -12,8 +12,7 @@ from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
 from adlopt.prices.protocol import PriceModel
-from adlopt.solving.dispatch import METHODS, run_method, solve
-from adlopt.solving.solution import Solution
+from adlopt.solving.dispatch import METHODS, run_method
 
 
 @dataclass(frozen=True)
@@ -65,27 +64,7 @@ class Optimal(Policy):
     def reductions(self, problem: Problem) -> FloatArray:
         return run_method(self.posed(problem), self.method).allocation
 
-    def in_sequence(self) -> Policy:
-        """This policy for a sequence of problems, each started from the last one's answer."""
-        return _InSequence(self)
-
     def __str__(self) -> str:
         stated = [] if self.method == "auto" else [self.method]
         stated += [] if self.objective is None else [str(self.objective)]
         return f"Optimal({', '.join(stated)})" if stated else "Optimal"
-
-
-class _InSequence(Policy):
-    """Solves each problem with a warm start; the answers are proven all the same."""
-
-    def __init__(self, policy: Optimal) -> None:
-        self.policy = policy
-        self.last: Solution | None = None
-
-    def reductions(self, problem: Problem) -> FloatArray:
-        posed = self.policy.posed(problem)
-        self.last = solve(posed, self.policy.method, warm_start=self.last)
-        return self.last.allocation["reduction"].to_numpy(dtype=float)
-
-    def __str__(self) -> str:
-        return str(self.policy)

@@ -10,7 +10,6 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.model.book import Book
 from adlopt.model.losses import objective_value
 from adlopt.objectives import Objective
-from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, violations
 from adlopt.proof.certificate import certify_array
 from adlopt.simulation.deleveraging import Deleveraging, PriceModels, deleverage, triggered
@@ -53,10 +52,9 @@ def run(
 ) -> tuple[State, list[Step]]:
     """Play one path (a set of one) of the book's assets through."""
     state = State.at_start(book, exchange)
-    rule = policy.in_sequence() if isinstance(policy, Optimal) else policy
     steps = []
     for number in range(1, path.steps + 1):
-        steps.append(_step(state, path, number, rule, exchange, prices, objective))
+        steps.append(_step(state, path, number, policy, exchange, prices, objective))
         state.check_conserved(number)
     return state, steps
 
