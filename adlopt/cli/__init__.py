@@ -5,6 +5,7 @@ from adlopt.cli import (  # noqa: I001
     solve_commands,
     policy_commands,
     proof_commands,
+    simulate_commands,
     convert,
     explorer_command,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "main",
     "policy_commands",
     "proof_commands",
+    "simulate_commands",
     "solve_commands",
 ]
 

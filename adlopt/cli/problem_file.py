@@ -17,6 +17,9 @@ MODELS = ("direction", "volatility", "covariance", "history", "scenarios")
 MODEL = (*MODELS, "correlation", "horizon_days", "degrees", "window", "points", "seed")
 """Entries of a price model: a model on the command line replaces the file's as a whole."""
 
+SIMULATION = "simulate"
+"""The section whose entries only the command of that name takes."""
+
 PARAMETERS: dict[str, inspect.Parameter] = {}
 """Of every command that states a problem, by name: one file serves all, and ignores what its
 command does not take.
@@ -42,7 +45,13 @@ def defaults(context: typer.Context, path: Path) -> dict[str, Any]:
     """
     own = {parameter.name for parameter in context.command.params}
     found: dict[str, object] = {}
-    for key, value in read(path).items():
+    entries = read(path)
+    section = entries.pop(SIMULATION, {})
+    if not isinstance(section, dict):
+        raise InputError(f"{path}: {SIMULATION} is {section!r}; write a section [{SIMULATION}]")
+    if context.command.name == SIMULATION:
+        entries |= section
+    for key, value in entries.items():
         name = "mark" if key == "marks" and isinstance(value, dict) else key
         if name not in PARAMETERS:
             near = get_close_matches(key, PARAMETERS, n=1, cutoff=0.5)

@@ -14,6 +14,7 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
+from adlopt.prices.scenarios import Scenarios
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,6 +137,42 @@ class Paths:
                 whole[:, :, where] = given
                 filled[name] = whole
         return replace(self, assets=book.assets, **filled)
+
+    def model(self, *, horizon: int = 1, points: int = 1000) -> Scenarios:
+        """A price model of this set's moves: the returns of all its windows, equally likely.
+
+        Parameters
+        ----------
+        horizon : int, default 1
+            Steps of a window.
+        points : int, default 1000
+            Most scenarios; of more windows, evenly spaced ones in the order of path and step.
+
+        Returns
+        -------
+        Scenarios
+            For `Optimal(prices=...)` and for the `prices` of a simulation. It pools all steps, so
+            it does not know how far a crash has come.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import adlopt as adl
+        >>> adl.paths.Paths(["BTC"], np.array([[[100.0], [90.0], [99.0]]])).model()
+        Scenarios(2 x BTC)
+        """
+        validation.require_integer("paths: horizon", horizon, 1)
+        validation.require_integer("paths: points", points, 1)
+        if self.steps <= horizon:
+            raise InputError(
+                f"paths: windows of {horizon} steps need more than {horizon} steps; there are "
+                f"{self.steps}"
+            )
+        growth = self.prices[:, horizon:] / self.prices[:, :-horizon]
+        returns = growth.reshape(-1, len(self.assets)) - 1.0
+        if len(returns) > points:
+            returns = returns[np.linspace(0, len(returns) - 1, points).astype(int)]
+        return Scenarios(returns=returns, assets=list(self.assets))
 
     def to_frame(self) -> pd.DataFrame:
         """Prices, a row per path and step, a column per asset."""
