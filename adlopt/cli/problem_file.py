@@ -20,6 +20,9 @@ MODEL = (*MODELS, "correlation", "horizon_days", "degrees", "window", "points", 
 SIMULATION = "simulate"
 """The section whose entries only the command of that name takes."""
 
+SIMULATION_PARAMETERS: dict[str, inspect.Parameter] = {}
+"""Of that command; where a name is also in `PARAMETERS` the kind of value may differ."""
+
 PARAMETERS: dict[str, inspect.Parameter] = {}
 """Of every command that states a problem, by name: one file serves all, and ignores what its
 command does not take.
@@ -49,17 +52,20 @@ def defaults(context: typer.Context, path: Path) -> dict[str, Any]:
     section = entries.pop(SIMULATION, {})
     if not isinstance(section, dict):
         raise InputError(f"{path}: {SIMULATION} is {section!r}; write a section [{SIMULATION}]")
+    known = PARAMETERS | SIMULATION_PARAMETERS
     if context.command.name == SIMULATION:
         entries |= section
+    else:
+        known |= PARAMETERS
     for key, value in entries.items():
         name = "mark" if key == "marks" and isinstance(value, dict) else key
-        if name not in PARAMETERS:
-            near = get_close_matches(key, PARAMETERS, n=1, cutoff=0.5)
+        if name not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
             raise InputError(
                 f"{path}: unknown entry {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
         if name in own:
-            found[name] = _given(f"{path}, entry {key!r}", PARAMETERS[name], value, path.parent)
+            found[name] = _given(f"{path}, entry {key!r}", known[name], value, path.parent)
     return {
         name: _unless_replaced(context, value) if name in MODEL else value
         for name, value in found.items()

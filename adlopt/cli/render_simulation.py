@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from adlopt._internal.number_format import figures
-from adlopt.cli.render import paragraph, records, table, to_json
-from adlopt.errors import InputError
+from adlopt.cli.output import records, to_json
+from adlopt.cli.render import paragraph, table
 from adlopt.simulation import Simulation, StressTest
 
 SHOWN = ("socialised_loss", "second_round_deficit", "deleveraged", "pools_deleveraged")
@@ -63,14 +62,3 @@ def show_stress_test(out: Console, test: StressTest, *, as_json: bool) -> None:
     columns = {"policy": names}
     columns |= {str(name): figures(size[name], 5) for name in size.columns}
     out.print(table(f"fund for {1 - PROBABILITY:.0%} of paths (90 %)", columns))
-
-
-def write_outcomes(path: Path, test: StressTest) -> None:
-    """A row per policy and path."""
-    outcomes = test.outcomes.reset_index()
-    if path.suffix.lower() == ".csv":
-        outcomes.to_csv(path, index=False)
-    elif path.suffix.lower() in (".parquet", ".pq"):
-        outcomes.to_parquet(path, index=False)
-    else:
-        raise InputError(f"--out {path}: use a name that ends in .csv or .parquet")

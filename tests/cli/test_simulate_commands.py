@@ -99,7 +99,7 @@ def test_outcomes_are_written(book):
         (("--policy", "luck"), "unknown"),
         (("--fund", "-1"), "money at hand"),
         (("--depth", "DOGE=1"), "unknown asset 'DOGE'"),
-        (("--out", "paths.txt", "--paths", "2"), "ends in .csv"),
+        (("--out", "paths.txt", "--paths", "2"), "must end in one of"),
     ],
 )
 def test_flags_that_make_no_sense(book, flags, message):
