@@ -44,6 +44,8 @@ class PoolProgram:
     exhausted: BoolArray  # (R,) assets of which everything must go
     presolved: Presolved  # the pairs that are in the program, other scenarios' left out
     member: BoolArray  # (book's pools,) whether the pool is in the program
+    # pairs that cost in full, of pools with pairs but without variables: pool, scenario
+    fixed: tuple[IntArray, AnyIntArray]
 
     @property
     def owner(self) -> IntArray:
@@ -88,15 +90,18 @@ def build(
     with_merged = np.flatnonzero(shared)
     none = np.zeros(with_merged.size, dtype=np.int64)
     # Pools with pairs but without variables are constants.
-    fixed = ~member[hinges.pool] if (hinges.count[~member]).any() else np.zeros(0, dtype=bool)
     constant = presolved.constant + np.bincount(
         linear.scenario, linear.shortfall, minlength=presolved.constant.size
     )
-    if fixed.size:
-        constant += np.bincount(
-            hinges.scenario[fixed], np.maximum(hinges.shortfall[fixed], 0.0), constant.size
+    pairs_fixed = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    if (linear.count[~member] + hinges.count[~member]).any():
+        kept, kept_linear = member[hinges.pool], member[linear.pool]
+        costs = ~kept & (hinges.shortfall > 0)
+        constant += np.bincount(hinges.scenario[costs], hinges.shortfall[costs], constant.size)
+        pairs_fixed = (
+            np.append(linear.pool[~kept_linear], hinges.pool[costs]),
+            np.append(linear.scenario[~kept_linear], hinges.scenario[costs]),
         )
-        kept, kept_linear = ~fixed, member[linear.pool]
         hinges = Pairs(hinges.count * member, hinges.scenario[kept], hinges.shortfall[kept])
         linear = Pairs(
             linear.count * member, linear.scenario[kept_linear], linear.shortfall[kept_linear]
@@ -128,6 +133,7 @@ def build(
         problem.exhausted_assets[assets],
         presolved,
         member,
+        pairs_fixed,
     )
 
 

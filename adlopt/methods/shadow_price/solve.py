@@ -13,7 +13,7 @@ from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt._internal.progress import Progress
 from adlopt.errors import SolverFailed
 from adlopt.methods import elliptical_solver
-from adlopt.methods.result import Refusal, Result, Settings
+from adlopt.methods.result import Plan, Refusal, Result, Settings
 from adlopt.methods.shadow_price import recover, tail
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
@@ -58,7 +58,7 @@ class EllipticalPlan:
         return elliptical_solver.solve(self.problem, self.form, tolerance=settings.tolerance)
 
 
-def plan(problem: Problem) -> ShadowPrice | EllipticalPlan | Refusal:
+def plan(problem: Problem) -> Plan | Refusal:
     """The plan of this method, or why there is none."""
     if problem.prices is None:
         return Refusal(NO_PRICES, "give prices=...")
@@ -68,11 +68,9 @@ def plan(problem: Problem) -> ShadowPrice | EllipticalPlan | Refusal:
     if form is not None:
         return EllipticalPlan(problem, form)
     if tail.parts(problem.objective) is None:
-        return Refusal(
-            f"the objective {problem.objective} is not a sum of expected loss, CVaRs, spectral "
-            "measures and worst case",
-            "use method='conic'",
-        )
+        from adlopt.methods.shadow_price.conic_solve import ConicDecompositionPlan
+
+        return ConicDecompositionPlan(problem)
     return ShadowPrice(problem)
 
 

@@ -1,0 +1,241 @@
+"""From a problem with any convex objective to a proven allocation: start, decomposition, polish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray
+from adlopt._internal.progress import Progress
+from adlopt.errors import SolverFailed
+from adlopt.methods.repair import typical_loss
+from adlopt.methods.result import Result, Settings
+from adlopt.methods.shadow_price import recover
+from adlopt.methods.shadow_price.column_totals import totals_at
+from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition, DualPoint
+from adlopt.methods.shadow_price.conic_tuning import CONIC_DEFAULTS, ConicTuning
+from adlopt.methods.shadow_price.groups import Groups
+from adlopt.methods.shadow_price.linear_start import LinearSolution, LinearSolver
+from adlopt.methods.shadow_price.pools import build, price_bounds
+from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
+from adlopt.model.losses import losses_beyond_fund, objective_value
+from adlopt.model.problem import Problem
+from adlopt.objectives import Custom
+from adlopt.presolve.pairs import Presolved, presolve
+from adlopt.proof.multipliers import Multipliers
+
+FIRST, SECOND, LAST = -2, -1, -3  # numbers of the answers before the first sweep, and of the polish
+
+
+@dataclass(frozen=True, eq=False)
+class ConicDecompositionPlan:
+    """The plan for an objective that no linear master can take."""
+
+    problem: Problem
+    tuning: ConicTuning = CONIC_DEFAULTS
+    pool_tuning: Tuning = DEFAULTS
+    presolved: Presolved | None = None
+
+    def solve(self, settings: Settings) -> Result:
+        return solve(self.problem, settings, self.presolved, self.tuning, self.pool_tuning)
+
+
+def solve(
+    problem: Problem,
+    settings: Settings,
+    presolved: Presolved | None = None,
+    tuning: ConicTuning = CONIC_DEFAULTS,
+    pool_tuning: Tuning = DEFAULTS,
+) -> Result:
+    """Solve until the gap is closed or the time is up; the best allocation found by then."""
+    started = time.perf_counter()
+    deadline = started + (np.inf if settings.time_limit is None else settings.time_limit)
+    with Progress("shadow prices") as progress:
+        progress.report("presolve")
+        presolved = presolve(problem) if presolved is None else presolved
+        run = _Run(problem, presolved, tuning, pool_tuning, progress.report, deadline)
+        return run.solve(min(settings.tolerance, tuning.tolerance))
+
+
+class _Run:
+    """One solve."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        presolved: Presolved,
+        tuning: ConicTuning,
+        pool_tuning: Tuning,
+        report: Callable[[str], None],
+        deadline: float,
+    ) -> None:
+        self.problem, self.presolved = problem, presolved
+        self.tuning, self.pool_tuning = tuning, pool_tuning
+        self.report, self.deadline = report, deadline
+        weights = problem.scenarios.weights
+        # Only a function of the losses alone counts scenarios of probability zero.
+        own = any(isinstance(term, Custom) for _, term in problem.objective.terms)
+        self.live = np.arange(weights.size) if own else np.flatnonzero(weights)
+        member = np.zeros(weights.size, dtype=bool)
+        member[self.live] = True
+        self.program = build(problem, presolved, pool_tuning, member)
+        self.weights = weights[self.live]
+        book = problem.book
+        self.equity = float(book.equity[book.solvent].sum())
+        self.linear = LinearSolver(
+            problem, self.program, self.equity, pool_tuning, report, deadline
+        )
+        self.decomposition: ConicDecomposition | None = None
+        self.linear_start: LinearSolution | None = None
+        self.interrupted = False
+
+    def solve(self, tolerance: float) -> Result:
+        try:
+            start = self._start()
+            assert self.decomposition is not None
+            self.decomposition.run(start, tolerance)
+            if not self.decomposition.outcome.proven and time.perf_counter() < self.deadline:
+                self._polish(self.decomposition)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except SolverFailed:  # of a master: what was found before is still an answer
+            pass
+        return self._result()
+
+    # ------------------------------------------------------------------ start
+
+    def _start(self) -> DualPoint:
+        """Expected loss, the objective's subgradient there, and expected loss under it (eq. 26).
+
+        The combinations of both are the master's first columns, so that it is feasible from the
+        first sweep; bounds, scales and prices come from the second.
+        """
+        self.report("expected loss")
+        first = self.linear.solve(self.problem.scenarios.weights, self.tuning.first)
+        self.linear_start = first
+        stress = self._stress(recover.allocation(self.problem, self.program, first.fractions()))
+        self.report("expected loss under stress")
+        second = self.linear.solve(stress, self.tuning.first, first.groups, first.price)
+        self.linear_start = second
+        groups = self._groups(stress, second.groups)
+        unit = typical_loss(self.problem) / self.program.unit
+        self.decomposition = self._decomposition(groups, unit)
+        losses = self._first_columns(first, second)
+        return self.decomposition.dual_point(second.price / unit, losses, None)
+
+    def _first_columns(self, first: LinearSolution, second: LinearSolution) -> FloatArray:
+        """Add the combinations as columns, and begin at the better; losses there."""
+        decomposition = self.decomposition
+        assert decomposition is not None
+        G, best, found = decomposition.groups.count, np.inf, np.empty(0)
+        for number, solution in ((FIRST, first), (SECOND, second)):
+            y = solution.fractions()
+            table = totals_at(decomposition.groups, y)
+            decomposition.add_column(table, y, number)
+            losses = decomposition.losses_of(table)
+            value = decomposition.value(losses)
+            if value < best:
+                best, found, chosen = value, losses, number
+        decomposition.current = np.repeat([float(chosen == FIRST), float(chosen == SECOND)], G)
+        return found
+
+    def _stress(self, allocation: FloatArray) -> FloatArray:
+        """(S,) subgradient of the objective at an allocation."""
+        losses = losses_beyond_fund(self.problem, allocation)[self.live]
+        stress = np.zeros(self.problem.scenarios.weights.size)
+        for factor, term in self.problem.objective.terms:
+            stress[self.live] += factor * term.subgradient(losses, self.weights)
+        return stress
+
+    def _groups(self, stress: FloatArray, before: Groups) -> Groups:
+        """Groups whose stresses all move, from the vertices of `before`."""
+        program, weights = self.program, self.problem.scenarios.weights
+        bounds = price_bounds(self.problem, program, stress)
+        # Prices of exhausted assets stand at twice their bound, which must hold for all stresses.
+        worst = np.abs(program.pools.moves).max(axis=0) * max(float(stress.sum()), 1.0)
+        needed = np.abs(self.problem.required[self.problem.reduced_assets]) / program.unit
+        bounds = np.where(program.exhausted, needed * worst, bounds)
+        scale = np.maximum(weights, stress)[self.live]
+        groups = Groups(program, np.zeros(stress.size), self.live, bounds, scale, self.pool_tuning)
+        groups.state.active[:] = before.state.active
+        groups.assign(np.arange(program.size), np.ones(program.size), self.tuning.groups)
+        return groups
+
+    def _decomposition(self, groups: Groups, unit: float) -> ConicDecomposition:
+        problem, program = self.problem, self.program
+        money = unit * program.unit
+        return ConicDecomposition(
+            groups,
+            program.constant[self.live],
+            tuple((factor, term.scaled(money)) for factor, term in problem.objective.terms),
+            self.weights,
+            fund=problem.insurance_fund / money if problem.insurance_fund > 0 else None,
+            unit=unit,
+            equity=self.equity / money,
+            tuning=self.tuning,
+            report=self.report,
+            deadline=self.deadline,
+        )
+
+    # ------------------------------------------------------------------ end
+
+    def _polish(self, decomposition: ConicDecomposition) -> None:
+        """Exact prices for the best stresses, by one more linear solve (eq. 27).
+
+        The master's dual variables are accurate to Clarabel's tolerance only.
+        """
+        dual = decomposition.outcome.dual
+        if dual is None or self.linear_start is None:
+            return
+        stress = np.zeros(self.problem.scenarios.weights.size)
+        stress[self.live] = dual.stress(decomposition.factors)
+        price = dual.price * decomposition.unit
+        exact = self.linear.solve(stress, self.tuning.polish, self.linear_start.groups, price)
+        decomposition.offer(dual.at_price(exact.price / decomposition.unit), LAST)
+
+    def _result(self) -> Result:
+        decomposition = self.decomposition
+        proven = decomposition is not None and decomposition.outcome.proven
+        late = time.perf_counter() > self.deadline
+        return Result(
+            allocation=self._allocation(),
+            multipliers=None if decomposition is None else self._multipliers(decomposition),
+            details={
+                "presolve": str(self.presolved),
+                "algorithm": "decomposition with a conic master",
+                "sweeps": 0 if decomposition is None else decomposition.outcome.sweeps,
+            },
+            out_of_time=self.interrupted or (not proven and late),
+        )
+
+    def _allocation(self) -> FloatArray:
+        """The best of the master's combination, the start, and even shares."""
+        problem, candidates = self.problem, [self.problem.pro_rata()]
+        decomposition = self.decomposition
+        if decomposition is not None and decomposition.outcome.theta.size:
+            y = decomposition.combination()
+            best = recover.allocation(problem, self.program, y)
+            if decomposition.outcome.proven:
+                return best
+            candidates.append(best)
+        if self.linear_start is not None and self.linear_start.outcome.theta.size:
+            y = self.linear_start.fractions()
+            candidates.append(recover.allocation(problem, self.program, y))
+        return min(candidates, key=lambda each: objective_value(problem, each))
+
+    def _multipliers(self, decomposition: ConicDecomposition) -> Multipliers | None:
+        dual = decomposition.outcome.dual
+        if dual is None:
+            return None
+        size = self.problem.scenarios.weights.size
+        terms = []
+        for w in dual.terms:
+            terms.append(np.zeros(size))
+            terms[-1][self.live] = w
+        uncovered = np.ones(size)
+        uncovered[self.live] = dual.uncovered
+        point = np.append(dual.price * decomposition.unit, dual.stress(decomposition.factors))
+        return recover.multipliers(decomposition.groups, point, tuple(terms), uncovered)
