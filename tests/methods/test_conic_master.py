@@ -118,7 +118,7 @@ def test_insurance_fund() -> None:
     base = adl.synthetic.problem(500, 3, scenarios=150, seed=2)
     objective = adl.EVaR(0.9)
     fund = 0.3 * objective_value(base.with_changes(objective=objective), base.pro_rata())
-    problem = adl.Problem(base.book, base.reduction, base.prices, objective, insurance_fund=fund)
+    problem = base.with_changes(objective=objective, insurance_fund=fund)
     solution = adl.solve(problem, "shadow_price")
     assert solution.gap <= 1e-7
     assert solution.value == pytest.approx(adl.solve(problem, "conic").value, rel=1e-6)

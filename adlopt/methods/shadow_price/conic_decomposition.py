@@ -79,11 +79,9 @@ class ConicDecomposition:
         self.fund, self.unit, self.equity = fund, unit, equity
         self.tuning, self.report, self.deadline = tuning, report, deadline
         self.factors = tuple(factor for factor, _ in terms)
-        groups.required = np.ones(groups.price_scale.size)
+        required = np.ones(groups.price_scale.size)
         kept = ~groups.program.exhausted
-        self.master = ConicMaster(
-            groups.required, kept, constant / unit, groups.count, self.factors, fund
-        )
+        self.master = ConicMaster(required, kept, constant / unit, groups.count, self.factors, fund)
         self.answers: dict[int, FloatArray] = {}
         self.current = np.empty(0)  # weights of the master's first columns, where it begins
         self.blocks: dict[int, RiskBlock] = {}
@@ -173,7 +171,7 @@ class ConicDecomposition:
         stress, groups = point.stress(self.factors), self.groups
         changed = groups.sweep(np.append(point.price * self.unit, stress))
         self.answers[number] = groups.state.y.copy()
-        short = np.where(self.master.kept, groups.used.sum(axis=0) - groups.required, 0.0)
+        short = np.where(self.master.kept, groups.used.sum(axis=0) - self.master.required, 0.0)
         bound = float(stress @ self.losses_of(groups.totals.table)) - point.penalty
         bound += float(point.price @ short) - (self.fund or 0.0) * float(stress.sum())
         if bound > self.outcome.bound:

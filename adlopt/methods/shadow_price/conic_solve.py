@@ -221,7 +221,7 @@ class _Run:
             if decomposition.outcome.proven:
                 return best
             candidates.append(best)
-        if self.linear_start is not None and self.linear_start.outcome.theta.size:
+        if self.linear_start is not None and self.linear_start.found:
             y = self.linear_start.fractions()
             candidates.append(recover.allocation(problem, self.program, y))
         return min(candidates, key=lambda each: objective_value(problem, each))

@@ -18,7 +18,7 @@ from adlopt.methods.shadow_price import recover, tail
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.pools import PoolProgram, build, price_bounds
-from adlopt.methods.shadow_price.sampling import draw, sample_sizes
+from adlopt.methods.shadow_price.sampled_start import sampled_start
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
 from adlopt.methods.shadow_price.warm_start import Level, WarmStart
 from adlopt.model.losses import objective_value, scenario_losses
@@ -161,7 +161,7 @@ class _Run:
         elif self.warm is not None:
             self._start_warm(start, groups, objective.tails)
         else:
-            start, width = self._sampled_start(groups, objective, start)
+            start, width = sampled_start(groups, objective, start, tuning, self._run)
         groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
         ones = np.ones(self.needed.size)
         decomposition = Decomposition(groups, objective, ones, start, tuning)
@@ -193,28 +193,6 @@ class _Run:
         stresses = tuple(one.first_stress() for one in tails)
         point = np.append(np.zeros(bounds.size), sum(stresses, np.zeros(live.size)))
         return program, groups, objective, Outcome(point, stresses)
-
-    def _sampled_start(
-        self, groups: Groups, objective: Objective, start: Outcome
-    ) -> tuple[Outcome, float]:
-        """Prices from nested samples of the pools, and how far to trust them (eq. 15)."""
-        tuning, program, pools = self.tuning, groups.program, groups.program.pools
-        R, generator, width = self.needed.size, np.random.default_rng(0), tuning.box
-        available = np.bincount(pools.asset, pools.used, minlength=R)
-        for size in sample_sizes(program.size, tuning):
-            chosen, weight = draw(groups.largest, size, generator)
-            groups.assign(chosen, weight, tuning.groups)
-            counted = np.zeros(program.size)
-            counted[chosen] = weight
-            drawn = np.bincount(pools.asset, pools.used * counted[program.owner], minlength=R)
-            required = drawn / np.where(available > 0, available, 1.0)
-            sample = Decomposition(groups, objective, required, start, tuning, keep_answers=False)
-            self._run(sample, width, tuning.sample_tolerance)
-            start = Outcome(sample.outcome.point, sample.outcome.stresses)
-            spread = float(np.abs(start.point[:R] / groups.price_scale).max())
-            width = 1.0 if groups.live.size else max(spread, tuning.least_box)
-            width /= float(np.sqrt(chosen.size))
-        return start, width
 
     def _start_from(self, start: Outcome, before: Level, groups: Groups, tails: Tails) -> None:
         """Prices and stresses of the round before; new scenarios start without stress."""
