@@ -48,6 +48,7 @@ from adlopt.prices import (
 from adlopt.proof.certificate import Certificate
 from adlopt.proof.exact import ExactProof
 from adlopt.simulation import Exchange, Simulation, StressTest, paths, simulate, stress_test
+from adlopt.simulation.waves import WaveReplay, replay
 from adlopt.solving.certification import certify, prove
 from adlopt.solving.dispatch import solve
 from adlopt.solving.sampling_error import standard_error
@@ -55,7 +56,7 @@ from adlopt.solving.solution import Solution
 from adlopt.solving.verification import Verification, verify
 from adlopt.studies.account_exposure import Exposure, exposure
 from adlopt.studies.comparison import Comparison, compare
-from adlopt.studies.event_replay import Replay, replay
+from adlopt.studies.event_replay import Replay
 from adlopt.studies.explanation import Explanation, explain
 from adlopt.studies.exploration import Exploration, explore
 from adlopt.studies.optimal_face import OptimalSet, optimal_set
@@ -126,6 +127,7 @@ __all__ = [
     "StressTest",
     "StudentT",
     "Verification",
+    "WaveReplay",
     "WorstCase",
     "audit",
     "certify",

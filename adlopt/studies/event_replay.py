@@ -181,7 +181,7 @@ def replay(
     >>> study.positions[["account", "realised", "MinimaxLeverage"]].to_numpy().tolist()
     [['a', 0.0, 0.4], ['b', 0.4, 0.0]]
     """
-    table = _normalised(realised, column, wave)
+    table = read_realised(realised, column, wave)
     waves = {None: table} if "wave" not in table else dict(list(table.groupby("wave", sort=False)))
     comparisons = {}
     for name, rows in waves.items():
@@ -216,17 +216,21 @@ def _counts(part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _normalised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.DataFrame:
-    """A table of positions with `realised_reduction`, signed, and perhaps `wave`."""
+def read_table(given: pd.DataFrame | str | Path) -> pd.DataFrame:
+    """The table of realised reductions as it is, from a file if it is one."""
     if not isinstance(given, pd.DataFrame | str | Path):
         raise InputError(f"realised: expected a DataFrame or a path, got a {type(given).__name__}")
-    if not isinstance(given, pd.DataFrame):
-        path = Path(given)
-        given = (
-            tables.read_parquet(path)
-            if path.suffix.lower() in (".parquet", ".pq")
-            else tables.read_csv(path)
-        )
+    if isinstance(given, pd.DataFrame):
+        return given
+    path = Path(given)
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return tables.read_parquet(path)
+    return tables.read_csv(path)
+
+
+def read_realised(given: pd.DataFrame | str | Path, column: str, wave: str) -> pd.DataFrame:
+    """A table of positions with `realised_reduction`, signed, and perhaps `wave`."""
+    given = read_table(given)
     if {"user", "coin", "adl_size"} <= set(given.columns):
         table = given.rename(columns=HYPER_REPLAY)
     else:
