@@ -10,6 +10,7 @@ from adlopt.datasets import examples, synthetic
 from adlopt.errors import (
     AdlError,
     ConservationError,
+    InfeasibleConstraints,
     InfeasibleLots,
     InfeasibleReduction,
     InputError,
@@ -102,6 +103,7 @@ __all__ = [
     "Frontier",
     "Gaussian",
     "History",
+    "InfeasibleConstraints",
     "InfeasibleLots",
     "InfeasibleReduction",
     "InputError",

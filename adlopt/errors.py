@@ -54,6 +54,22 @@ class InfeasibleLots(AdlError, ValueError):
         )
 
 
+class InfeasibleConstraints(AdlError, ValueError):
+    """No allocation meets the user's constraints.
+
+    Attributes
+    ----------
+    relaxations : list of (number, parameter)
+        What would do, one constraint at a time with the others kept: the number of the constraint,
+        from 1, and the least parameter that is feasible (for the constraints of
+        `adlopt.constraints`), or else the least excess relative to its size.
+    """
+
+    def __init__(self, message: str, relaxations: list[tuple[int, float]]) -> None:
+        self.relaxations = relaxations
+        super().__init__(message)
+
+
 class NotApplicable(AdlError):
     """The chosen method cannot solve this problem; the message says why and what can."""
 

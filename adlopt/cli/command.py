@@ -12,7 +12,13 @@ import typer
 from typer.core import TyperGroup
 
 from adlopt._internal.text import visible
-from adlopt.errors import AdlError, InfeasibleLots, InfeasibleReduction, SolverFailed
+from adlopt.errors import (
+    AdlError,
+    InfeasibleConstraints,
+    InfeasibleLots,
+    InfeasibleReduction,
+    SolverFailed,
+)
 
 FAILED, BAD_INPUT, INFEASIBLE, NOT_PROVEN = 1, 2, 3, 4
 
@@ -23,7 +29,7 @@ USAGE_ERROR = cast(type[Exception], typer.BadParameter.__base__)
 
 def exit_code(error: AdlError) -> int:
     """What a script sees of an error."""
-    if isinstance(error, InfeasibleReduction | InfeasibleLots):
+    if isinstance(error, InfeasibleReduction | InfeasibleLots | InfeasibleConstraints):
         return INFEASIBLE
     return FAILED if isinstance(error, SolverFailed) else BAD_INPUT
 

@@ -55,21 +55,22 @@ def violation(
 ) -> float:
     """Largest violation of the user's constraints at an allocation (e,), relative to their size.
 
-    The size of a constraint is that of its two sides at the allocation or with everything taken.
+    The size of a constraint is the largest that its two sides have at the allocation, with
+    everything taken, and at a random point of the box.
     """
     if not constraints:
         return 0.0
     variable = cp.Variable(allocation.size)
+    inside = np.random.default_rng(0).random(allocation.size) * problem.max_reduction
     largest = 0.0
     for constraint in read_constraints(constraints, variable):
-        variable.value = problem.max_reduction
-        sides = [
-            np.abs(np.asarray(side.value, dtype=float)).max(initial=0.0) for side in constraint.args
-        ]
-        variable.value = allocation
-        sides += [
-            np.abs(np.asarray(side.value, dtype=float)).max(initial=0.0) for side in constraint.args
-        ]
+        sides = []
+        for point in (problem.max_reduction, inside, allocation):
+            variable.value = point
+            sides += [
+                np.abs(np.asarray(side.value, dtype=float)).max(initial=0.0)
+                for side in constraint.args
+            ]
         excess = float(np.max(constraint.violation(), initial=0.0))
         largest = max(largest, excess / (max(sides) or 1.0))
     return largest

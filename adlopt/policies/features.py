@@ -96,6 +96,10 @@ def _entry_prices(problem: Problem, rule: str, needed: BoolArray) -> FloatArray:
     if np.isnan(entry[needed]).any():
         wanted = f"is missing, and {rule} ranks by profit; give the price at which the position was opened"
         validation.raise_for_rows(
-            "positions", problem.book.positions_frame(), needed & np.isnan(entry), "entry_price", wanted
+            "positions",
+            problem.book.positions_frame(),
+            needed & np.isnan(entry),
+            "entry_price",
+            wanted,
         )
     return entry

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, SolverFailed
 from adlopt.model.allocation import AnyAllocation, read_allocation
-from adlopt.model.constraints import Constraints
+from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import ExpectedLoss
 from adlopt.proof.certificate import GAP_CLOSED, Certificate, certify_array, over_scenarios
@@ -38,7 +38,7 @@ def certify(
     problem: Problem,
     allocation: AnyAllocation,
     *,
-    constraints: Constraints | Sequence[Constraints] = (),
+    constraints: Constraints | str | Sequence[Constraints | str] = (),
     bound: Bound | None = None,
 ) -> Certificate:
     """Bound how far an allocation is from optimal, whatever made it.
@@ -53,7 +53,7 @@ def certify(
         A Solution, an array (e,) in the row order of `problem.positions`, or a table with
         `account`, `asset`, `reduction` (contracts, signed like the position) and `margin_mode`
         where an account holds an asset under both; positions it leaves out are not reduced.
-    constraints : function or sequence of functions
+    constraints : function, str, or sequence of them
         As for `solve`: the bound is then that of the best allocation that meets them too, and the
         given one must meet them. The bound rests on a solver's optimum of a linear program.
     bound : {"best", "linearised"}, optional
@@ -85,7 +85,7 @@ def certify(
     if bound not in (None, "best", "linearised"):
         raise InputError(f"bound is {bound!r}; use 'best' or 'linearised'")
     reductions = read_allocation(problem, allocation)
-    limits = (constraints,) if callable(constraints) else tuple(constraints)
+    limits = read_all(problem, constraints)
     if limits:
         require_constraints(problem, reductions, limits)
     own, *others = minorants(problem, reductions, constraints=limits, bound=bound)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.methods.choice import METHODS
 from adlopt.methods.result import Settings, Start
-from adlopt.model.constraints import Constraints
+from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
 from adlopt.solving.running import build_solution, choose_method, run_method, solve_once
 from adlopt.solving.sampling_error import solve_with_enough_points, with_standard_error
@@ -26,7 +26,7 @@ def solve(
     problem: Problem,
     method: str = "auto",
     *,
-    constraints: Constraints | Sequence[Constraints] = (),
+    constraints: Constraints | str | Sequence[Constraints | str] = (),
     tolerance: float = 1e-6,
     time_limit: float | None = None,
     sampling_tolerance: float | None = None,
@@ -43,9 +43,10 @@ def solve(
     problem : Problem
     method : str
         "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
-    constraints : function or sequence of functions
-        Each maps the allocation as a cvxpy expression (e,), in contracts, to convex constraints;
-        common ones are in `adlopt.constraints`. Only the conic method takes them.
+    constraints : function, str, or sequence of them
+        Each function maps the allocation as a cvxpy expression (e,), in contracts, to convex
+        constraints; common ones are in `adlopt.constraints`, and text names them, as in
+        "at-most-fraction:0.3". Only the conic method takes them.
     tolerance : float
         Relative gap up to which the status is "optimal". The shadow-price method works until it is
         reached. Pool losses in closed form are always solved to 1e-8: there a tighter gap costs
@@ -80,6 +81,8 @@ def solve(
     ------
     NotApplicable
         The method cannot solve this problem.
+    InfeasibleConstraints
+        No allocation meets the constraints; the message says what is the least that would do.
     SolverFailed
         The conic solver gave no answer.
     """
@@ -88,7 +91,7 @@ def solve(
         tolerance=validation.as_positive("solve: tolerance", tolerance),
         time_limit=_optional_positive("solve: time_limit", time_limit),
         start=_start(problem, warm_start),
-        constraints=_as_tuple(constraints),
+        constraints=read_all(problem, constraints),
         solver=solver,
         presolve=presolve,
         options=options,
@@ -105,17 +108,6 @@ def solve(
 
 def _optional_positive(what: str, value: float | None) -> float | None:
     return None if value is None else validation.as_positive(what, value)
-
-
-def _as_tuple(constraints: Any) -> tuple[Constraints, ...]:
-    given = constraints if isinstance(constraints, Iterable) else (constraints,)
-    for function in (functions := tuple(given)):
-        if not callable(function):
-            raise InputError(
-                f"constraints: {function!r} is not a function of the allocation; see "
-                "adlopt.constraints"
-            )
-    return functions
 
 
 def _start(problem: Problem, warm_start: Solution | None) -> Start | None:

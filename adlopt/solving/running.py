@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.errors import InputError
+from adlopt.errors import InputError, SolverFailed
 from adlopt.methods import choice, elliptical_solver, repair
 from adlopt.methods.choice import Choice
 from adlopt.methods.result import Result, Settings
@@ -32,7 +32,11 @@ def solve_once(problem: Problem, method: str, settings: Settings) -> Solution:
     chosen = choice.choose(problem, method, constrained=bool(settings.constraints))
     if chosen.method != "conic" and (settings.solver is not None or settings.options):
         raise InputError(f"solve: {chosen.method} takes no solver options; use method='conic'")
-    result = _run(problem, chosen, settings)
+    try:
+        result = _run(problem, chosen, settings)
+    except SolverFailed:
+        explain_infeasibility(problem, settings.constraints)
+        raise
     passed_over = chosen.passed_over.get("factor_leverage")
     if passed_over and isinstance(problem.prices, OneFactor) and problem.reduced_assets.size > 1:
         details = {"passed_over": f"factor_leverage does not apply: {passed_over}"}
@@ -40,14 +44,30 @@ def solve_once(problem: Problem, method: str, settings: Settings) -> Solution:
     return build_solution(problem, result, chosen.method, settings=settings, started=started)
 
 
-def choose_method(problem: Problem, method: str = "auto") -> str:
+def explain_infeasibility(problem: Problem, constraints: tuple[Constraints, ...]) -> None:
+    """Raise InfeasibleConstraints, with the least relaxations, if no allocation meets the user's
+    constraints.
+    """
+    if constraints:
+        from adlopt.methods import relaxation
+
+        relaxation.require_feasible(problem, constraints)
+
+
+def choose_method(problem: Problem, method: str = "auto", *, constrained: bool = False) -> str:
     """The method that will run: `method` itself, or what "auto" picks."""
-    return choice.choose(problem, method).method
+    return choice.choose(problem, method, constrained=constrained).method
 
 
 def run_method(problem: Problem, method: str = "auto", **settings: Any) -> Result:
     """Run a method, without certifying its result; the keywords are those of `Settings`."""
-    return _run(problem, choice.choose(problem, method), Settings(**settings))
+    asked = Settings(**settings)
+    chosen = choice.choose(problem, method, constrained=bool(asked.constraints))
+    try:
+        return _run(problem, chosen, asked)
+    except SolverFailed:
+        explain_infeasibility(problem, asked.constraints)
+        raise
 
 
 def _run(problem: Problem, chosen: Choice, settings: Settings) -> Result:

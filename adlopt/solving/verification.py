@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
+from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem, require_problem
-from adlopt.solving.dispatch import choose_method, run_method
+from adlopt.solving.running import choose_method, run_method
 
 NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it count as zero
 
@@ -68,22 +70,55 @@ class Verification:
         return f"<pre>{self!r}</pre>"
 
 
-def verify(problem: Problem, method: str = "auto", *, tolerance: float = 1e-6) -> Verification:
+def verify(
+    problem: Problem,
+    method: str = "auto",
+    *,
+    constraints: Constraints | str | Sequence[Constraints | str] = (),
+    tolerance: float = 1e-6,
+) -> Verification:
     """Solve by the fast path and by Clarabel and compare the objective on the same scenarios.
 
     Where `auto` has no fast path and picks the conic program itself, that program is checked
-    against the one without
-    presolve. Raises NotApplicable for a problem without a price model: there is nothing to
-    evaluate.
+    against the one without presolve.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        Of `adl.solve`: the path to check.
+    constraints : function, str, or sequence of them
+        As for `adl.solve`.
+    tolerance : float
+        Relative difference up to which the two agree.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    NotApplicable
+        The problem has no price model: there is nothing to evaluate.
+    InfeasibleConstraints
+        No allocation meets the constraints.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.verify(adl.examples.paper_problem(64)).agree
+    True
     """
     require_problem("verify", problem)
     validation.as_positive("verify: tolerance", tolerance)
-    fast = choose_method(problem, method)
+    limits = read_all(problem, constraints)
+    fast = choose_method(problem, method, constrained=bool(limits))
     problem.require_prices()
     started = time.perf_counter()
-    allocation = run_method(problem, fast).allocation
+    allocation = run_method(problem, fast, constraints=limits).allocation
     between = time.perf_counter()
-    checked = run_method(problem, "conic", presolve=fast != "conic").allocation
+    presolve = fast != "conic"
+    checked = run_method(problem, "conic", constraints=limits, presolve=presolve).allocation
     ended = time.perf_counter()
     return Verification(
         method=fast,

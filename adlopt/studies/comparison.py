@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,6 +16,7 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.model.allocation import as_table, read_allocation
+from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.policies import features
@@ -178,6 +179,7 @@ def compare(
     direction: Mapping[str, float] | None = None,
     method: str = "auto",
     solution: Solution | None = None,
+    constraints: Constraints | str | Sequence[Constraints | str] = (),
 ) -> Comparison:
     """Compare policies with the optimum of one problem.
 
@@ -196,6 +198,10 @@ def compare(
         Method of `adl.solve` for the optimum.
     solution : Solution, optional
         A known solution of this problem, so that it is not solved again.
+    constraints : function, str, or sequence of them
+        As for `adl.solve`: the optimum and the bound are those under them. Policies need not meet
+        them; the column `constraint_violation` says by how much they do not, relative to the size
+        of a constraint.
 
     Returns
     -------
@@ -224,9 +230,10 @@ def compare(
         if direction is None
         else validation.vector_by_asset("compare: direction", direction, assets)
     )
-    taken, bound = _allocations(problem, chosen, method, solution)
+    limits = read_all(problem, constraints)
+    taken, bound = _allocations(problem, chosen, method, solution, limits)
     rows = {
-        name: policy_measures.measures(problem, amounts, tail, v, bound)
+        name: policy_measures.measures(problem, amounts, tail, v, bound, limits)
         for name, amounts in taken.items()
     }
     return Comparison(
@@ -242,10 +249,14 @@ def compare(
 
 
 def _allocations(
-    problem: Problem, chosen: Mapping[str, AnyPolicy], method: str, solution: Solution | None
+    problem: Problem,
+    chosen: Mapping[str, AnyPolicy],
+    method: str,
+    solution: Solution | None,
+    constraints: tuple[Constraints, ...],
 ) -> tuple[dict[str, FloatArray], float | None]:
     """Reductions (e,) by row name, the optimum first unless it is given, and the lower bound."""
-    best = _optimum(problem, method, solution)
+    best = _optimum(problem, method, solution, constraints)
     if best is None:
         return {name: reductions(policy, problem) for name, policy in chosen.items()}, None
     optimum, bound = best
@@ -253,19 +264,22 @@ def _allocations(
     if not any(isinstance(p, Optimal) and p.objective is None for p in chosen.values()):
         taken[OPTIMUM if OPTIMUM not in chosen else f"{OPTIMUM} (of the problem)"] = optimum
     for name, policy in chosen.items():
-        solved = isinstance(policy, Optimal) and policy == Optimal(method)
+        solved = isinstance(policy, Optimal) and policy == Optimal(method) and not constraints
         taken[name] = optimum if solved else reductions(policy, problem)
     return taken, bound
 
 
 def _optimum(
-    problem: Problem, method: str, known: Solution | None
+    problem: Problem,
+    method: str,
+    known: Solution | None,
+    constraints: tuple[Constraints, ...],
 ) -> tuple[FloatArray, float | None] | None:
     """The optimal reductions and the lower bound; None if no method solves the problem."""
     if known is not None:
         return read_allocation(problem, known.allocation), known.lower_bound
     try:
-        solution = solve(problem, method)
+        solution = solve(problem, method, constraints=constraints)
     except NotApplicable:
         return None
     return solution.allocation["reduction"].to_numpy(), solution.lower_bound

@@ -10,6 +10,7 @@ import pandas as pd
 
 from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.model.allocation import gross_leverage
+from adlopt.model.constraints import Constraints
 from adlopt.model.losses import objective_value, scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss
@@ -17,16 +18,23 @@ from adlopt.policies.protocol import ROUNDING, violations
 
 TINY = np.finfo(float).tiny
 INSOLVENT = 1e-9  # of the solvent equity: a smaller loss is rounding at zero equity
+VIOLATION = 1e-7  # relative: a user's constraint counts as met, as solvers leave it
 QUANTILES = {"leverage_p50": 0.5, "leverage_p90": 0.9, "leverage_p99": 0.99, "leverage_max": 1.0}
 RISK_COLUMNS = ("objective", "expected_loss", "cvar", "insolvency_probability", "worst_case")
 
 
 def measures(
-    problem: Problem, taken: FloatArray, tail: CVaR, v: FloatArray, bound: float | None
+    problem: Problem,
+    taken: FloatArray,
+    tail: CVaR,
+    v: FloatArray,
+    bound: float | None,
+    constraints: tuple[Constraints, ...] = (),
 ) -> dict[str, dict[str, Any]]:
     """All blocks of one allocation: feasibility, risk, concentration, hedges."""
     unmet, overstepped = violations(problem, taken)
-    feasible = unmet <= ROUNDING and overstepped <= ROUNDING
+    beyond = violation_of(problem, taken, constraints)
+    feasible = unmet <= ROUNDING and overstepped <= ROUNDING and beyond <= VIOLATION
     numbers = risk(problem, taken, tail)
     # A rule that takes less than required may leave less risk: its excess would mislead.
     comparable = bound is not None and feasible
@@ -40,11 +48,23 @@ def measures(
             "feasible": feasible,
             "sum_violation": unmet,
             "bound_violation": overstepped,
+            "constraint_violation": beyond,
         },
         "risk": numbers,
         "concentration": concentration(problem, taken),
         "hedges": hedges(problem, taken, v),
     }
+
+
+def violation_of(
+    problem: Problem, taken: FloatArray, constraints: tuple[Constraints, ...]
+) -> float:
+    """Largest violation of the user's constraints, relative to their size."""
+    if not constraints:
+        return 0.0
+    from adlopt.methods.user_constraints import violation  # loads cvxpy
+
+    return violation(problem, taken, constraints)
 
 
 def _ratio(part: float, whole: float) -> float:

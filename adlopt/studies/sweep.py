@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
-from adlopt.errors import InputError
+from adlopt.errors import InfeasibleConstraints, InputError
 from adlopt.methods.result import Result
+from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.proof.certificate import certify_array
-from adlopt.solving.dispatch import choose_method, run_method
+from adlopt.solving.running import choose_method, linear_minimum, run_method
 from adlopt.studies.table_result import TableResult
 
 
@@ -47,6 +48,7 @@ def frontier(
     level: Iterable[float] | float | None = None,
     method: str = "auto",
     tolerance: float = 1e-6,
+    constraints: Constraints | str | Sequence[Constraints | str] = (),
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Frontier:
     """Solve one problem along a sweep of the reduction, the insurance fund or the CVaR level.
@@ -66,6 +68,9 @@ def frontier(
         Method of `adl.solve`, the same for all points.
     tolerance : float, default 1e-6
         Relative gap up to which a point counts as optimal.
+    constraints : function, str, or sequence of them
+        As for `adl.solve`. A point that no allocation can meet has the status "infeasible", and
+        the column `relaxation` says what is the least that would do.
     progress : callable, optional
         Wraps the points as they are solved, for a progress bar such as `rich.progress.track`.
 
@@ -99,9 +104,13 @@ def frontier(
         )
     # All points are validated before any is solved.
     variants = [_variant(problem, swept, point) for point in points]
-    chosen, solver = _solver(variants, points, swept, method, tolerance)
+    limits = read_all(problem, constraints)
+    if limits:
+        chosen, solver = _constrained(variants, limits, method, tolerance)
+    else:
+        chosen, solver = _solver(variants, points, swept, method, tolerance)
     rows = [
-        {swept: points[i], **_row(variants[i], chosen, solver, points[i], tolerance)}
+        {swept: points[i], **_row(variants[i], chosen, solver, points[i], tolerance, limits)}
         for i in progress(range(len(points)))
     ]
     return Frontier(pd.DataFrame(rows), swept)
@@ -149,6 +158,19 @@ def _solver(
     return chosen, conic.compile_sweep(middle, name)
 
 
+def _constrained(
+    variants: list[Problem],
+    constraints: tuple[Constraints, ...],
+    method: str,
+    tolerance: float,
+) -> tuple[str, Callable[[Problem, float], Result]]:
+    """The conic method, point by point, under the user's constraints."""
+    chosen = choose_method(variants[0], method, constrained=True)
+    return chosen, lambda variant, point: run_method(
+        variant, chosen, tolerance=tolerance, constraints=constraints
+    )
+
+
 def _warm_started(tolerance: float) -> Callable[[Problem, float], Result]:
     """A function that solves variants by shadow prices, each starting from the last."""
     from adlopt.methods.result import Settings, Start
@@ -173,15 +195,18 @@ def _row(
     solver: Callable[[Problem, float], Result],
     point: float,
     tolerance: float,
+    constraints: tuple[Constraints, ...] = (),
 ) -> dict[str, Any]:
     """One point, solved and certified; the tables of a Solution would double the time."""
     started = time.perf_counter()
-    result = solver(problem, point)
-    proof = (
-        None
-        if problem.prices is None
-        else certify_array(problem, result.allocation, result.multipliers)
-    )
+    try:
+        result = solver(problem, point)
+    except InfeasibleConstraints as error:
+        return {"status": "infeasible", "method": method, "relaxation": str(error)}
+    proof = None
+    if problem.prices is not None:
+        oracle = linear_minimum(problem, constraints)
+        proof = certify_array(problem, result.allocation, result.multipliers, oracle)
     taken = result.allocation != 0
     row: dict[str, Any] = {
         "value": None if proof is None else proof.value,

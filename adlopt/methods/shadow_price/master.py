@@ -51,7 +51,6 @@ class Master:
         self.highs: Any = silent_highs()
         for name, value in (
             ("presolve", "off"),
-            ("threads", 1),
             ("primal_feasibility_tolerance", tuning.master_tolerance),
             ("dual_feasibility_tolerance", tuning.master_tolerance),
         ):
