@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 import adlopt as adl
+from tests.datasets import paper_figures
 
 # Beside the repository, or beside a directory that holds it.
 _PLACES = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents[2:]]
@@ -73,22 +74,21 @@ class Paper:
         return adl.Problem(self.book, {"BTC": contracts}, prices=adl.OneFactor(self.direction))
 
 
-def paper_from(data: dict[str, Any]) -> Paper:
+def paper_example() -> Paper:
     rows = [
-        {"account": account["account"], "asset": asset, "size": size, "entry_price": entry}
-        for account in data["accounts"]
-        for asset, size, entry in zip(
-            data["assets"], account["size"], account["entry_price"], strict=True
-        )
+        {"account": account, "asset": asset, "size": size, "entry_price": entry}
+        for account, _, *held in paper_figures.ACCOUNTS
+        for asset, (size, entry) in zip(paper_figures.ASSETS, held, strict=True)
     ]
+    collateral = [{"account": row[0], "collateral": row[1]} for row in paper_figures.ACCOUNTS]
     return Paper(
         positions=pd.DataFrame(rows),
-        accounts=pd.DataFrame(data["accounts"])[["account", "collateral"]],
-        marks=dict(zip(data["assets"], data["marks"], strict=True)),
-        volatility=dict(zip(data["assets"], data["annual_volatility"], strict=True)),
-        correlation=data["correlation"],
-        horizon=data["horizon_years"],
-        facts=data["facts"],
+        accounts=pd.DataFrame(collateral),
+        marks=dict(zip(paper_figures.ASSETS, paper_figures.MARKS, strict=True)),
+        volatility=dict(zip(paper_figures.ASSETS, paper_figures.VOLATILITY, strict=True)),
+        correlation=paper_figures.CORRELATION,
+        horizon=paper_figures.HORIZON,
+        facts=paper_figures.FACTS,
     )
 
 

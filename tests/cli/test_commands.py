@@ -16,8 +16,8 @@ import adlopt as adl
 from adlopt import cli
 from adlopt.cli import render
 from adlopt.datasets.examples import paper_book, paper_direction, paper_tables
+from tests.support import DATA
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 HYPERLIQUID = DATA / "hyperliquid_20251010_accounts.csv"
 DIRECTION = [
     flag

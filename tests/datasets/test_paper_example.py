@@ -62,7 +62,9 @@ def test_shadow_price_is_the_derivative_of_the_value(paper: Paper, contracts: fl
 
 
 def test_verify_agrees_on_strata(paper: Paper) -> None:
-    problem = adl.Problem(paper.book, {"BTC": -10.0}, prices=adl.OneFactor(paper.direction, points=2**10))
+    problem = adl.Problem(
+        paper.book, {"BTC": -10.0}, prices=adl.OneFactor(paper.direction, points=2**10)
+    )
     assert adl.verify(problem).agree
 
 
