@@ -303,3 +303,18 @@ def test_bounds_never_exceed_values() -> None:
             decomposition.outcome.bound = -np.inf
             decomposition.offer(point, trial)
             assert decomposition.outcome.bound <= value * (1 + 1e-9)
+
+
+def test_the_next_solve_takes_over_the_presolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = adl.synthetic.problem(600, 4, scenarios=120, objective=adl.EVaR(0.8), seed=1)
+    first = adl.solve(problem, "shadow_price")
+    changed = problem.with_changes(objective=adl.Expectile(0.8))
+    cold = adl.solve(changed, "shadow_price")
+
+    def refuse(*_):
+        raise AssertionError("presolved again")
+
+    monkeypatch.setattr(conic_solve, "presolve", refuse)
+    warm = adl.solve(changed, "shadow_price", warm_start=first)
+    assert warm.status == cold.status == "optimal"
+    assert warm.value == pytest.approx(cold.value, rel=1e-7)

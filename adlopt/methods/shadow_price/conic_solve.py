@@ -21,13 +21,14 @@ from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.linear_start import LinearSolution, LinearSolver
 from adlopt.methods.shadow_price.pools import build, price_bounds
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
+from adlopt.methods.shadow_price.warm_start import WarmStart
 from adlopt.model.losses import losses_beyond_fund, objective_value
 from adlopt.model.problem import Problem
 from adlopt.objectives import Custom
 from adlopt.presolve.pairs import Presolved, presolve
 from adlopt.proof.multipliers import Multipliers
 
-FIRST, SECOND, LAST = -2, -1, -3  # numbers of the answers before the first sweep, and of the polish
+LAST = -3  # number of the polish among the answers, of which the first sweep is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +38,28 @@ class ConicDecompositionPlan:
     problem: Problem
     tuning: ConicTuning = CONIC_DEFAULTS
     pool_tuning: Tuning = DEFAULTS
-    presolved: Presolved | None = None
 
     def solve(self, settings: Settings) -> Result:
-        return solve(self.problem, settings, self.presolved, self.tuning, self.pool_tuning)
+        """Solve until the gap is closed or the time is up; the best allocation found by then."""
+        return solve(self.problem, settings, self.tuning, self.pool_tuning)
 
 
 def solve(
     problem: Problem,
     settings: Settings,
-    presolved: Presolved | None = None,
     tuning: ConicTuning = CONIC_DEFAULTS,
     pool_tuning: Tuning = DEFAULTS,
 ) -> Result:
-    """Solve until the gap is closed or the time is up; the best allocation found by then."""
+    """`ConicDecompositionPlan.solve` with other numbers."""
     started = time.perf_counter()
     deadline = started + (np.inf if settings.time_limit is None else settings.time_limit)
+    warm = settings.start.warm_start if settings.start is not None else None
+    warm = warm if isinstance(warm, WarmStart) else None
     with Progress("shadow prices") as progress:
         progress.report("presolve")
-        presolved = presolve(problem) if presolved is None else presolved
+        presolved = warm.presolved_for(problem) if warm is not None else None
+        if presolved is None:
+            presolved = presolve(problem)
         run = _Run(problem, presolved, tuning, pool_tuning, progress.report, deadline)
         return run.solve(min(settings.tolerance, tuning.tolerance))
 
@@ -120,27 +124,25 @@ class _Run:
         self.report("expected loss under stress")
         second = self.linear.solve(stress, self.tuning.first, first.groups, first.price)
         self.linear_start = second
-        groups = self._groups(stress, second.groups)
         unit = typical_loss(self.problem) / self.program.unit
-        self.decomposition = self._decomposition(groups, unit)
-        losses = self._first_columns(first, second)
+        self.decomposition = self._decomposition(self._groups(stress, second.groups), unit)
+        losses = self._first_columns([first, second])
         return self.decomposition.dual_point(second.price / unit, losses, None)
 
-    def _first_columns(self, first: LinearSolution, second: LinearSolution) -> FloatArray:
-        """Add the combinations as columns, and begin at the better; losses there."""
+    def _first_columns(self, solutions: list[LinearSolution]) -> FloatArray:
+        """Add the combinations as columns, and begin at the best; losses there."""
         decomposition = self.decomposition
         assert decomposition is not None
-        G, best, found = decomposition.groups.count, np.inf, np.empty(0)
-        for number, solution in ((FIRST, first), (SECOND, second)):
+        found: list[FloatArray] = []
+        for number, solution in enumerate(solutions, start=-len(solutions)):
             y = solution.fractions()
             table = totals_at(decomposition.groups, y)
             decomposition.add_column(table, y, number)
-            losses = decomposition.losses_of(table)
-            value = decomposition.value(losses)
-            if value < best:
-                best, found, chosen = value, losses, number
-        decomposition.current = np.repeat([float(chosen == FIRST), float(chosen == SECOND)], G)
-        return found
+            found.append(decomposition.losses_of(table))
+        best = int(np.argmin([decomposition.value(losses) for losses in found]))
+        chosen = (np.arange(len(found)) == best).astype(np.float64)
+        decomposition.current = np.repeat(chosen, decomposition.groups.count)
+        return found[best]
 
     def _stress(self, allocation: FloatArray) -> FloatArray:
         """(S,) subgradient of the objective at an allocation."""
@@ -209,7 +211,22 @@ class _Run:
                 "sweeps": 0 if decomposition is None else decomposition.outcome.sweeps,
             },
             out_of_time=self.interrupted or (not proven and late),
+            warm_start=self._warm_start(),
         )
+
+    def _warm_start(self) -> WarmStart | None:
+        """Prices and stresses for the next solve."""
+        decomposition, problem = self.decomposition, self.problem
+        if decomposition is None or decomposition.outcome.dual is None:
+            return None
+        dual = decomposition.outcome.dual
+        stress = np.zeros((1, problem.scenarios.weights.size))
+        stress[0, self.live] = dual.stress(decomposition.factors)
+        price = np.zeros(problem.required.size)
+        needed = np.abs(problem.required[problem.reduced_assets])
+        money = decomposition.unit * self.program.unit
+        price[problem.reduced_assets] = dual.price * money / needed
+        return WarmStart(problem, self.presolved, price, stress, None)
 
     def _allocation(self) -> FloatArray:
         """The best of the master's combination, the start, and even shares."""

@@ -58,7 +58,7 @@ class LinearSolver:
         before: Groups | None = None,
         price: FloatArray | None = None,
     ) -> LinearSolution:
-        """Minimise stress.L; from the vertices of `before` and `price` (R,), or from samples."""
+        """Minimise stress.L, from the vertices of `before` and `price` (R,), or from samples."""
         program, tuning = self.program, self.tuning
         # Bounds on prices must hold for these stresses: those for the scenario probabilities can
         # cut off the optimum.
@@ -69,11 +69,12 @@ class LinearSolver:
             np.empty(0), float(stress @ program.constant), (), self.equity / program.unit
         )
         width, start = tuning.box, Outcome(np.zeros(bounds.size), ())
-        if before is None or price is None:
+        if price is None:
             start, width = sampled_start(groups, objective, start, tuning, self._run)
         else:
-            groups.state.active[:] = before.state.active
             start = Outcome(price, ())
+        if before is not None:
+            groups.state.active[:] = before.state.active
         groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
         decomposition = Decomposition(groups, objective, np.ones(bounds.size), start, tuning)
         self._run(decomposition, width, tolerance)
