@@ -1,4 +1,4 @@
-"""Your own objective: any convex nondecreasing function of the losses that cvxpy can write down."""
+"""Objectives of the user's own: convex nondecreasing functions written in cvxpy."""
 
 from __future__ import annotations
 
@@ -21,18 +21,32 @@ PROBES = 3  # losses at which a function that DCP cannot prove monotone is tried
 
 @dataclass(frozen=True)
 class Custom(Objective):
-    """A function from the cvxpy loss vector (S,), money by scenario, >= 0, to a convex
-    nondecreasing cvxpy scalar.
+    """Your own objective: a convex nondecreasing function of the cvxpy loss vector.
 
-    It may make variables of its own, over which it is minimised. It says itself how much each
-    scenario counts; scenario
-    weights do not enter. `Problem(..., objective=function)` wraps a plain function in this.
+    `Problem(..., objective=function)` wraps a plain function in this. The function may make
+    variables of its own, over which it is minimised. It says itself how much each scenario counts:
+    scenario weights do not enter. Its numbers come from small cvxpy programs, so its bounds rest on
+    a solver's accuracy.
+
+    Parameters
+    ----------
+    function : callable
+        From a cvxpy expression (S,), losses >= 0 in money by scenario, to a cvxpy scalar.
 
     Raises
     ------
-    InputError : when first used, if the function is not a convex scalar by cvxpy's rules (with what
-        they object to) or is
-        found to fall in some scenario's loss.
+    InputError
+        When first used, if cvxpy cannot verify that the function is a convex scalar (with its
+        explanation), or if the function falls as the loss of some scenario rises.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import cvxpy as cp
+    >>> def second_worst(loss):
+    ...     return cp.sum_largest(loss, 2) / 2
+    >>> round(adl.Custom(second_worst).evaluate([0.0, 10.0, 2.0, 4.0]), 6)
+    7.0
     """
 
     function: Callable[[cp.Expression], Any]
@@ -70,8 +84,8 @@ class Custom(Objective):
 
 @lru_cache(maxsize=64)
 def _refuse_unfit(measure: Custom, scenarios: int) -> None:
-    """InputError unless the function is convex by cvxpy's rules, and nondecreasing by them or where
-    it is tried.
+    """Raise InputError unless the function is convex by cvxpy's rules, and nondecreasing by them or
+    at random losses.
     """
     import cvxpy as cp
     from cvxpy.error import DCPError
@@ -86,7 +100,7 @@ def _refuse_unfit(measure: Custom, scenarios: int) -> None:
             f"objective {measure}: cvxpy cannot see that it is convex "
             f"(https://www.cvxpy.org/tutorial/dcp). {error}"
         ) from None
-    # What the rules accept of a convex loss >= 0 is nondecreasing.
+    # If the rules accept the function of a convex loss >= 0, it is nondecreasing.
     if measure.apply(cp.pos(loss)).is_dcp():
         return
     trusted = _Unchecked(measure)

@@ -102,13 +102,61 @@ class Objective(ABC):
         return self if self.coherent else Scaled(self, unit)
 
     def evaluate(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
-        """The measure of scenario losses (S,), equally likely unless `weights` are given."""
+        """The measure of scenario losses.
+
+        Parameters
+        ----------
+        loss : array_like, shape (S,)
+            Losses in money.
+        weights : array_like, shape (S,), optional
+            Scenario probabilities; equally likely if left out.
+
+        Returns
+        -------
+        float
+            Money.
+
+        Raises
+        ------
+        InputError
+            Losses or weights are not finite numbers, or weights do not sum to one.
+
+        Examples
+        --------
+        >>> import adlopt as adl
+        >>> adl.CVaR(0.9).evaluate([0.0, 10.0, 2.0], weights=[0.5, 0.2, 0.3])
+        10.0
+        """
         return self.value(*_checked(loss, weights))
 
     def stressed_probabilities(
         self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None
     ) -> FloatArray:
-        """(S,) stressed probabilities at scenario losses: a subgradient of the measure."""
+        """The probabilities under which the mean loss is the measure: a subgradient of it.
+
+        Parameters
+        ----------
+        loss : array_like, shape (S,)
+            Losses in money.
+        weights : array_like, shape (S,), optional
+            Scenario probabilities; equally likely if left out.
+
+        Returns
+        -------
+        numpy.ndarray, shape (S,)
+            Probabilities, if the measure is cash invariant; else weights >= 0.
+
+        Raises
+        ------
+        InputError
+            Losses or weights are not finite numbers, or weights do not sum to one.
+
+        Examples
+        --------
+        >>> import adlopt as adl
+        >>> adl.CVaR(0.5).stressed_probabilities([0.0, 10.0, 2.0, 4.0]).tolist()
+        [0.0, 0.5, 0.0, 0.5]
+        """
         return self.subgradient(*_checked(loss, weights))
 
     def weights(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> FloatArray:
