@@ -68,7 +68,7 @@ from adlopt.studies.sweep import Frontier, frontier
 if TYPE_CHECKING:
     from adlopt.methods.scenario_program import Model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"  # the one place: packaging and the site read it here
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:

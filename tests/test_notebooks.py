@@ -59,6 +59,7 @@ class Exercise:
     open: Any = None  # verdicts
     solved: Any = None
     wrong: list[tuple[str, Any]] = field(default_factory=list)
+    right: list[tuple[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,9 @@ def exercises(notebook) -> list[Exercise]:
         for wrong in cell.metadata.get("wrong_answers", []):
             run(wrong, names)
             one.wrong.append((wrong, run(cell.source, names)))
+        for right in cell.metadata.get("right_answers", []):
+            run(right, names)
+            one.right.append((right, run(cell.source, names)))
         run(one.answer.source, names)
     return found
 
@@ -235,12 +239,33 @@ def test_solutions_pass(exercises):
         assert one.solved.passed, f"{one.solution.source}\n{one.solved}"
 
 
+def test_right_answers_pass(exercises):
+    """From a solver, with three digits, whole numbers, and in another form."""
+    assert any(one.right for one in exercises)
+    for one in exercises:
+        for right, verdict in one.right:
+            assert verdict.passed, f"{right}\n{verdict}"
+
+
 def test_wrong_answers_fail_with_a_hint(exercises):
     for one in exercises:
         for wrong, verdict in one.wrong:
             assert verdict.answered, wrong
             assert not verdict.passed, wrong
             assert "Hint: " in verdict.text, wrong
+
+
+def test_checks_are_named_for_the_score(path, exercises):
+    number = int(path.name[:2])
+    assert [one.solved.name for one in exercises] == [
+        f"{number}.{k}" for k in range(1, EXERCISES + 1)
+    ]
+
+
+def test_every_notebook_has_a_proof_with_a_solution(notebook):
+    proofs = [cell for cell in notebook.prose() if "proof" in cell.tags]
+    assert len(proofs) >= 2
+    assert proofs[-1].source.startswith("<details>")
 
 
 @pytest.mark.parametrize("text", [*PATHS, HOUSE / "README.md"], ids=lambda text: text.stem)
@@ -288,7 +313,10 @@ def test_prose_quotes_only_what_cells_show(notebook):
 
 
 def test_quoted_numbers_are_found():
-    text = "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, [a](https://b.c/1234), 0.25, `x[1234]`."
+    text = (
+        "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, "
+        "[a](https://b.c/1234), 0.25, `x[1234]`."
+    )
     assert quoted(text) == {"501.2", "1,234"}
 
 
