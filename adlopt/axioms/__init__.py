@@ -1,6 +1,4 @@
-"""Which promises a rule keeps: axioms, books that try them, and the smallest counterexample where
-one fails.
-"""
+"""Axioms of rules, books that try them, and the smallest counterexample where one fails."""
 
 from adlopt.axioms.report import Audit, Counterexample, Step
 from adlopt.axioms.search import audit

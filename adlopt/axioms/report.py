@@ -1,4 +1,4 @@
-"""What an audit found, printed so that a reader can check it by hand."""
+"""The result of an audit, printed with numbers that a reader can check by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Step:
 
     @property
     def problem(self) -> Problem:
-        """The problem that these numbers state, for anybody to solve again."""
+        """The problem that these numbers state."""
         table = self.positions[["account", "asset", "size", "entry_price", "equity"]]
         return Problem(Book.from_frame(table, marks=self.marks), self.reduction, prices=self.prices)
 
@@ -38,7 +38,10 @@ class Step:
         shown = self.positions.drop(columns="asset").to_string(
             index=False, float_format="{:,.10g}".format
         )
-        return f"{self.label}: {abs(required):.10g} {asset} off the {side}, mark {self.marks[asset]:.10g}\n{shown}"
+        return (
+            f"{self.label}: {abs(required):.10g} {asset} off the {side}, "
+            f"mark {self.marks[asset]:.10g}\n{shown}"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,22 +60,26 @@ class Counterexample:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
-    """Axioms that a rule keeps, as far as the trials reach, and counterexamples to those that it
-    breaks.
-
-    `holds` says by axiom whether no violation was found in `trials` books; `theory` has the reason
-    where there is a proof.
-    """
+    """Which axioms a rule satisfies in the books tried, and counterexamples to the others."""
 
     policy: str
     trials: int
+    """Books tried for each axiom."""
     seed: int
     holds: dict[str, bool]
+    """By axiom, whether no violation was found."""
     counterexamples: dict[str, Counterexample]
+    """By axiom that fails."""
     theory: dict[str, str]
+    """By axiom, the reason why it holds, where there is a proof."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as `to_frame()`."""
+        return self.to_frame()
 
     def to_frame(self) -> pd.DataFrame:
-        """Row, an axiom: whether it holds, and why one thinks so."""
+        """A row per axiom: whether it `holds`, and `because`, the finding or the reason."""
         rows = {
             axiom: {"holds": kept, "because": self._because(axiom)}
             for axiom, kept in self.holds.items()
@@ -101,7 +108,10 @@ class Audit:
 
     def _repr_html_(self) -> str:
         found = "".join(f"<pre>{escape(repr(one))}</pre>" for one in self.counterexamples.values())
-        return f"<p>Audit of {escape(self.policy)}, {self.trials:,} books of one asset each</p>{self.to_frame().to_html()}{found}"
+        return (
+            f"<p>Audit of {escape(self.policy)}, {self.trials:,} books of one asset each</p>"
+            f"{self.to_frame().to_html()}{found}"
+        )
 
 
 def _indent(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Look for violations, and make those that are found as small and round as they can be."""
+"""Search for violations of axioms and shrink them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
-from adlopt.axioms.definitions import AXIOMS, Anonymous, Axiom, Finding, Rule, Shown
+from adlopt.axioms.axiom import Axiom, Exhibit, Finding, Rule
+from adlopt.axioms.definitions import AXIOMS, Anonymous
 from adlopt.axioms.report import Audit, Counterexample, Step
-from adlopt.axioms.small_books import ASSET, Scene, scenes, simpler, taken
+from adlopt.axioms.small_books import ASSET, SmallBook, simplifications, small_books, taken
 from adlopt.policies.protocol import AnyPolicy, name_of
 from adlopt.policies.queues import ScoreQueue
 
@@ -20,16 +21,35 @@ VISIBLE = 0.01  # of the requirement: smaller violations are the worse counterex
 
 
 def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
-    """Try which axioms a rule keeps, on books of one asset with two to six accounts.
+    """Search for violations of ten axioms by a rule, on small books of one asset.
 
-    Half of the books have round numbers, ties among them; the rest are random. A violation is
-    shrunk: accounts are left out
-    and numbers rounded as long as it persists. Axioms: model section "What makes a rule fair".
+    Books have two to six accounts. Half of them have round numbers, with ties; the rest are random.
+    A violation is shrunk: accounts are left out and numbers rounded as long as it persists.
 
     Parameters
     ----------
-    policy : of any kind; it is asked some forty times per trial.
-    trials : books per axiom.
+    policy : Policy, object with `allocate(problem)` or callable
+        It is asked some forty times for each trial.
+    trials : int, default 200
+        Books for each axiom.
+    seed : int, default 0
+        Of the random books.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    InputError
+        `trials` or `seed` is not a whole number, or the policy does not return an allocation.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> report = adl.audit(adl.policies.ProRata(), trials=20)
+    >>> [axiom for axiom, holds in report.holds.items() if not holds]
+    ['leverage priority']
     """
     validation.require_integer("audit: trials", trials, 1)
     validation.require_integer("audit: seed", seed, 0)
@@ -52,12 +72,12 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
 def _search(
     policy: AnyPolicy, axiom: Axiom, trials: int, rng: np.random.Generator
 ) -> Counterexample | None:
-    def rule(scene: Scene) -> Any:
-        return taken(policy, scene)
+    def rule(book: SmallBook) -> Any:
+        return taken(policy, book)
 
-    found: tuple[Scene, Any, Finding] | None = None
-    for scene in scenes(rng, trials):
-        for tried, change in axiom.changes(rule, scene, rng):
+    found: tuple[SmallBook, Any, Finding] | None = None
+    for book in small_books(rng, trials):
+        for tried, change in axiom.changes(rule, book, rng):
             finding = axiom.violated(rule, tried, change)
             if finding is None:
                 continue
@@ -73,21 +93,21 @@ def _free_of_ties(axiom: Axiom, rule: Rule, finding: Finding) -> bool:
     """Whether the order of rows decides nothing in the books shown: that would be the failure of
     another axiom.
     """
-    return not axiom.ties_aside or all(
-        ORDER.violated(rule, shown.scene, "rows") is None for shown in finding.shown
+    return not axiom.ignore_ties or all(
+        ORDER.violated(rule, shown.book, "rows") is None for shown in finding.shown
     )
 
 
-def _shrunk(axiom: Axiom, rule: Rule, scene: Scene, change: Any, finding: Finding) -> Finding:
-    """The finding of a simpler scene, as long as one is left that shows it."""
+def _shrunk(axiom: Axiom, rule: Rule, book: SmallBook, change: Any, finding: Finding) -> Finding:
+    """The finding of a simplifications book, as long as one is left that shows it."""
     enough = min(finding.size, VISIBLE)
-    keep = axiom.concerned(change)
+    keep = axiom.protected_accounts(change)
     clean = _free_of_ties(axiom, rule, finding)
     progress = True
     while progress:
         progress = False
-        for candidate in simpler(scene, keep):
-            if candidate == scene or not candidate.possible:
+        for candidate in simplifications(book, keep):
+            if candidate == book or not candidate.possible:
                 continue
             smaller = axiom.violated(rule, candidate, change)
             if (
@@ -95,7 +115,7 @@ def _shrunk(axiom: Axiom, rule: Rule, scene: Scene, change: Any, finding: Findin
                 and smaller.size >= enough
                 and not (clean and not _free_of_ties(axiom, rule, smaller))
             ):
-                scene, finding, progress = candidate, smaller, True
+                book, finding, progress = candidate, smaller, True
                 break
     return finding
 
@@ -106,20 +126,20 @@ def _counterexample(policy: AnyPolicy, axiom: Axiom, finding: Finding) -> Counte
     )
 
 
-def _step(policy: AnyPolicy, shown: Shown) -> Step:
-    scene = shown.scene
-    size = np.array(scene.size)
-    side = np.sign(scene.required)
+def _step(policy: AnyPolicy, shown: Exhibit) -> Step:
+    book = shown.book
+    size = np.array(book.size)
+    side = np.sign(book.required)
     columns: dict[str, Any] = {
-        "account": scene.account,
+        "account": book.account,
         "asset": ASSET,
         "size": size,
-        "entry_price": scene.entry,
-        "equity": scene.equity,
-        "leverage": scene.leverage,
+        "entry_price": book.entry,
+        "equity": book.equity,
+        "leverage": book.leverage,
     }
     if isinstance(policy, ScoreQueue):
-        problem = scene.problem
+        problem = book.problem
         score = np.full(size.size, np.nan)
         score[problem.pool] = policy.scores(problem)
         columns["score"] = score + 0.0  # no negative zeros
@@ -127,12 +147,12 @@ def _step(policy: AnyPolicy, shown: Shown) -> Step:
     columns |= {
         "reduction": side * shown.taken + 0.0,
         "remaining": remaining,
-        "leverage_after": np.abs(remaining) * scene.mark / np.array(scene.equity),
+        "leverage_after": np.abs(remaining) * book.mark / np.array(book.equity),
     }
     return Step(
         shown.label,
         pd.DataFrame(columns),
-        {ASSET: scene.mark},
-        {ASSET: scene.required},
-        scene.prices,
+        {ASSET: book.mark},
+        {ASSET: book.required},
+        book.prices,
     )

@@ -1,5 +1,5 @@
 """Small books of one asset that try a rule: round numbers first, then random ones; and how to make
-one simpler.
+one simplifications.
 
 Every account holds one position, so that cross and isolated margin are the same.
 """
@@ -17,7 +17,7 @@ import pandas as pd
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
-from adlopt.policies.protocol import AnyPolicy, reductions
+from adlopt.policies.protocol import AnyPolicy, apply_policy
 from adlopt.prices.protocol import PriceModel
 from adlopt.prices.scenarios import Scenarios
 
@@ -36,12 +36,12 @@ def moves(scale: float) -> PriceModel:
     return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None])
 
 
-CALM, WILD = moves(0.1), moves(0.9)
+NARROW, WIDE = moves(0.1), moves(0.9)
 CRASH = Scenarios(returns=np.array([[-0.5], [0.1]]), weights=[0.2, 0.8])
 
 
 @dataclass(frozen=True)
-class Scene:
+class SmallBook:
     """A book of one asset and the contracts to be taken off it; tuples by account."""
 
     account: tuple[str, ...]
@@ -50,7 +50,7 @@ class Scene:
     equity: tuple[float, ...]
     required: float  # signed like the positions it shrinks
     mark: float = MARK
-    prices: PriceModel | None = CALM
+    prices: PriceModel | None = NARROW
 
     @property
     def problem(self) -> Problem:
@@ -90,8 +90,8 @@ class Scene:
     def at(self, name: str) -> int:
         return self.account.index(name)
 
-    def with_number(self, field: str, at: int, value: float) -> Scene:
-        """The same scene with one number of one account, or the requirement, changed."""
+    def with_number(self, field: str, at: int, value: float) -> SmallBook:
+        """The same book with one number of one account, or the requirement, changed."""
         if field == "required":
             return replace(self, required=value)
         values = list(getattr(self, field))
@@ -102,7 +102,7 @@ class Scene:
     def number(self, field: str, at: int) -> float:
         return float(self.required if field == "required" else getattr(self, field)[at])
 
-    def take(self, rows: list[int]) -> Scene:
+    def take(self, rows: list[int]) -> SmallBook:
         """The accounts in `rows`, in that order."""
         names = ("account", "size", "entry", "equity")
         columns: dict[str, Any] = {
@@ -117,23 +117,23 @@ def _index(names: tuple[str, ...]) -> pd.Index:
     return pd.Index(list(names))
 
 
-def taken(policy: AnyPolicy, scene: Scene) -> FloatArray:
-    """(accounts,) contracts that the rule takes from each account of a scene, unsigned; what it may
+def taken(policy: AnyPolicy, book: SmallBook) -> FloatArray:
+    """(accounts,) contracts that the rule takes from each account of a book, unsigned; what it may
     not touch gets zero.
     """
-    problem = scene.problem
-    amounts = np.zeros(len(scene.account))
-    amounts[problem.pool] = np.sign(scene.required) * reductions(policy, problem)
+    problem = book.problem
+    amounts = np.zeros(len(book.account))
+    amounts[problem.pool] = np.sign(book.required) * apply_policy(policy, problem)
     return amounts
 
 
-def scenes(rng: np.random.Generator, trials: int) -> Iterator[Scene]:
+def small_books(rng: np.random.Generator, trials: int) -> Iterator[SmallBook]:
     """Books to try: the first half of two to four accounts with round numbers, the rest random."""
     for trial in range(trials):
         yield _round_numbers(rng) if trial < (trials + 1) // 2 else _random(rng)
 
 
-def _round_numbers(rng: np.random.Generator) -> Scene:
+def _round_numbers(rng: np.random.Generator) -> SmallBook:
     n = int(rng.choice([2, 3, 4], p=[0.7, 0.2, 0.1]))
     side = float(rng.choice([-1.0, -1.0, 1.0]))
     size, leverage, gain = rng.choice(SIZES, n), rng.choice(LEVERAGES, n), rng.choice(GAINS, n)
@@ -142,23 +142,25 @@ def _round_numbers(rng: np.random.Generator) -> Scene:
         size[1], leverage[1], gain[1] = size[0], leverage[0], gain[0]
     elif twin < 0.4:
         leverage[1], gain[1] = leverage[0], gain[0]
-    return _scene(side * size, leverage, gain, side * float(rng.choice(SHARES)) * size.sum())
+    return _small_book(side * size, leverage, gain, side * float(rng.choice(SHARES)) * size.sum())
 
 
-def _random(rng: np.random.Generator) -> Scene:
+def _random(rng: np.random.Generator) -> SmallBook:
     n = int(rng.integers(2, 7))
     side = float(rng.choice([-1.0, 1.0]))
     size = side * 10.0 ** rng.uniform(-1.0, 2.0, n)
     size[2:] *= rng.choice([-1.0, 1.0, 1.0, 1.0], n - 2)  # some stand on the other side
     leverage, gain = 10.0 ** rng.uniform(-1.0, 1.7, n), rng.uniform(-0.3, 0.6, n)
     eligible = np.abs(size[np.sign(size) == side]).sum()
-    return _scene(size, leverage, gain, side * eligible * rng.uniform(0.05, 0.95))
+    return _small_book(size, leverage, gain, side * eligible * rng.uniform(0.05, 0.95))
 
 
-def _scene(size: FloatArray, leverage: FloatArray, gain: FloatArray, required: float) -> Scene:
+def _small_book(
+    size: FloatArray, leverage: FloatArray, gain: FloatArray, required: float
+) -> SmallBook:
     entry = MARK * (1.0 - np.sign(size) * gain)
     equity = np.abs(size) * MARK / leverage
-    return Scene(
+    return SmallBook(
         tuple(NAMES[: size.size]), _floats(size), _floats(entry), _floats(equity), required
     )
 
@@ -167,34 +169,34 @@ def _floats(values: FloatArray) -> tuple[float, ...]:
     return tuple(float(f"{value:.12g}") for value in values)
 
 
-def simpler(scene: Scene, keep: set[str]) -> Iterator[Scene]:
+def simplifications(book: SmallBook, keep: set[str]) -> Iterator[SmallBook]:
     """Scenes with fewer accounts (never without those in `keep`) or rounder numbers, the greatest
     steps first.
     """
-    for row, name in enumerate(scene.account):
-        if name not in keep and len(scene.account) > 1:
-            rest = scene.take([at for at in range(len(scene.account)) if at != row])
-            for required in (scene.required, np.sign(scene.required) * rest.eligible.sum() / 2):
+    for row, name in enumerate(book.account):
+        if name not in keep and len(book.account) > 1:
+            rest = book.take([at for at in range(len(book.account)) if at != row])
+            for required in (book.required, np.sign(book.required) * rest.eligible.sum() / 2):
                 yield replace(rest, required=float(required))
     for digits in (1, 2):
-        yield _rounded(scene, digits)
-    yield replace(scene, entry=(scene.mark,) * len(scene.account))
+        yield _rounded(book, digits)
+    yield replace(book, entry=(book.mark,) * len(book.account))
     numbers = [
-        (field, at) for field in ("size", "equity", "entry") for at in range(len(scene.account))
+        (field, at) for field in ("size", "equity", "entry") for at in range(len(book.account))
     ] + [("required", 0)]
     for field, at in numbers:
-        value = scene.number(field, at)
+        value = book.number(field, at)
         for digits in (1, 2):
             if significant(value, digits) != value:
-                yield scene.with_number(field, at, significant(value, digits))
+                yield book.with_number(field, at, significant(value, digits))
 
 
-def _rounded(scene: Scene, digits: int) -> Scene:
+def _rounded(book: SmallBook, digits: int) -> SmallBook:
     columns: dict[str, Any] = {
-        name: tuple(significant(value, digits) for value in getattr(scene, name))
+        name: tuple(significant(value, digits) for value in getattr(book, name))
         for name in ("size", "entry", "equity")
     }
-    return replace(scene, **columns, required=significant(scene.required, digits))
+    return replace(book, **columns, required=significant(book.required, digits))
 
 
 def significant(value: float, digits: int) -> float:

@@ -1,8 +1,7 @@
-"""ADL rules: those of venues, those of the literature, the optimum, and whatever the user brings.
+"""Rules of venues and of the literature, the optimum, and rules of your own.
 
-A policy is anything with `allocate(problem)`, or a function of the problem, that gives the
-allocation table (or the
-reductions as an array in the row order of `problem.positions`). Nothing needs to be registered.
+A policy is anything with `allocate(problem)`, or a function of the problem, that returns an
+allocation table or reductions in the row order of `problem.positions`. Nothing must be registered.
 """
 
 from adlopt.policies import features

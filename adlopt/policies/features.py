@@ -1,4 +1,4 @@
-"""What rules go by: numbers per eligible position (e,), in the row order of `problem.positions`."""
+"""Numbers that policies rank by: (e,) one for each row of `problem.positions`."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def profit(problem: Problem, rule: str) -> FloatArray:
 def pool_profit(problem: Problem, rule: str) -> FloatArray:
     """Unrealised profit of all positions of the pool."""
     book = problem.book
-    concerned = np.zeros(book.equity.size, dtype=bool)
-    concerned[problem.pool] = True
-    rows = concerned[book.pool] & (book.size != 0)
+    has_eligible = np.zeros(book.equity.size, dtype=bool)
+    has_eligible[problem.pool] = True
+    rows = has_eligible[book.pool] & (book.size != 0)
     gain = np.where(
         rows, book.size * (book.marks[book.asset] - _entry_prices(problem, rule, rows)), 0.0
     )
@@ -61,12 +61,11 @@ def pool_profit(problem: Problem, rule: str) -> FloatArray:
 
 
 def factor(problem: Problem) -> FloatArray:
-    """(d,) by asset, money per contract and standard deviation of the factor that moves prices
-    most.
+    """(d,) by asset, money per contract and standard deviation of the leading factor of prices.
 
-    The direction of a OneFactor model; of another model the leading principal component of its
-    scenarios; without a price
-    model the marks: all prices move by the same share.
+    The direction of a `OneFactor` model. Of another model, the leading principal component of its
+    scenarios, times the square root of its eigenvalue. Without a price model the marks: all prices
+    move by the same fraction.
     """
     book = problem.book
     if problem.prices is None:
@@ -91,10 +90,14 @@ def _entry_prices(problem: Problem, rule: str, needed: BoolArray) -> FloatArray:
     entry = problem.book.entry_price
     if entry is None:
         raise InputError(
-            f"{rule}: it ranks by profit, and the book has no entry prices; add the column 'entry_price' to positions"
+            f"{rule}: it ranks by profit, and the book has no entry prices; add the column "
+            "'entry_price' to positions"
         )
     if np.isnan(entry[needed]).any():
-        wanted = f"is missing, and {rule} ranks by profit; give the price at which the position was opened"
+        wanted = (
+            f"is missing, and {rule} ranks by profit; give the price at which the position was "
+            "opened"
+        )
         validation.raise_for_rows(
             "positions",
             problem.book.positions_frame(),

@@ -1,4 +1,4 @@
-"""The best allocation there is, as a policy."""
+"""The optimal allocation as a policy."""
 
 from __future__ import annotations
 

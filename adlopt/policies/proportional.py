@@ -1,10 +1,9 @@
-"""Proportional rules: min(what may be taken, tau x weight), with one tau per asset that meets the
+"""Proportional rules: min(bound, tau * weight), with one tau for each asset that meets the
 requirement.
 
-Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182. They seize dollars of
-profit; here the weights share
-out contracts. Where all positions of weight > 0 are exhausted, the rest of the requirement goes by
-contracts.
+Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182. Those papers seize dollars
+of profit; here the weights allocate contracts. If all positions of weight > 0 are exhausted, the
+rest of the requirement is allocated by contracts.
 """
 
 from __future__ import annotations
@@ -39,20 +38,18 @@ CONTRACTS_THEORY = {
 
 
 class Proportional(Policy):
-    """Reductions in proportion to `weight`, no position beyond what may be taken from it."""
+    """Reductions in proportion to `weight`, within the bounds of each position."""
 
     @abstractmethod
     def weight(self, problem: Problem) -> FloatArray:
         """(e,) weights >= 0 of the eligible positions."""
 
     def reductions(self, problem: Problem) -> FloatArray:
-        return share_out(problem, self.weight(problem))
+        return allocate_proportionally(problem, self.weight(problem))
 
 
-def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
-    """Reductions (e,) proportional to weights (e,) within the boxes; then, if need be, to
-    contracts.
-    """
+def allocate_proportionally(problem: Problem, weight: FloatArray) -> FloatArray:
+    """Reductions (e,) proportional to weights (e,) within bounds, and then to contracts."""
     capacity, size = np.abs(problem.max_reduction), features.contracts(problem)
     taken = np.zeros(capacity.size)
     for k in problem.reduced_assets:
@@ -62,14 +59,14 @@ def share_out(problem: Problem, weight: FloatArray) -> FloatArray:
         total = abs(problem.required[k])
         have = float(capacity[first].sum())
         if have >= total or rest.size == 0:
-            _fill(taken, first, weight, capacity, total)
+            _fill_asset(taken, first, weight, capacity, total)
         else:
             taken[first] = capacity[first]
-            _fill(taken, rest, size, capacity, total - have)
+            _fill_asset(taken, rest, size, capacity, total - have)
     return np.asarray(np.sign(problem.max_reduction) * taken)
 
 
-def _fill(
+def _fill_asset(
     taken: FloatArray, rows: IntArray, weight: FloatArray, capacity: FloatArray, total: float
 ) -> None:
     from adlopt.methods.water_level import drain  # compiled loops: loads numba
@@ -77,7 +74,7 @@ def _fill(
     if total <= 0.0 or rows.size == 0:
         return
     width = weight[rows] / weight[rows].max()
-    # Water-filling of empty vessels: minus the level is tau. No sort.
+    # Water-filling with zero heights: the scale tau is minus the level. No sort is needed.
     taken[rows] = drain(
         np.zeros(rows.size), np.maximum(width, np.finfo(float).tiny), capacity[rows], total
     )[0]
@@ -85,14 +82,25 @@ def _fill(
 
 @dataclass(frozen=True)
 class ProRata(Proportional):
-    """Pro rata by contracts (size), profit (its positive part), equity, leverage x size, or size
-    squared.
+    """Pro rata by a measure of the position or its pool.
 
-    "contracts" is what venues mean by socialised loss in kind; "pnl" needs entry prices; "equity"
-    is pro rata by wealth;
-    "squared" is the closed form of "vector mirror descent" as benchmarked there. Leverage is gross,
-    of the pool.
+    Parameters
+    ----------
+    by : {"contracts", "pnl", "equity", "levered", "squared"}
+        Size; positive part of the profit (needs entry prices); equity of the pool; gross leverage
+        of the pool times size; size squared, the closed form of "vector mirror descent" as
+        benchmarked in the second source.
+
+    Notes
+    -----
     Sources: Chitra, arXiv 2512.01112; Chitra and others, arXiv 2602.15182.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.ProRata().reductions(problem).round(2).tolist()
+    [-2.42, -3.03, -2.42, -2.12]
     """
 
     by: By = "contracts"
@@ -130,14 +138,18 @@ class ProRata(Proportional):
 
 @dataclass(frozen=True)
 class RiskAware(Proportional):
-    """Risk-aware pro rata: weight leverage x g(leverage) x size, leverage gross, of the pool.
+    """Risk-aware pro rata: weight = leverage * g(leverage) * size, with the pool's gross leverage.
 
     Parameters
     ----------
-    g : nonnegative function of an array of leverages; the identity if left out. The papers also use
+    g : callable, optional
+        Nonnegative function of an array of leverages; the identity by default. The paper also uses
         powers and (l - l0)^+.
-    name : what tables call it.
+    name : str, optional
+        Name in tables.
 
+    Notes
+    -----
     Source: Chitra and others, arXiv 2602.15182 (RAP).
     """
 
@@ -157,13 +169,15 @@ class RiskAware(Proportional):
                 else np.broadcast_to(np.asarray(self.g(leverage), dtype=float), leverage.shape)
             )
         except (TypeError, ValueError) as error:
-            raise InputError(f"{self}: g must give a number per leverage ({error})") from error
+            raise InputError(
+                f"{self}: g must return a number for each leverage ({error})"
+            ) from error
         bad = np.flatnonzero(~(np.isfinite(g) & (g >= 0)))
         if bad.size:
-            at = int(bad[0])
-            where = validation.row_name(problem.positions, at)
+            i = int(bad[0])
+            where = validation.row_name(problem.positions, i)
             raise InputError(
-                f"{self}: g({leverage[at]:g}) is {g[at]}, at {where}; it must be finite and >= 0"
+                f"{self}: g({leverage[i]:g}) is {g[i]}, at {where}; it must be finite and >= 0"
             )
         return np.asarray(leverage * g * features.contracts(problem))
 

@@ -1,10 +1,10 @@
-"""What a policy is, and how an allocation of any policy is read."""
+"""The policy interface, and reading what any policy answers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -19,37 +19,38 @@ from adlopt.model.problem import Problem
 
 ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
 
-AnyPolicy = Any
-"""A `Policy`, anything else with `allocate(problem)`, or a function of the problem."""
+
+class HasAllocate(Protocol):
+    """Anything with `allocate(problem)`."""
+
+    def allocate(self, problem: Problem) -> Any:
+        """An allocation table or reductions (e,)."""
 
 
 class Policy(ABC):
-    """A rule from book and reduction to an allocation. Subclasses give `reductions`; users may as
-    well bring a function.
-    """
+    """A rule from book and reduction to an allocation. Subclasses define `reductions`."""
 
     theory: ClassVar[Mapping[str, str]] = {}
-    """Axioms of `adl.audit` that the rule keeps by proof, with the reason."""
+    """Axioms of `adl.audit` that the rule satisfies by proof, with the reason."""
 
     @abstractmethod
     def reductions(self, problem: Problem) -> FloatArray:
-        """(e,) contracts taken from each eligible position, signed like it, in the row order of
-        `problem.positions`.
-        """
+        """(e,) contracts taken from each row of `problem.positions`, signed like the position."""
 
     def allocate(self, problem: Problem) -> pd.DataFrame:
-        """The allocation table: a row per eligible position, with `reduction`, `remaining`,
-        `fraction` and leverages.
-        """
+        """The allocation as a table, as in `Solution.allocation`."""
         return as_table(problem, self.reductions(problem))
 
 
-def reductions(policy: AnyPolicy, problem: Problem) -> FloatArray:
-    """(e,) what a policy of any kind takes from each eligible position, signed; it may violate
-    boxes or sums.
+AnyPolicy = Policy | HasAllocate | Callable[[Problem], Any]
+"""A `Policy`, anything else with `allocate(problem)`, or a function of the problem."""
 
-    Raises InputError for a policy that cannot be called, or answers with something else than
-    numbers per eligible position.
+
+def apply_policy(policy: AnyPolicy, problem: Problem) -> FloatArray:
+    """(e,) what a policy of any kind takes from each eligible position, signed.
+
+    The answer may violate bounds or sums. Raises InputError if the policy cannot be called or
+    answers with something other than a number for each eligible position.
     """
     if isinstance(policy, Policy):
         return policy.reductions(problem)
@@ -59,12 +60,13 @@ def reductions(policy: AnyPolicy, problem: Problem) -> FloatArray:
     if rule is None or isinstance(policy, type):
         hint = f"; make one: {policy.__name__}()" if isinstance(policy, type) else ""
         raise InputError(
-            f"policy {policy!r} has no method allocate(problem) and is no function of the problem{hint}"
+            f"policy {policy!r} has no method allocate(problem) and is not a function of the "
+            f"problem{hint}"
         )
-    return _read(name_of(policy), rule(problem), problem)
+    return _read_answer(name_of(policy), rule(problem), problem)
 
 
-def _read(name: str, answer: object, problem: Problem) -> FloatArray:
+def _read_answer(name: str, answer: object, problem: Problem) -> FloatArray:
     what = f"policy {name}"
     if isinstance(answer, pd.DataFrame):
         row, amount = match_positions(problem.book, f"{what}, allocation", answer, "reduction")
@@ -74,7 +76,8 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
             answer,
             ~eligible & (amount != 0),
             "reduction",
-            "{} is taken from a position that is not eligible: another side, an asset not to be reduced, or a bankrupt account",
+            "{} is taken from a position that is not eligible: another side, an asset not to be "
+            "reduced, or a bankrupt account",
         )
         taken = np.zeros(problem.eligible.size)
         taken[problem.eligible_row[row[eligible]]] = amount[eligible]
@@ -83,23 +86,25 @@ def _read(name: str, answer: object, problem: Problem) -> FloatArray:
         values = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"{what}: it answered with a {type(answer).__name__}, not with an allocation table or numbers"
+            f"{what}: expected an allocation table or numbers, got a {type(answer).__name__}"
         ) from None
     if values.shape != (problem.eligible.size,):
         raise InputError(
-            f"{what}: {problem.eligible.size} reductions are needed, one per row of problem.positions; got shape {values.shape}"
+            f"{what}: expected {problem.eligible.size} reductions, one for each row of "
+            f"problem.positions; got shape {values.shape}"
         )
     if not np.isfinite(values).all():
-        at = int(np.flatnonzero(~np.isfinite(values))[0])
+        i = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(
-            f"{what}: the reduction of {validation.row_name(problem.positions, at)} is {values[at]}, not a finite number"
+            f"{what}: the reduction of {validation.row_name(problem.positions, i)} is {values[i]}, "
+            "not a finite number"
         )
     return values
 
 
 def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
-    """How far reductions (e,) miss the required sums, and overstep the boxes: relative to the
-    requirement, largest first.
+    """Largest violation of a required sum and of a bound by reductions (e,), each relative to the
+    requirement of the asset.
     """
     required = np.abs(problem.required)
     total = np.bincount(problem.asset, taken, minlength=required.size)
@@ -112,17 +117,17 @@ def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
     return unmet, max(0.0, float(over.max(initial=0.0)))
 
 
-def name_of(policy: AnyPolicy) -> str:
-    """What to call a policy in a table: its own words, or the function's name."""
+def name_of(policy: object) -> str:
+    """Name of a policy in a table: its string, or the function's name."""
     return getattr(policy, "__name__", None) or str(policy)
 
 
-def named(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, AnyPolicy]:
-    """Policies by the name of their row; names given twice are numbered."""
+def by_name(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, AnyPolicy]:
+    """Policies by the name of their row; repeated names are numbered."""
     if isinstance(policies, Mapping):
         return dict(policies)
     if isinstance(policies, Policy | str) or callable(policies) or hasattr(policies, "allocate"):
-        policies = [policies]
+        policies = [cast(AnyPolicy, policies)]
     if not isinstance(policies, Iterable):
         raise InputError(
             f"policies is {policies!r}; give a policy, a list of policies, or a mapping from name "

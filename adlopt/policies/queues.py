@@ -1,9 +1,7 @@
-"""Queues: rank the positions of each asset, close them in full down the queue, the last one in
-part.
+"""Queues: rank the positions of each asset and close them in order, the last one in part.
 
-Ties keep the order of the book, which is that in which the positions table first names each
-account. That is where
-anonymity ends: `adl.audit` shows it with two accounts that differ in nothing but their row.
+Ties keep the order of the book, in which the positions table first names each account, so a queue
+is not anonymous: `adl.audit` shows it with two accounts that differ only in their row.
 """
 
 from __future__ import annotations
@@ -27,7 +25,8 @@ class ScoreQueue(Policy):
     """A queue by `scores`."""
 
     theory: ClassVar[Mapping[str, str]] = {
-        "feasible": "positions are taken whole down the queue, the last one in part, until the requirement is met",
+        "feasible": "positions are closed in order, the last one in part, until the requirement is "
+        "met",
         "distribution-free": "the price model never enters the score",
     }
 
@@ -40,8 +39,8 @@ class ScoreQueue(Policy):
 
 
 def close_in_order(problem: Problem, score: FloatArray) -> FloatArray:
-    """Reductions (e,) that go down the queue of each asset, highest score first; of equal scores,
-    the earlier row.
+    """Reductions (e,) that close positions of each asset in order, highest score first; of equal
+    scores, the earlier row first.
     """
     taken = np.zeros(problem.eligible.size)
     for k in problem.reduced_assets:
@@ -63,14 +62,22 @@ def _close_sum(taken: FloatArray, order: Any, capacity: FloatArray, total: float
 
 @dataclass(frozen=True)
 class Queue(ScoreQueue):
-    """A queue by the user's score.
+    """A queue by a score of your own.
 
     Parameters
     ----------
-    score : function from the problem to a score per row of `problem.positions`, higher goes first;
-        `adl.policies.features` has
-        the usual ingredients. Infinite scores are fine, NaN is not.
-    name : what tables call it.
+    score : callable
+        From the problem to a score for each row of `problem.positions`; the highest is reduced
+        first. `adl.policies.features` has the usual ingredients. Infinite scores are allowed.
+    name : str, optional
+        Name in tables.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> queue = adl.policies.Queue(adl.policies.features.leverage, name="by leverage")
+    >>> queue.allocate(adl.examples.paper_problem())["reduction"].tolist()
+    [0.0, 0.0, -3.0, -7.0]
     """
 
     score: Callable[[Problem], Any]
@@ -81,15 +88,17 @@ class Queue(ScoreQueue):
         try:
             score = np.asarray(self.score(problem), dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{self}: its score is not a list of numbers ({error})") from error
+            raise InputError(f"{self}: the score is not an array of numbers ({error})") from error
         if score.shape != (problem.eligible.size,):
             raise InputError(
-                f"{self}: {problem.eligible.size} scores are needed, one per row of problem.positions; got shape {score.shape}"
+                f"{self}: expected {problem.eligible.size} scores, one for each row of "
+                f"problem.positions; got shape {score.shape}"
             )
         if np.isnan(score).any():
-            at = int(np.flatnonzero(np.isnan(score))[0])
+            i = int(np.flatnonzero(np.isnan(score))[0])
             raise InputError(
-                f"{self}: the score of {validation.row_name(problem.positions, at)} is NaN; give a number, or -inf"
+                f"{self}: the score of {validation.row_name(problem.positions, i)} is NaN; give a "
+                "number or -inf"
             )
         return score
 
@@ -99,15 +108,16 @@ class Queue(ScoreQueue):
 
 @dataclass(frozen=True)
 class BitMEX(ScoreQueue):
-    """BitMEX: profit share times effective leverage; a loss share divided by it.
+    """BitMEX: return times effective leverage; a negative return divided by it.
 
-    PnL% = (mark value - entry value) / |entry value|, effective leverage = |mark value| / (mark
-    value - bankruptcy value);
-    longs and shorts are ranked apart, positions closed in full down the queue at the bankruptcy
-    price of the liquidated
-    order (give it as the problem's `settlement`). Mark value - bankruptcy value is what the
-    position can lose before it is
-    bankrupt: the equity of its pool, all of it under cross margin.
+    The return is (mark value - entry value) / |entry value|, and effective leverage is
+    |mark value| / (mark value - bankruptcy value). Mark value minus bankruptcy value is what the
+    position can lose before it is bankrupt: the equity of its pool. Longs and shorts are ranked
+    separately, and positions are closed in order at the bankruptcy price of the liquidated order
+    (give it as the problem's `settlement`).
+
+    Notes
+    -----
     Source: support.bitmex.com, article 18589621443357, "What is Auto-Deleveraging". Delta Exchange
     publishes the same rule.
     """
@@ -125,19 +135,19 @@ class BitMEX(ScoreQueue):
 
 @dataclass(frozen=True)
 class Binance(ScoreQueue):
-    """Binance USD-M: LeveragePnL = max(0, profit) / max(1, wallet) x maintenance margin / (wallet +
-    profit). Second-hand.
+    """Binance USD-M: max(0, profit) / max(1, wallet) * maintenance margin / (wallet + profit).
 
-    Profit and wallet are those of the pool, wallet = equity - profit, so that the divisor is the
-    pool's equity. The exact
-    scope under cross margin is not published. Losers tie at zero.
+    Profit and wallet are those of the pool, and wallet = equity - profit, so the last divisor is
+    the pool's equity. The exact scope under cross margin is not published. Losers tie at zero.
 
     Parameters
     ----------
-    maintenance : maintenance margin rate on notional, one for all assets (which does not change the
-        ranking), or by asset.
+    maintenance : float or mapping from asset to float
+        Maintenance margin rate on notional, > 0. One rate for all assets does not affect the order.
 
-    Source: binance.com FAQ 360033525471 for the rule; the formula as quoted at
+    Notes
+    -----
+    Source: binance.com FAQ 360033525471 for the rule; the formula is second-hand, as quoted at
     dev.binance.vision/t/17801.
     """
 
@@ -149,7 +159,7 @@ class Binance(ScoreQueue):
         for name, rate in rates.items():
             if not validation.as_finite(f"Binance: maintenance, {name}", rate) > 0:
                 raise InputError(
-                    f"Binance: maintenance, {name}, is {rate}; it is a share of notional, > 0"
+                    f"Binance: maintenance, {name}, is {rate}; give a fraction of notional, > 0"
                 )
 
     def scores(self, problem: Problem) -> FloatArray:
@@ -174,13 +184,15 @@ class Binance(ScoreQueue):
 
 @dataclass(frozen=True)
 class Hyperliquid(ScoreQueue):
-    """Hyperliquid: (mark / entry) x (notional / account value) among positions in profit; entry /
-    mark for shorts.
+    """Hyperliquid: (mark / entry) * (notional / account value) among positions in profit, with
+    entry / mark for shorts.
 
-    Nobody is exempt, market makers included; reductions execute at the previous mark price (the
-    problem's `settlement`).
-    Where those in profit do not suffice, the others follow by the same score: the published rule
-    does not say.
+    No account is exempt; reductions execute at the previous mark price (the problem's
+    `settlement`). If the positions in profit are not enough, the others follow by the same score;
+    the published rule does not cover this case.
+
+    Notes
+    -----
     Source: hyperliquid.gitbook.io/hyperliquid-docs, "Auto-deleveraging".
     """
 
@@ -188,7 +200,7 @@ class Hyperliquid(ScoreQueue):
         entry, mark = features.entry_price(problem, str(self)), problem.book.marks[problem.asset]
         gain = np.where(problem.book.size[problem.eligible] > 0, mark / entry, entry / mark)
         score = gain * features.position_leverage(problem)
-        # Positive throughout, so that -1 / score ranks the others among themselves and behind.
+        # Scores are positive, so -1 / score keeps the order of the others and puts them last.
         return np.asarray(np.where(gain > 1, score, -1.0 / score))
 
     def __str__(self) -> str:
@@ -198,9 +210,15 @@ class Hyperliquid(ScoreQueue):
 @dataclass(frozen=True)
 class DydxV4(ScoreQueue):
     """dYdX v4: no score; from a random start through the opposite subaccounts in their order, each
-    used in full.
+    closed in full.
 
-    The chain draws the start from the block; here it is drawn from `seed`, for each asset anew.
+    Parameters
+    ----------
+    seed : int
+        Determines the start, separately for each asset. The chain draws it from the block.
+
+    Notes
+    -----
     Source: dydxprotocol/v4-chain, protocol/x/clob/keeper/deleveraging.go.
     """
 

@@ -1,6 +1,4 @@
-"""The rules that a table shows when none are asked for, and the names that the command line knows
-them by.
-"""
+"""The default rules of comparisons, and the names of rules on the command line."""
 
 from __future__ import annotations
 
@@ -31,8 +29,8 @@ BY_NAME: dict[str, Callable[..., Policy]] = {
 
 
 def standard(problem: Problem) -> list[Any]:
-    """Every rule of this room with its defaults that the problem has the data for: entry prices, a
-    price model.
+    """Every rule, with its defaults, for which the problem has the data (entry prices, a price
+    model).
     """
     entry = problem.book.entry_price
     rules: list[Policy] = []

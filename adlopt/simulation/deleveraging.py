@@ -12,7 +12,7 @@ from adlopt.errors import AdlError, InputError
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, name_of, reductions
+from adlopt.policies.protocol import ROUNDING, AnyPolicy, apply_policy, name_of
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.exchange import Exchange
 from adlopt.simulation.state import State
@@ -96,7 +96,7 @@ def settlement_prices(state: State, exchange: Exchange) -> FloatArray:
 def feasible_reductions(policy: AnyPolicy, problem: Problem, step: int) -> FloatArray:
     """(e,) what the policy takes; InputError if it takes more than there is, or than required."""
     try:
-        taken = reductions(policy, problem)
+        taken = apply_policy(policy, problem)
     except AdlError as error:
         error.add_note(f"policy {name_of(policy)}, step {step} of the path")
         raise

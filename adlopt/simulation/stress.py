@@ -18,7 +18,7 @@ from adlopt._internal.progress import Progress
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import Objective
-from adlopt.policies.protocol import AnyPolicy, named
+from adlopt.policies.protocol import AnyPolicy, by_name
 from adlopt.simulation.crash import exchange_or_default, require_book
 from adlopt.simulation.deleveraging import PriceModels
 from adlopt.simulation.exchange import Exchange
@@ -250,7 +250,7 @@ def stress_test(
     if workers is not None:
         validation.require_integer("stress_test: workers", workers, 1)
     given = as_paths(paths, book)
-    chosen = named(policies)
+    chosen = by_name(policies)
     if not chosen:
         raise InputError("stress_test: give at least one policy, such as adl.policies.ProRata()")
     if executor is None and workers is None:

@@ -16,8 +16,7 @@ from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, named
-from adlopt.policies.protocol import reductions as reductions_of
+from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
 from adlopt.policies.queues import ScoreQueue
 from adlopt.policies.standard import standard
 from adlopt.prices.protocol import PriceModel
@@ -126,7 +125,7 @@ def _policies(
     problem: Problem, given: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None
 ) -> dict[str, AnyPolicy]:
     """The policies by name, the optimum first where prices are given."""
-    chosen = named(standard(problem) if given is None else given)
+    chosen = by_name(standard(problem) if given is None else given)
     if problem.prices is None or any(policy == Optimal() for policy in chosen.values()):
         return chosen
     try:
@@ -141,7 +140,7 @@ def _standing(
 ) -> list[dict[str, Any]]:
     """The account's rows under one policy at one rung."""
     book = problem.book
-    taken = reductions_of(policy, problem)
+    taken = apply_policy(policy, problem)
     size = book.size[problem.eligible]
     in_order = isinstance(policy, ScoreQueue)
     priority = policy.scores(problem) if isinstance(policy, ScoreQueue) else taken / size

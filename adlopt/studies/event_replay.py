@@ -17,7 +17,7 @@ from adlopt.model.book import Book
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, named
+from adlopt.policies.protocol import ROUNDING, AnyPolicy, by_name
 from adlopt.policies.standard import standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
@@ -186,7 +186,7 @@ def replay(
     comparisons = {}
     for name, rows in waves.items():
         problem, happened = _stated(rows, prices, objective)
-        rules = named(standard(problem) if policies is None else policies)
+        rules = by_name(standard(problem) if policies is None else policies)
         comparisons[1 if name is None else name] = compare(
             problem, {REALISED: _fixed_policy(happened), **rules}, level=level
         )

@@ -100,5 +100,5 @@ def test_refusals() -> None:
         P.ProRata("size")
     with pytest.raises(adl.InputError, match=r"g\(2\) is -1.0, at row 0 \(account 'a'"):
         taken(P.RiskAware(lambda leverage: leverage - 3.0))
-    with pytest.raises(adl.InputError, match="a number per leverage"):
+    with pytest.raises(adl.InputError, match="a number for each leverage"):
         taken(P.RiskAware(lambda leverage: leverage[:2]))

@@ -168,7 +168,7 @@ def test_refusals_name_the_policy_and_the_column() -> None:
     ):
         P.BitMEX().allocate(adl.Problem(adl.Book.from_frame(table), {"BTC": -1.0}))
     for score, message in (
-        (lambda _: [1.0], r"4 scores are needed.*\(1,\)"),
+        (lambda _: [1.0], r"expected 4 scores.*\(1,\)"),
         (lambda _: [1.0, 2.0, np.nan, 0.0], r"row 2 \(account 'c'.* is NaN"),
         (lambda _: list("abcd"), "not a list of numbers"),
     ):
