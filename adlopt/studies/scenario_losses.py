@@ -53,7 +53,7 @@ def scenario_table(problem: Problem, allocation: AnyAllocation) -> ScenarioLosse
     --------
     >>> import adlopt as adl
     >>> prices = adl.Stress({"calm": {"BTC": 0.0, "ETH": 0.0}, "rally": {"BTC": 0.3, "ETH": 0.1}})
-    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices)
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
     >>> losses = adl.scenario_table(problem, adl.solve(problem).allocation)
     >>> losses.table.index.tolist()
     ['calm', 'rally']

@@ -29,7 +29,10 @@ def hand(level: float = 0.75, contracts: float = 4.0) -> adl.Problem:
     )
     prices = adl.Scenarios(returns=[[-0.5], [-0.4], [-0.25], [-0.1]], assets=["X"])
     return adl.Problem(
-        adl.Book.from_frame(table, marks={"X": 1.0}), {"X": contracts}, prices=prices, objective=adl.CVaR(level)
+        adl.Book.from_frame(table, marks={"X": 1.0}),
+        {"X": contracts},
+        prices=prices,
+        objective=adl.CVaR(level),
     )
 
 
@@ -62,7 +65,10 @@ def test_a_sum_may_leave_no_choice() -> None:
     table = pd.DataFrame({"account": ["a"], "asset": "X", "size": [8.0], "equity": 1.0})
     prices = adl.Scenarios(returns=[[-0.5], [-0.4], [-0.25], [-0.1]], assets=["X"])
     problem = adl.Problem(
-        adl.Book.from_frame(table, marks={"X": 1.0}), {"X": 3.0}, prices=prices, objective=adl.CVaR(0.75)
+        adl.Book.from_frame(table, marks={"X": 1.0}),
+        {"X": 3.0},
+        prices=prices,
+        objective=adl.CVaR(0.75),
     )
     assert "one allocation" in repr(adl.optimal_set(problem))
     assert "3 positions have a choice" in repr(adl.optimal_set(hand()))
@@ -302,7 +308,10 @@ def test_fewest_is_fewest(seed: int) -> None:
     total = table.groupby("asset")["size"].sum()
     reduction = {f"A{k}": rng.uniform(0.1, 0.6) * total[f"A{k}"] for k in range(reduced)}
     problem = adl.Problem(
-        adl.Book.from_frame(table, marks={"A0": 1.0, "A1": 1.0}), reduction, prices=prices, objective=adl.CVaR(0.7)
+        adl.Book.from_frame(table, marks={"A0": 1.0, "A1": 1.0}),
+        reduction,
+        prices=prices,
+        objective=adl.CVaR(0.7),
     )
     found = adl.optimal_set(problem)
     assert not found.binding_scenarios.size
@@ -332,10 +341,14 @@ def test_refusals_say_why() -> None:
         adl.optimal_set(adl.Problem(book, {"BTC": -10.0}, prices=prices, objective=adl.CVaR(0.9)))
     isolated = book.with_margin("isolated")
     with pytest.raises(adl.NotApplicable, match=r"the objective is Entropic.*it needs CVaR"):
-        adl.optimal_set(adl.Problem(isolated, {"BTC": -10.0}, prices=prices, objective=adl.Entropic(1e-6)))
+        adl.optimal_set(
+            adl.Problem(isolated, {"BTC": -10.0}, prices=prices, objective=adl.Entropic(1e-6))
+        )
     with pytest.raises(adl.NotApplicable, match="the objective is ExpectedLoss"):
         adl.optimal_set(
-            adl.Problem(isolated, {"BTC": -10.0}, prices=adl.OneFactor(adl.examples.paper_direction()))
+            adl.Problem(
+                isolated, {"BTC": -10.0}, prices=adl.OneFactor(adl.examples.paper_direction())
+            )
         )
     with pytest.raises(adl.NotApplicable, match="no price model"):
         adl.optimal_set(adl.Problem(isolated, {"BTC": -10.0}, objective=adl.CVaR(0.9)))
@@ -349,7 +362,10 @@ def test_continuous_prices_have_the_cutoff_of_the_theory() -> None:
     prices = adl.LogNormal({"X": 0.60}, horizon=10 / 365)
     found = adl.optimal_set(
         adl.Problem(
-            adl.Book.from_frame(table, marks={"X": 1.0}), {"X": -1.0}, prices=prices, objective=adl.CVaR(0.95)
+            adl.Book.from_frame(table, marks={"X": 1.0}),
+            {"X": -1.0},
+            prices=prices,
+            objective=adl.CVaR(0.95),
         )
     )
     deviation = 0.60 * np.sqrt(10 / 365)

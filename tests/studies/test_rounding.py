@@ -145,9 +145,7 @@ def test_odd_remainders_stay() -> None:
     assert rounding.allocation["lots"].to_list() == [2, 4]
     assert rounding.allocation["remaining"].to_list() == [-0.5, -0.5]
     assert rounding.cost_bound is None
-    with pytest.raises(
-        adl.InfeasibleLots, match=r"BTC: required 7 contracts, nearest 6"
-    ) as error:
+    with pytest.raises(adl.InfeasibleLots, match=r"BTC: required 7 contracts, nearest 6") as error:
         adl.round_to_lots(
             adl.Problem(book([-2.5, -4.5]), {"BTC": -7.0}),
             given.assign(reduction=[-2.5, -4.5]),

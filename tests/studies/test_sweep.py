@@ -20,7 +20,9 @@ def test_reduction_sweep(problem: adl.Problem, method: str) -> None:
     alone = [
         adl.solve(
             adl.Problem(
-                problem.book, {k: m * q for k, q in problem.reduction.items()}, prices=problem.prices
+                problem.book,
+                {k: m * q for k, q in problem.reduction.items()},
+                prices=problem.prices,
             )
         ).value
         for m in multiples
@@ -53,11 +55,15 @@ def test_fund_sweep(problem: adl.Problem) -> None:
 
 def test_level_sweep(problem: adl.Problem) -> None:
     levels = [0.0, 0.5, 0.9, 0.99]
-    base = adl.Problem(problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(0.9))
+    base = adl.Problem(
+        problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(0.9)
+    )
     table = adl.frontier(base, level=levels).table
     alone = [
         adl.solve(
-            adl.Problem(problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(level))
+            adl.Problem(
+                problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(level)
+            )
         ).value
         for level in levels
     ]
@@ -90,7 +96,10 @@ def test_refusals(problem: adl.Problem) -> None:
         adl.frontier(problem, level=[0.5])
     with pytest.raises(adl.InputError, match="lie in"):
         adl.frontier(
-            adl.Problem(problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(0.9)), level=[1.0]
+            adl.Problem(
+                problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(0.9)
+            ),
+            level=[1.0],
         )
 
 
