@@ -31,7 +31,8 @@ def stressed_scenarios(
     order = np.lexsort((-before, -beyond_fund))
     stress = np.empty(weights.size)
     stress[order] = CVaR(level).tail(weights[order])
-    stressed = stress > 0
+    # A smaller weight is rounding at the edge of the tail.
+    stressed = stress > ROUNDING * weights / (1.0 - level)
     return stressed, problem.insurance_fund + float(beyond_fund[stressed].min())
 
 

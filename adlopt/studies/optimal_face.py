@@ -283,7 +283,8 @@ def optimal_set(problem: Problem) -> OptimalSet:
     >>> import adlopt as adl
     >>> book = adl.examples.paper_book().with_margin("isolated")
     >>> prices = adl.OneFactor({"BTC": 6654.0, "ETH": 200.6})
-    >>> optima = adl.optimal_set(adl.Problem(book, {"BTC": -3.0}, prices=prices, objective=adl.CVaR(0.99)))
+    >>> problem = adl.Problem(book, {"BTC": -3.0}, prices=prices, objective=adl.CVaR(0.99))
+    >>> optima = adl.optimal_set(problem)
     >>> round(optima.cutoff, 2)
     4.33
     >>> int((optima.select("fewest_accounts")["reduction"] != 0).sum())
