@@ -49,6 +49,8 @@ class Master:
         self.R, self.L, self.groups = required.size, constant.size, groups
         self.cap = sum((tail.cap for tail in tails), np.zeros(constant.size))
         self.highs: Any = silent_highs()
+        # No option "threads": HiGHS refuses to run with another number than its first instance in
+        # the process had, such as one that cvxpy made.
         for name, value in (
             ("presolve", "off"),
             ("primal_feasibility_tolerance", tuning.master_tolerance),

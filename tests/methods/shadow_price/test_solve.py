@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -205,3 +207,24 @@ def test_no_loss_at_all_is_proven_at_once() -> None:
     assert solution.value == 0.0
     assert solution.gap == 0.0
     assert time.perf_counter() - started < 60
+
+
+def test_a_conic_solve_before_changes_nothing() -> None:
+    """In one process HiGHS keeps the number of threads of its first instance, such as cvxpy's."""
+    code = (
+        "import sys, adlopt as adl\n"
+        "if sys.argv[1] == 'conic': adl.solve(adl.examples.paper_problem(64), 'conic')\n"
+        "prices = adl.examples.paper_lognormal(points=256)\n"
+        "problem = adl.Problem(adl.examples.paper_book(), {'BTC': -10.0}, prices=prices,"
+        " objective=adl.CVaR(0.95))\n"
+        "solution = adl.solve(problem, 'shadow_price')\n"
+        "print(solution.status, repr(solution.value))"
+    )
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", code, before], capture_output=True, text=True, check=True
+        ).stdout
+        for before in ("conic", "nothing")
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0].startswith("optimal")
