@@ -20,7 +20,7 @@ from adlopt.model.losses import objective_value
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import AnyPolicy, named
+from adlopt.policies.protocol import AnyPolicy, by_name
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.deleveraging import feasible_reductions
 from adlopt.studies.event_replay import REALISED, Replay, read_realised, read_table
@@ -204,13 +204,13 @@ def _rules(
     prices: PriceModel | Callable[[Book], PriceModel] | None,
 ) -> dict[str, AnyPolicy]:
     if policies is not None:
-        return named(policies)
+        return by_name(policies)
     from adlopt.policies.standard import standard
 
     k = int(book.asset[np.flatnonzero(book.solvent[book.pool])[0]])
     rows = np.flatnonzero((book.asset == k) & book.solvent[book.pool])
     any_reduction = {book.assets[k]: float(book.size[rows[0]])}
-    return named(standard(Problem(book, any_reduction, prices=_model(prices, book))))
+    return by_name(standard(Problem(book, any_reduction, prices=_model(prices, book))))
 
 
 def _by_position(book: Book, part: pd.DataFrame) -> FloatArray:

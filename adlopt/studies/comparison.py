@@ -21,7 +21,7 @@ from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, named, reductions
+from adlopt.policies.protocol import AnyPolicy, by_name, apply_policy
 from adlopt.policies.standard import standard
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
@@ -221,7 +221,7 @@ def compare(
     """
     require_problem("compare", problem)
     tail = CVaR(level)
-    chosen = named(standard(problem) if policies is None else policies)
+    chosen = by_name(standard(problem) if policies is None else policies)
     if not chosen:
         raise InputError("compare: give at least one policy, such as adl.policies.BitMEX()")
     assets = problem.book.assets
@@ -258,14 +258,14 @@ def _allocations(
     """Reductions (e,) by row name, the optimum first unless it is given, and the lower bound."""
     best = _optimum(problem, method, solution, constraints)
     if best is None:
-        return {name: reductions(policy, problem) for name, policy in chosen.items()}, None
+        return {name: apply_policy(policy, problem) for name, policy in chosen.items()}, None
     optimum, bound = best
     taken: dict[str, FloatArray] = {}
     if not any(isinstance(p, Optimal) and p.objective is None for p in chosen.values()):
         taken[OPTIMUM if OPTIMUM not in chosen else f"{OPTIMUM} (of the problem)"] = optimum
     for name, policy in chosen.items():
         solved = isinstance(policy, Optimal) and policy == Optimal(method) and not constraints
-        taken[name] = optimum if solved else reductions(policy, problem)
+        taken[name] = optimum if solved else apply_policy(policy, problem)
     return taken, bound
 
 
