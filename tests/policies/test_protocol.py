@@ -52,7 +52,9 @@ def test_every_rule_is_feasible_everywhere(seed: int) -> None:
     entries = posed.book.to_frame().assign(
         entry_price=lambda table: table["mark"] * np.linspace(0.7, 1.4, len(table))
     )
-    problem = adl.Problem(adl.Book.from_frame(entries), case.reduction, prices=case.prices, caps=case.caps)
+    problem = adl.Problem(
+        adl.Book.from_frame(entries), case.reduction, prices=case.prices, caps=case.caps
+    )
     for policy in P.standard(problem):
         taken = policy.reductions(problem)
         unmet, overstepped = violations(problem, taken)
