@@ -19,7 +19,7 @@ from benchmarks.measure import Row, Size
 CASES = sorted(
     m.name
     for m in pkgutil.iter_modules(benchmarks.__path__)
-    if m.name not in ("__main__", "measure")
+    if m.name not in ("__main__", "measure", "admm")
 )
 
 
