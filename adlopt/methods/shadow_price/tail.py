@@ -1,9 +1,9 @@
 """Objectives as an expected loss plus tails, and the scenarios that can be in a tail.
 
-A tail is factor x CVaR: min over t of factor t + sum_s cap_s (loss_s - t)^+. Its stresses q lie in
-[0, cap] and sum to factor. The worst case is a tail whose caps never bind. An insurance fund F is
-the constraint t >= F: then the tail measures (L - F)^+, less a constant factor F, and sum q may be
-less than factor.
+A tail is factor x CVaR (eq. 4): min over t of factor t + sum_s cap_s (loss_s - t)^+. Its stresses q
+lie in [0, cap] and sum to factor. The worst case is a tail whose caps never bind. An insurance fund
+F is the constraint t >= F: then the tail measures (L - F)^+, less a constant factor F, and sum q
+may be less than factor.
 """
 
 from __future__ import annotations
