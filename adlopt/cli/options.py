@@ -229,6 +229,25 @@ Solver = Annotated[
         rich_help_panel=SOLVING,
     ),
 ]
+ConstraintTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--constraint",
+        metavar="NAME:NUMBER",
+        help="at-most-fraction:0.3 (of each position), at-most-account-fraction:0.3, "
+        "at-most-equity:2 or hedged-together:BTC/ETH. May be repeated.",
+        rich_help_panel=SOLVING,
+    ),
+]
+Then = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CRITERION",
+        help="Among the optima: fewest-accounts, smallest-fraction, or another objective such as "
+        "expected-loss. May be repeated, in order of priority.",
+        rich_help_panel=SOLVING,
+    ),
+]
 Policies = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,7 +12,7 @@ from adlopt.axioms import audit as audit_policy
 from adlopt.cli import output, render, render_rules
 from adlopt.cli.command import app
 from adlopt.cli.flags import with_problem_flags
-from adlopt.cli.options import Json, Policies
+from adlopt.cli.options import ConstraintTexts, Json, Policies
 from adlopt.cli.reading import read_policy
 from adlopt.datasets import examples
 from adlopt.model.problem import Problem
@@ -42,6 +42,7 @@ def compare_demo(wanted: bool) -> None:
 def compare(
     problem: Problem,
     policy: Policies = None,
+    constraint: ConstraintTexts = None,
     demo: Annotated[
         bool,
         typer.Option(
@@ -55,7 +56,7 @@ def compare(
 ) -> None:
     """Compare rules of venues and of the literature with the optimum."""
     chosen = None if not policy else [read_policy(name) for name in policy]
-    comparison = compare_policies(problem, chosen)
+    comparison = compare_policies(problem, chosen, constraints=constraint or ())
     if json:
         print(comparison.to_json())
     else:

@@ -12,7 +12,18 @@ import typer
 from adlopt.cli import output, render
 from adlopt.cli.command import NOT_PROVEN, app
 from adlopt.cli.flags import with_problem_flags
-from adlopt.cli.options import OUTPUT, SWEEP, Json, Method, Out, Policies, Solver, Tolerance
+from adlopt.cli.options import (
+    OUTPUT,
+    SWEEP,
+    ConstraintTexts,
+    Json,
+    Method,
+    Out,
+    Policies,
+    Solver,
+    Then,
+    Tolerance,
+)
 from adlopt.cli.reading import read_policy, read_sweep
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
@@ -63,13 +74,22 @@ def solve(
     method: Method = "auto",
     solver: Solver = None,
     tolerance: Tolerance = 1e-6,
+    constraint: ConstraintTexts = None,
+    then: Then = None,
     json: Json = False,
     out: Out = None,
 ) -> None:
     """Find the reductions that minimize the risk of the exchange, and prove that they do."""
     output.check_writable(out)
     with render.spinner("solving"):
-        solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+        solution = solve_problem(
+            problem,
+            method,
+            tolerance=tolerance,
+            constraints=constraint or (),
+            then=then or (),
+            solver=solver,
+        )
         before = None if problem.prices is None else objective_value(problem, None)
     if out is not None:
         output.write(solution.allocation, out)
@@ -87,11 +107,15 @@ def solve(
 )
 @with_problem_flags
 def verify(
-    problem: Problem, method: Method = "auto", tolerance: Tolerance = 1e-6, json: Json = False
+    problem: Problem,
+    method: Method = "auto",
+    tolerance: Tolerance = 1e-6,
+    constraint: ConstraintTexts = None,
+    json: Json = False,
 ) -> None:
     """Solve twice, by the fast method and by Clarabel, and compare the objectives."""
     with render.spinner("solving twice"):
-        check = verify_problem(problem, method, tolerance=tolerance)
+        check = verify_problem(problem, method, constraints=constraint or (), tolerance=tolerance)
     if json:
         print(render.verification_json(check, problem.book))
     else:
@@ -120,6 +144,7 @@ def frontier(
     ] = None,
     method: Method = "auto",
     tolerance: Tolerance = 1e-6,
+    constraint: ConstraintTexts = None,
     json: Json = False,
     out: Annotated[
         Path | None,
@@ -145,6 +170,7 @@ def frontier(
         level=level or None,
         method=method,
         tolerance=tolerance,
+        constraints=constraint or (),
         progress=partial(render.progress_bar, "solving"),
     ).table
     if out is not None:
@@ -175,16 +201,22 @@ def report(
     method: Method = "auto",
     solver: Solver = None,
     tolerance: Tolerance = 1e-6,
+    constraint: ConstraintTexts = None,
     policy: Policies = None,
 ) -> None:
     """Write one file with the problem, the answer, its proof, other rules and pictures."""
     from adlopt.report import content
 
     content.check_writable(out)
-    solution = solve_problem(problem, method, tolerance=tolerance, solver=solver)
+    limits = constraint or ()
+    solution = solve_problem(
+        problem, method, tolerance=tolerance, constraints=limits, solver=solver
+    )
     with render.spinner("comparing rules"):
         rules = None if not policy else [read_policy(name) for name in policy]
-        comparison = compare_policies(problem, rules, method=method, solution=solution)
+        comparison = compare_policies(
+            problem, rules, method=method, solution=solution, constraints=limits
+        )
     with render.spinner("writing"):
         content.write(out, problem, solution, comparison, command=context.obj)
     print(f"{out}: {solution.method}, {solution.status}")

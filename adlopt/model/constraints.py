@@ -62,7 +62,7 @@ class ProportionalLimit:
         value = parameter * 100 if self.percent else parameter
         if value > 0:
             step = 10.0 ** (math.floor(math.log10(value)) - 3)
-            value = math.ceil(value / step - 1e-6) * step
+            value = math.ceil(value / step - 1e-4) * step  # a solver's rounding adds no digit
         return self.sentence.format(f"{value:.4g}")
 
     def __repr__(self) -> str:

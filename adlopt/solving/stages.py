@@ -64,10 +64,12 @@ def read_criteria(then: Any) -> tuple[Objective | str, ...]:
             f"solve: then: {then!r} is not a criterion; use an objective, or one of "
             f"{', '.join(RULES)}"
         )
-    return tuple(
-        one if isinstance(one, str) and one in RULES else as_objective(cast(Any, one))
-        for one in given
-    )
+    return tuple(_read_criterion(one) for one in given)
+
+
+def _read_criterion(given: Any) -> Objective | str:
+    name = given.strip().replace("-", "_") if isinstance(given, str) else None
+    return name if name in RULES else as_objective(given)
 
 
 def solve_stages(
