@@ -7,6 +7,7 @@ are in the units of the book. Colours are those of Okabe and Ito; hatching, mark
 tell the same in grey.
 """
 
+from adlopt.plots.crash import fund_and_inventory, leverage_before_after, who_paid
 from adlopt.plots.filling import volatility_filling, water_filling
 from adlopt.plots.scenarios import loss_exceedance, stressed_probabilities
 from adlopt.plots.sweeps import factor_leverage, shadow_prices
@@ -15,6 +16,8 @@ from adlopt.plots.tables import cross_evaluation, optimal_band, risk_against_con
 __all__ = [
     "cross_evaluation",
     "factor_leverage",
+    "fund_and_inventory",
+    "leverage_before_after",
     "loss_exceedance",
     "optimal_band",
     "risk_against_concentration",
@@ -22,4 +25,5 @@ __all__ = [
     "stressed_probabilities",
     "volatility_filling",
     "water_filling",
+    "who_paid",
 ]

@@ -154,12 +154,13 @@ def _carried(
     taken = {name: np.zeros(book.size.size) for name in books}
     rows = []
     for wave, part in table.groupby("wave", sort=False):
-        marks = part.groupby("asset", sort=False)["mark"].first()
+        first = part.drop_duplicates("asset")
+        marks = pd.Series(first["mark"].to_numpy(dtype=float), index=first["asset"].to_numpy())
         happened = _by_position(book, part)
-        required = np.bincount(book.asset, happened, minlength=len(book.assets))
+        required = np.bincount(book.asset, happened, minlength=len(book.assets)).astype(float)
         _refuse_both_sides(wave, book, happened, required)
         for name, before in list(books.items()):
-            marked = before.at(marks.astype(float).to_dict())
+            marked = before.at(marks)
             if name == REALISED:
                 limit = np.abs(marked.size)
                 reductions = np.sign(happened) * np.minimum(np.abs(happened), limit)

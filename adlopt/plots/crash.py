@@ -1,0 +1,181 @@
+"""Pictures of a simulated crash: fund and inventory, leverage before and after, who paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adlopt._internal.arrays import FloatArray
+from adlopt.errors import InputError
+from adlopt.plots import _canvas as canvas
+from adlopt.simulation import Simulation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TOP = 12  # accounts named in `who_paid`
+
+
+def fund_and_inventory(
+    crash: Simulation, *, axes: Sequence[Axes] | None = None
+) -> tuple[Axes, Axes]:
+    """Fund and socialised loss (left), and where the contracts went (right), step by step.
+
+    Parameters
+    ----------
+    crash : Simulation
+    axes : two matplotlib axes, optional
+
+    Returns
+    -------
+    tuple of Axes
+    """
+    _require(crash, "fund_and_inventory")
+    steps = crash.steps
+    left, right = canvas.pair_of_axes(axes, (9.0, 3.6))
+    at = np.append(0.0, steps["step"])
+    fund = np.append(crash.exchange.fund, steps["fund"])
+    lost = np.append(0.0, steps["socialised_loss"].cumsum())
+    left.plot(at, fund, color=canvas.BLUE, marker="o", markersize=4, label="fund")
+    left.plot(
+        at,
+        lost,
+        color=canvas.VERMILLION,
+        linestyle="--",
+        marker="s",
+        markersize=4,
+        label="socialised loss so far",
+    )
+    left.set_ylabel("Money")
+    width, base = 0.8, np.zeros(len(steps))
+    for name, colour, hatch in (
+        ("sold", canvas.SKY, ""),
+        ("deleveraged", canvas.VERMILLION, "///"),
+        ("inventory", "0.75", "..."),
+    ):
+        values = steps[name].to_numpy()
+        right.bar(
+            steps["step"],
+            values,
+            width,
+            bottom=base,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0.0,
+            label="left in the inventory" if name == "inventory" else name,
+        )
+        base = base + values
+    right.set_ylabel("Contracts at the mark (money)")
+    for ax in (left, right):
+        ax.set_xlabel("Step")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        canvas.count_money(ax.yaxis)
+        canvas.legend_above(ax)
+    return left, right
+
+
+def leverage_before_after(crash: Simulation, *, ax: Axes | None = None) -> Axes:
+    """Leverage of each solvent account after the crash against before.
+
+    Accounts that were deleveraged stand out. Below the line leverage has fallen.
+
+    Parameters
+    ----------
+    crash : Simulation
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    _require(crash, "leverage_before_after")
+    accounts = crash.accounts
+    before = accounts["leverage_before"].to_numpy()
+    after = accounts["leverage_after"].to_numpy()
+    shown = (before > 0) & (after > 0)
+    touched = shown & (accounts["deleveraged"].to_numpy() > 0)
+    ax = canvas.axes(ax, (5.2, 4.4))
+    if not shown.any():
+        raise InputError("leverage_before_after: no account is solvent with positions throughout")
+    low, high = canvas.decades(
+        min(before[shown].min(), after[shown].min()), max(before[shown].max(), after[shown].max())
+    )
+    ax.plot([low, high], [low, high], color="0.6", linewidth=1.0, linestyle=":")
+    for mask, colour, marker, name in (
+        (shown & ~touched, "0.6", "o", "not deleveraged"),
+        (touched, canvas.VERMILLION, "^", "deleveraged"),
+    ):
+        ax.plot(
+            before[mask],
+            after[mask],
+            linestyle="none",
+            marker=marker,
+            color=colour,
+            markersize=4,
+            alpha=0.7,
+            label=f"{name} ({mask.sum():,})",
+        )
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(low, high)
+    ax.set_ylim(low, high)
+    ax.set_xlabel("Gross leverage before")
+    ax.set_ylabel("Gross leverage after the crash")
+    canvas.count_money(ax.xaxis)
+    canvas.count_money(ax.yaxis)
+    canvas.legend_above(ax)
+    return ax
+
+
+def who_paid(crash: Simulation, *, ax: Axes | None = None) -> Axes:
+    """The accounts whose contracts were taken, largest first: value taken, and profit given up.
+
+    Parameters
+    ----------
+    crash : Simulation
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    _require(crash, "who_paid")
+    accounts = crash.accounts
+    paid = accounts["deleveraged"].to_numpy()
+    order = np.argsort(-paid, kind="stable")
+    order = order[paid[order] > 0]
+    ax = canvas.axes(ax, (6.4, 4.2))
+    if not order.size:
+        raise InputError("who_paid: nobody was deleveraged in this crash")
+    named, rest = order[:TOP], order[TOP:]
+    labels = [canvas.name(accounts["account"].iloc[int(row)]) for row in named]
+    bars = _bars(paid, named, rest)
+    given_up = _bars(accounts["profit_given_up"].to_numpy(), named, rest)
+    if rest.size:
+        labels.append(f"{rest.size:,} others")
+    place = np.arange(len(labels))
+    ax.barh(place - 0.2, bars, 0.4, color=canvas.BLUE, label="contracts taken")
+    ax.barh(
+        place + 0.2, given_up, 0.4, color=canvas.VERMILLION, hatch="///", label="profit given up"
+    )
+    ax.set_yticks(place, labels)
+    ax.invert_yaxis()
+    ax.axvline(0.0, color="0.3", linewidth=0.8)
+    ax.set_xlabel("Money")
+    ax.set_ylabel("Account")
+    canvas.count_money(ax.xaxis)
+    canvas.legend_above(ax)
+    return ax
+
+
+def _bars(values: FloatArray, named: FloatArray, rest: FloatArray) -> FloatArray:
+    tail = [values[rest].sum()] if rest.size else []
+    return np.concatenate([values[named], tail])
+
+
+def _require(crash: object, what: str) -> None:
+    if not isinstance(crash, Simulation):
+        raise InputError(f"{what}: a {type(crash).__name__} is not a Simulation of adl.simulate")
