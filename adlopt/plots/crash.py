@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adlopt._internal.arrays import FloatArray
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.plots import _canvas as canvas
 from adlopt.simulation import Simulation
@@ -33,6 +33,9 @@ def fund_and_inventory(
     tuple of Axes
     """
     _require(crash, "fund_and_inventory")
+    canvas.require_matplotlib()
+    from matplotlib.ticker import MaxNLocator
+
     steps = crash.steps
     left, right = canvas.pair_of_axes(axes, (9.0, 3.6))
     at = np.append(0.0, steps["step"])
@@ -71,7 +74,7 @@ def fund_and_inventory(
     right.set_ylabel("Contracts at the mark (money)")
     for ax in (left, right):
         ax.set_xlabel("Step")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         canvas.count_money(ax.yaxis)
         canvas.legend_above(ax)
     return left, right
@@ -171,7 +174,7 @@ def who_paid(crash: Simulation, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _bars(values: FloatArray, named: FloatArray, rest: FloatArray) -> FloatArray:
+def _bars(values: FloatArray, named: IntArray, rest: IntArray) -> FloatArray:
     tail = [values[rest].sum()] if rest.size else []
     return np.concatenate([values[named], tail])
 
