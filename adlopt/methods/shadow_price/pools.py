@@ -89,24 +89,8 @@ def build(
     shared = np.minimum(total / needed, 1.0)
     with_merged = np.flatnonzero(shared)
     none = np.zeros(with_merged.size, dtype=np.int64)
-    # Pools with pairs but without variables are constants.
-    constant = presolved.constant + np.bincount(
-        linear.scenario, linear.shortfall, minlength=presolved.constant.size
-    )
-    pairs_fixed = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    if (linear.count[~member] + hinges.count[~member]).any():
-        kept, kept_linear = member[hinges.pool], member[linear.pool]
-        costs = ~kept & (hinges.shortfall > 0)
-        constant += np.bincount(hinges.scenario[costs], hinges.shortfall[costs], constant.size)
-        pairs_fixed = (
-            np.append(linear.pool[~kept_linear], hinges.pool[costs]),
-            np.append(linear.scenario[~kept_linear], hinges.scenario[costs]),
-        )
-        hinges = Pairs(hinges.count * member, hinges.scenario[kept], hinges.shortfall[kept])
-        linear = Pairs(
-            linear.count * member, linear.scenario[kept_linear], linear.shortfall[kept_linear]
-        )
-        presolved = Presolved(presolved.constant, linear, hinges, presolved.dropped)
+    presolved, constant, fixed = _without_constants(presolved, member)
+    linear, hinges = presolved.linear, presolved.hinges
     moves = problem.moves[assets] - problem.settlement_offset[assets, None]
     pools = Pools(
         variable=_starts(width[member], none + 1),
@@ -133,7 +117,7 @@ def build(
         problem.exhausted_assets[assets],
         presolved,
         member,
-        pairs_fixed,
+        fixed,
     )
 
 
@@ -141,6 +125,35 @@ def largest_reductions(problem: Problem) -> FloatArray:
     """(e,) contracts, unsigned: no position gives more than is required of its asset."""
     needed = np.abs(problem.required)[problem.asset]
     return np.minimum(np.abs(problem.max_reduction), needed)
+
+
+def _without_constants(
+    presolved: Presolved, member: BoolArray
+) -> tuple[Presolved, FloatArray, tuple[IntArray, AnyIntArray]]:
+    """The pairs of member pools, the losses (S,) that no variable changes, and the pairs of other
+    pools that cost in full.
+    """
+    linear, hinges = presolved.linear, presolved.hinges
+    constant = presolved.constant + np.bincount(
+        linear.scenario, linear.shortfall, minlength=presolved.constant.size
+    )
+    none = np.empty(0, dtype=np.int64)
+    if not (linear.count[~member] + hinges.count[~member]).any():
+        return presolved, constant, (none, none)
+    kept, kept_linear = member[hinges.pool], member[linear.pool]
+    costs = ~kept & (hinges.shortfall > 0)
+    constant += np.bincount(hinges.scenario[costs], hinges.shortfall[costs], constant.size)
+    fixed = (
+        np.append(linear.pool[~kept_linear], hinges.pool[costs]),
+        np.append(linear.scenario[~kept_linear], hinges.scenario[costs]),
+    )
+    members = Presolved(
+        presolved.constant,
+        Pairs(linear.count * member, linear.scenario[kept_linear], linear.shortfall[kept_linear]),
+        Pairs(hinges.count * member, hinges.scenario[kept], hinges.shortfall[kept]),
+        presolved.dropped,
+    )
+    return members, constant, fixed
 
 
 def price_bounds(
