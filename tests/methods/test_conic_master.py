@@ -14,7 +14,7 @@ from adlopt.methods.shadow_price.column_totals import totals_at
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition
 from adlopt.methods.shadow_price.conic_master import ConicMaster
 from adlopt.methods.shadow_price.conic_tuning import CONIC_DEFAULTS, ConicTuning
-from adlopt.methods.shadow_price.risk_block import compile_model, compile_term
+from adlopt.methods.shadow_price.risk_block import compile_term, model_block
 from adlopt.methods.shadow_price.tuning import DEFAULTS
 from adlopt.model.losses import losses_beyond_fund, objective_value, scenario_losses
 from adlopt.presolve.pairs import presolve
@@ -247,7 +247,7 @@ def test_quadratic_models_lead_to_the_optimum(measure: adl.Objective, stacked: b
         model = measure.local_model(master.losses(theta), weights)
         assert model is not None
         if stacked:
-            answer = master.solve((compile_model(model, master.largest()),), CONIC_DEFAULTS)
+            answer = master.solve((model_block(model, master.largest()),), CONIC_DEFAULTS)
         else:
             answer = quadratic_master.solve(master, model, 1.0, CONIC_DEFAULTS)
         lengths = [0.5**k for k in range(12)]

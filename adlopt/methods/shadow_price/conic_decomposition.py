@@ -13,7 +13,7 @@ from adlopt.methods.shadow_price import quadratic_master, recover
 from adlopt.methods.shadow_price.conic_master import ConicAnswer, ConicMaster
 from adlopt.methods.shadow_price.conic_tuning import ConicTuning
 from adlopt.methods.shadow_price.groups import Groups
-from adlopt.methods.shadow_price.risk_block import RiskBlock, compile_model, compile_term
+from adlopt.methods.shadow_price.risk_block import RiskBlock, compile_term, model_block
 from adlopt.objectives import Objective
 from adlopt.objectives.protocol import project_to_dual_set
 
@@ -246,7 +246,7 @@ class ConicDecomposition:
         blocks = []
         for number, ((_, term), model) in enumerate(zip(self.terms, models, strict=True)):
             if model is not None:
-                blocks.append(compile_model(model, self.master.largest()))
+                blocks.append(model_block(model, self.master.largest()))
             else:
                 if number not in self.blocks:
                     self.blocks[number] = compile_term(term, self.weights)

@@ -1,6 +1,6 @@
 """A term of the objective as a cone program over its loss vector, compiled once by cvxpy.
 
-rho(L) = minimum of x'P x / 2 + c.x + offset  with  b - A x in K,  x[loss] = L       (eq. 20)
+    rho(L) = constant + minimum of x'P x / 2 + c.x  with  b - A x in K,  x[loss] = L      (eq. 20)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.objectives import Objective
-from adlopt.objectives.quadratic_model import QuadraticModel
+from adlopt.objectives.quadratic_model import LEAST_STEP, SLACK, QuadraticModel
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -30,7 +30,6 @@ class RiskBlock:
     b: FloatArray  # (rows,)
     cones: list[Any]  # of the rows, in order
     loss: IntArray  # (S,) variables that are the losses
-    offset: float
 
     @property
     def size(self) -> int:
@@ -42,9 +41,53 @@ def compile_term(term: Objective, weights: FloatArray) -> RiskBlock:
     return compile_risk(lambda loss: term.expression(loss, weights), weights.size)
 
 
-def compile_model(model: QuadraticModel, largest: FloatArray) -> RiskBlock:
-    """The block of a second-order model; `largest` (S,) are bounds of the losses."""
-    return compile_risk(lambda loss: model.expression(loss, 1.0, largest), largest.size)
+def model_block(model: QuadraticModel, largest: FloatArray) -> RiskBlock:
+    """The block of a second-order model (eq. 22); `largest` (S,) are bounds of the losses.
+
+    Written down directly: it changes with every master, and compiling it takes longer than solving.
+    Variables: the losses, their mean change m, the step d of t if t is free, and deviations.
+    """
+    import clarabel
+
+    q, t, start = model.stress, model.scale, model.loss
+    S, some, limited = start.size, np.flatnonzero(q), model.limited(largest)
+    free = int(model.radius is not None)
+    mean, first = S, S + 1 + free
+    size = first + some.size
+    rows = np.arange(some.size)
+    centred = (start - q @ start)[some] / t
+    # m = q.(L - L0), and deviation = L - L0 - m - (L0 / t) d.
+    equal = sp.lil_array((1 + some.size, size))
+    equal[0, :S] = q
+    equal[0, mean] = -1.0
+    equal[1 + rows, some] = 1.0
+    equal[1 + rows, mean] = -1.0
+    if free:
+        equal[1 + rows, S + 1] = -centred
+    equal[1 + rows, first + rows] = -1.0
+    # d >= LEAST_STEP t, and a limited loss alone does not exceed the present value.
+    rate = np.log(model.weights[limited]) + (model.radius or 0.0)
+    below = sp.lil_array((free + limited.size, size))
+    if free:
+        below[0, S + 1] = -1.0
+        below[1 + np.arange(limited.size), S + 1] = rate
+    below[free + np.arange(limited.size), limited] = 1.0
+    most = model.value * (1.0 + SLACK) - rate * t
+    curvature = np.zeros(size)
+    curvature[first:] = q[some] / t
+    c = np.zeros(size)
+    c[mean], c[S + 1 : first] = 1.0, model.slope
+    return RiskBlock(
+        P=sp.csc_array(sp.diags_array(curvature)),
+        c=c,
+        A=sp.csc_array(sp.vstack([equal, below])),
+        b=np.concatenate([[q @ start], start[some], np.full(free, -LEAST_STEP * t), most]),
+        cones=[
+            clarabel.ZeroConeT(1 + some.size),
+            clarabel.NonnegativeConeT(free + limited.size),
+        ],
+        loss=np.arange(S),
+    )
 
 
 def compile_risk(expression: Callable[[cp.Expression], cp.Expression], scenarios: int) -> RiskBlock:
@@ -66,10 +109,4 @@ def compile_risk(expression: Callable[[cp.Expression], cp.Expression], scenarios
         b=np.asarray(data["b"], dtype=np.float64),
         cones=dims_to_solver_cones(data["dims"]),
         loss=first + np.arange(scenarios),
-        offset=_offset(data, form),
     )
-
-
-def _offset(data: dict[str, Any], form: Any) -> float:
-    parts = form.apply_parameters(quad_obj=data.get("P") is not None)
-    return float(parts[2] if data.get("P") is not None else parts[1])
