@@ -22,13 +22,20 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 
 
+def _plain(value: object) -> object:
+    """The value without numpy's name around it when it is shown."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def row_name(frame: pd.DataFrame, at: int) -> str:
     """How to call the row at position `at`: its index label, and its account and asset if it has
     them.
     """
     kind = frame.index.name or "row"
     about = [
-        f"{column} {frame[column].iloc[at]!r}" for column in ("account", "asset") if column in frame
+        f"{column} {_plain(frame[column].iloc[at])!r}"
+        for column in ("account", "asset")
+        if column in frame
     ]
     return f"{kind} {frame.index[at]}" + (f" ({', '.join(about)})" if about else "")
 
@@ -43,7 +50,7 @@ def raise_for_rows(
     at = int(rows[0])
     others = f" ({rows.size - 1} more such rows)" if rows.size > 1 else ""
     raise InputError(
-        f"{table}, {row_name(frame, at)}, column '{column}': {problem.format(frame[column].iloc[at])}{others}"
+        f"{table}, {row_name(frame, at)}, column '{column}': {problem.format(_plain(frame[column].iloc[at]))}{others}"
     )
 
 
@@ -128,10 +135,10 @@ def numbers(table: str, frame: pd.DataFrame, column: str, *, optional: bool = Fa
 
 def _numbers_of_objects(table: str, frame: pd.DataFrame, column: str) -> FloatArray:
     raw = frame[column]
-    missing = raw.isna().to_numpy()
     entries = raw.to_numpy(dtype=object)
+    missing = np.array([_is_missing(entry) for entry in entries], dtype=bool)
     values = np.full(entries.size, np.nan)
-    if pd.api.types.infer_dtype(raw, skipna=True) == "string":
+    if all(isinstance(entry, str) for entry in entries[~missing]):
         converted = pd.to_numeric(raw, errors="coerce")
         values = converted.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     else:
@@ -139,6 +146,14 @@ def _numbers_of_objects(table: str, frame: pd.DataFrame, column: str) -> FloatAr
             values[i] = _entry(entries[i])
     raise_for_rows(table, frame, np.isnan(values) & ~missing, column, "{!r} is not a number")
     return values
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, Decimal):  # pandas cannot look at a signalling NaN
+        return value.is_qnan()
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or value is pd.NA or value is pd.NaT
 
 
 def _entry(value: object) -> float:
@@ -231,7 +246,8 @@ def as_finite(what: str, value: object) -> float:
     """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(
+    # numpy counts a time span among its integers
+    if isinstance(value, bool | np.bool_ | np.timedelta64) or not isinstance(
         value, Real | Decimal | np.floating | np.integer
     ):
         raise InputError(f"{what}: {_short(value)} is not a number but {_kind(value)}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,46 @@ from adlopt._internal.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from adlopt.model.book import Book
+
+
+def match_names(names: pd.Index, given: pd.Series[Any]) -> IntArray:
+    """Positions in `names` of the names given; -1 for those that are not there.
+
+    A table written to CSV and read back has 1 for the account "1", and 7 for "007": a number stands
+    for the one name that spells it, if no name is that number itself.
+    """
+    found = names.get_indexer(pd.Index(given))
+    missing = np.flatnonzero(found < 0)
+    if missing.size == 0:
+        return np.asarray(found, dtype=np.int64)
+    spelled: dict[float, list[int]] = {}
+    texts: dict[str, int] = {}
+    for position, name in enumerate(names):
+        texts[str(name)] = position
+        value = _spelled_number(name)
+        if value is not None:
+            spelled.setdefault(value, []).append(position)
+    entries = given.to_numpy(dtype=object)
+    for row in missing:
+        entry = entries[row]
+        if str(entry) in texts:
+            found[row] = texts[str(entry)]
+            continue
+        value = _spelled_number(entry)
+        candidates = [] if value is None else spelled.get(value, [])
+        if len(candidates) == 1 and not isinstance(entry, str):
+            found[row] = candidates[0]
+    return np.asarray(found, dtype=np.int64)
+
+
+def _spelled_number(name: object) -> float | None:
+    """The number that a name is or spells, or None."""
+    if isinstance(name, bool | np.bool_) or not isinstance(name, str | int | float | np.number):
+        return None
+    try:
+        return float(name)
+    except (ValueError, OverflowError):
+        return None
 
 
 def match_positions(
@@ -23,8 +65,8 @@ def match_positions(
     """
     validation.require_columns(table, given, ("account", "asset", column))
     value = validation.numbers(table, given, column)
-    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
-    asset = book.assets.get_indexer(pd.Index(validation.labels(table, given, "asset")))
+    account = match_names(book.names, validation.labels(table, given, "account"))
+    asset = match_names(book.assets, validation.labels(table, given, "asset"))
     validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
     validation.raise_for_rows(table, given, asset < 0, "asset", "{!r} is not an asset of the book")
     d = len(book.assets)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,9 +185,10 @@ class Objective(ABC):
         return Combination((*self.terms, *other.terms))
 
     def __mul__(self, factor: object) -> Objective:
-        if not isinstance(factor, int | float | np.number):
+        if not isinstance(factor, Real | Decimal | np.number):
             return NotImplemented
-        return Combination(tuple((float(factor) * weight, term) for weight, term in self.terms))
+        number = validation.as_finite("factor of an objective", factor)
+        return Combination(tuple((number * weight, term) for weight, term in self.terms))
 
     __rmul__ = __mul__
 

@@ -227,10 +227,12 @@ class StudentT(Elliptical):
     matrix_name = "scale matrix"
 
     def __post_init__(self) -> None:
-        if not validation.as_finite("StudentT, df", self.df) > 1:
+        df = validation.as_finite("StudentT, df", self.df)
+        if not df > 1:
             raise InputError(
                 f"StudentT: df is {self.df}; it must be > 1, or the expected loss is infinite"
             )
+        object.__setattr__(self, "df", df)
         super().__post_init__()
 
     @property

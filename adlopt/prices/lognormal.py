@@ -40,8 +40,10 @@ class LogNormal:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not validation.as_finite("LogNormal, horizon", self.horizon) > 0:
+        horizon = validation.as_finite("LogNormal, horizon", self.horizon)
+        if not horizon > 0:
             raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
+        object.__setattr__(self, "horizon", horizon)
         validation.require_integer("LogNormal: points", self.points, 1)
         validation.require_integer("LogNormal: seed", self.seed, 0)
         names = self._names()

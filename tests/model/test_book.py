@@ -95,7 +95,10 @@ def test_collateral_and_equity_mix_row_by_row() -> None:
     accounts = pd.DataFrame(
         {"account": ["a", "b"], "collateral": [1.0, np.nan], "equity": [np.nan, 7.0]}
     )
-    assert adl.Book.from_frame(table, accounts, marks=MARKS).accounts["equity"].tolist() == [11.0, 7.0]
+    assert adl.Book.from_frame(table, accounts, marks=MARKS).accounts["equity"].tolist() == [
+        11.0,
+        7.0,
+    ]
 
 
 def test_accounts_without_positions_stay() -> None:
@@ -104,7 +107,9 @@ def test_accounts_without_positions_stay() -> None:
     book = adl.Book.from_frame(table, accounts, marks=MARKS)
     assert book.accounts.set_index("account")["equity"].to_dict() == {"a": 7.0, "idle": 5.0}
     same(adl.Book.from_frame(book.to_frame(), book.accounts), book)
-    solution = adl.solve(adl.Problem(book, {"BTC": 0.5}, prices=adl.OneFactor({"BTC": 10.0, "ETH": 1.0})))
+    solution = adl.solve(
+        adl.Problem(book, {"BTC": 0.5}, prices=adl.OneFactor({"BTC": 10.0, "ETH": 1.0}))
+    )
     assert solution.allocation["reduction"].tolist() == [0.5]
 
 

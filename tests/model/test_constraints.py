@@ -139,7 +139,9 @@ def test_refusals(problem: adl.Problem) -> None:
         constraints.at_most_equity(problem, -1)
     with pytest.raises(adl.InputError, match="not a pair of assets"):
         constraints.hedged_together(problem, [("A0", "DOGE")])
-    isolated = adl.Problem(problem.book.with_margin("isolated"), problem.reduction, prices=problem.prices)
+    isolated = adl.Problem(
+        problem.book.with_margin("isolated"), problem.reduction, prices=problem.prices
+    )
     with pytest.raises(adl.NotApplicable, match="no further constraints"):
         adl.solve(
             isolated, "water_filling", constraints=constraints.at_most_fraction(isolated, 0.9)

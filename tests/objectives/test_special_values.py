@@ -143,6 +143,7 @@ def test_chi_square_keeps_its_digits_at_extreme_radii(radius):
 
 
 def test_parameters_are_converted_to_numbers():
-    assert adl.CVaR("0.5") == adl.CVaR(0.5)
+    with pytest.raises(adl.InputError, match="text"):
+        adl.CVaR("0.5")
     assert isinstance(adl.Entropic(np.float32(2)).theta, float)
     assert adl.Semideviation(1, 2.0).order == 2
