@@ -39,6 +39,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
             beside.unlink()
 
 
+def require_place(what: str, path: Path) -> None:
+    """Refuse, before any work, a path at which no file can be written."""
+    if path.is_dir():
+        raise InputError(f"{what} {path}: this is a directory; name a file")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"{what} {path}: the directory {folder} does not exist")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file as UTF-8, whole or not at all."""
     with replacing(path) as beside:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal import tables
-from adlopt._internal.files import write_text
+from adlopt._internal.files import require_place, write_text
 from adlopt.errors import InputError
 
 ENDINGS = (".csv", ".parquet", ".json")  # of the files that `write` writes
@@ -29,11 +29,7 @@ def check_writable(
         return
     if path.suffix.lower() not in endings:
         raise InputError(f"{flag} {path}: the name must end in one of {', '.join(endings)}")
-    if path.is_dir():
-        raise InputError(f"{flag} {path}: this is a directory; name a file")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"{flag} {path}: the directory {folder} does not exist")
+    require_place(flag, path)
 
 
 def refuse_inputs(out: object, inputs: Iterable[object], flag: str = "--out") -> None:

@@ -218,7 +218,16 @@ def report(
             problem, rules, method=method, solution=solution, constraints=limits
         )
     with render.spinner("writing"):
-        content.write(out, problem, solution, comparison, command=context.obj)
+        typed = context.params.values()
+        inputs = [path for path in typed if isinstance(path, Path) and path.is_file()]
+        content.write(
+            out,
+            problem,
+            solution,
+            comparison,
+            command=context.obj,
+            inputs=[path for path in inputs if path != out],
+        )
     print(f"{out}: {solution.method}, {solution.status}")
     if solution.status != "optimal":
         raise typer.Exit(NOT_PROVEN)

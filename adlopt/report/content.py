@@ -1,17 +1,17 @@
-"""What a report says: the problem in words and numbers, who is reduced, the proof, other rules, how
-to do it again.
-"""
+"""The contents of a report: problem, answer, proof, other rules, and how to reproduce it."""
 
 from __future__ import annotations
 
 import datetime
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from adlopt._internal.files import require_place, write_text
 from adlopt._internal.number_format import allocation_columns, figure, figures
 from adlopt.errors import InputError
 from adlopt.model.losses import objective_value
@@ -30,12 +30,19 @@ from adlopt.report.document import (
     to_html,
     to_markdown,
 )
+from adlopt.report.wording import (
+    by_notional,
+    input_facts,
+    objective_text,
+    prices_text,
+    required_text,
+)
 from adlopt.solving.solution import Solution, details_text
 from adlopt.studies.comparison import Comparison
 
 WRITERS = {".html": to_html, ".md": to_markdown}
 ROWS = 40  # of an allocation that are printed
-CARRIED = 20_000  # rows of an allocation that the page carries along as CSV
+MAX_EMBEDDED_ROWS = 20_000  # of an allocation that the page holds as CSV
 PACKAGES = (
     "adlopt",
     "numpy",
@@ -65,6 +72,7 @@ def check_writable(path: Path) -> None:
     """Refuse, before any work, a file that `write` could not make."""
     if path.suffix.lower() not in WRITERS:
         raise InputError(f"--out {path}: the name must end in one of {', '.join(WRITERS)}")
+    require_place("--out", path)
     if path.suffix.lower() == ".html":
         require_matplotlib()
 
@@ -76,18 +84,19 @@ def write(
     comparison: Comparison | None = None,
     *,
     command: str = "",
+    inputs: Sequence[Path] = (),
 ) -> None:
     """Write `build(...)` to `path`: .html, one page that needs nothing else, or .md, without
     pictures.
+
+    The file appears whole or not at all.
     """
     path = Path(path)
     check_writable(path)
     suffix = path.suffix.lower()
-    document = build(problem, solution, comparison, command=command, drawn=suffix == ".html")
-    try:
-        path.write_text(WRITERS[suffix](document), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--out {path}: cannot write it ({error})") from error
+    drawn = suffix == ".html"
+    document = build(problem, solution, comparison, command=command, inputs=inputs, drawn=drawn)
+    write_text(path, WRITERS[suffix](document))
 
 
 def build(
@@ -96,15 +105,23 @@ def build(
     comparison: Comparison | None = None,
     *,
     command: str = "",
+    inputs: Sequence[Path] = (),
     drawn: bool = True,
 ) -> Document:
     """The report of a solved problem.
 
     Parameters
     ----------
-    comparison : of other rules, by `adl.compare`; without it the section is left out.
-    command : that made the report, for the section on how to make it again.
-    drawn : with pictures, which need matplotlib.
+    problem : Problem
+    solution : Solution of the problem
+    comparison : Comparison, optional
+        Other rules; without it the section is left out.
+    command : str
+        The command that made the report.
+    inputs : sequence of Path
+        Files that were read; their checksums are stated.
+    drawn : bool
+        With pictures, which need matplotlib.
     """
     sections = [
         Section("The problem", _problem(problem)),
@@ -112,28 +129,18 @@ def build(
         Section("The proof", _proof(problem, solution)),
     ]
     if comparison is not None:
-        sections.append(Section("Beside other rules", _comparison(comparison)))
+        sections.append(Section("Comparison with other rules", _comparison(comparison)))
     if drawn:
         sections.append(Section("Pictures", pictures.draw(problem, solution, comparison)))
-    sections.append(Section("How to make this again", _again(problem, command)))
-    return Document(f"Auto-deleveraging: {_required(problem)}", sections)
-
-
-def _required(problem: Problem) -> str:
-    """What must go, such as '10 BTC off the shorts'."""
-    assets = problem.reduced_assets
-    parts = [
-        f"{figure(abs(problem.required[k]), 6)} {problem.book.assets[k]} off the {'shorts' if problem.required[k] < 0 else 'longs'}"
-        for k in assets[:3]
-    ]
-    return ", ".join(parts) + (f" and {assets.size - 3} more assets" if assets.size > 3 else "")
+    sections.append(Section("How to reproduce this", _reproduction(problem, command, inputs)))
+    return Document(f"Auto-deleveraging: {required_text(problem)}", sections)
 
 
 # ---------------------------------------------------------------------- the problem
 
 
 def _problem(problem: Problem) -> list[Block]:
-    book, k = problem.book, problem.reduced_assets
+    book, k = problem.book, by_notional(problem)
     settles = "at the mark" if problem.settles_at_mark else "at the settlement prices below"
     prices = problem.book.marks + problem.settlement_offset
     eligible = problem.available[k]
@@ -152,27 +159,27 @@ def _problem(problem: Problem) -> list[Block]:
     broke = int((~book.solvent).sum())
     facts = {
         "accounts": f"{len(book.names):,}",
-        "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated positions; {broke:,} bankrupt",
+        "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated "
+        f"positions; {broke:,} bankrupt",
         "positions": f"{book.size.size:,}, of which {problem.eligible.size:,} may be reduced",
         "equity": f"{figure(float(book.equity[book.solvent].sum()))} of the solvent pools",
-        "objective": str(problem.objective),
-        "price model": "none: water-filling needs none"
-        if problem.prices is None
-        else _short(repr(problem.prices)),
+        "objective": objective_text(problem.objective),
+        "price model": prices_text(problem.prices),
     }
     if problem.insurance_fund > 0:
         facts["insurance fund"] = (
-            f"{figure(problem.insurance_fund)}: the objective sees what exceeds it"
+            f"{figure(problem.insurance_fund)}: the objective counts losses beyond it"
         )
     if problem.caps is not None:
         facts["caps"] = (
-            f"{len(problem.caps):,} positions may lose no more than a given number of contracts"
+            f"{len(problem.caps):,} rows of caps, in contracts or as fractions of positions; a row "
+            "may hold for a whole account"
         )
     return [
         Paragraph(
-            f"The exchange must take {_required(problem)} of solvent accounts, {settles}. Whose positions? The choice should "
-            "leave it the least at risk from accounts that go bankrupt until the horizon: it bears what they lose beyond "
-            "their equity."
+            f"The exchange must take {required_text(problem)} of solvent accounts, {settles}. "
+            "Whose positions? The best choice minimizes the risk from accounts that go bankrupt "
+            "before the horizon: the exchange bears what they lose beyond their equity."
         ),
         Table("Required reductions", columns, left=2),
         Facts(facts),
@@ -190,7 +197,7 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
         facts["objective after"] = figure(solution.value)
     for asset, level in _by_asset(solution.water_level).items():
         facts[f"water level {asset}".strip()] = (
-            f"{figure(level)}: what stands above it is drained to it"
+            f"{figure(level)}: leverage above it is reduced to it"
         )
     if solution.shadow_prices is not None:
         for asset, price in solution.shadow_prices.items():
@@ -204,12 +211,12 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
         Facts(facts),
         Table("Allocation, largest share first", allocation_columns(shown), left=3, note=note),
     ]
-    if len(solution.allocation) <= CARRIED:
+    if len(solution.allocation) <= MAX_EMBEDDED_ROWS:
         rows = len(solution.allocation)
         text = solution.allocation.to_csv(index=False)
         blocks.append(
             Download(
-                "allocation.csv", text, f"allocation.csv: all {rows:,} positions, floats in full"
+                "allocation.csv", text, f"allocation.csv: all {rows:,} positions, with all digits"
             )
         )
     broke = problem.book.bankrupt
@@ -254,9 +261,9 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
     if solution.value is None or solution.lower_bound is None or solution.gap is None:
         facts["status"] = solution.status
         reading = (
-            "Without a price model there is no number to bound, and none is needed: where every position stands alone, "
-            "draining leverage to one level is optimal for every price path, and so for every objective that never prefers "
-            "more loss."
+            "Without a price model there is no number to bound, and none is needed: if every "
+            "position has its own equity, reducing leverage to one level is optimal for every "
+            "price path, and so for every objective that never prefers more loss."
         )
         return [Facts(facts), Paragraph(reading)]
     facts |= {
@@ -275,12 +282,16 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
     )
     above = figure(solution.value - solution.lower_bound, 3)
     reading = (
-        f"No allocation whatever that meets the requirement has an objective below {least} under {under}. This one has "
-        f"{value}: at most {above} above the best possible. The bound follows from convexity alone, by one subgradient and a "
-        "sort per asset; it trusts no solver."
+        f"No allocation that meets the requirement has an objective below {least} under {under}. "
+        f"This one has {value}: at most {above} above the best possible. The bound follows from "
+        "convexity, by one subgradient and a sort per asset. It does not rely on a solver, unless "
+        "there are constraints of your own or the objective has no numeric conjugate."
     )
     if solution.status != "optimal":
-        reading += " The gap exceeds the tolerance: the allocation is feasible and its value right, but it is not proven optimal."
+        reading += (
+            " The gap exceeds the tolerance: the allocation is feasible and its value is right, "
+            "but it is not proven optimal."
+        )
     return [Facts(facts), Paragraph(reading)]
 
 
@@ -288,12 +299,13 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
 
 
 def _comparison(comparison: Comparison) -> list[Block]:
-    table = comparison.table
+    ranked = pictures.ranked(comparison)
+    table = ranked.drop(columns=pictures.repeated(ranked))
     known = table.columns[table.notna().any()]  # without a price model there is no risk to compare
     wanted = {column: label for column, label in COMPARED.items() if column in known}
-    if "cvar" in known:
+    if "cvar" in known:  # unless it is the objective
         wanted["cvar"] = f"CVaR {100 * comparison.level:g} %"
-    columns = {"rule": comparison.policies}
+    columns = {"rule": list(map(str, table.index))}
     columns |= {
         label: figures(table[column].astype(float).round(9), 4) for column, label in wanted.items()
     }
@@ -303,19 +315,21 @@ def _comparison(comparison: Comparison) -> list[Block]:
         note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."
     return [
         Paragraph(
-            "What other rules would leave the exchange at risk for the same requirement, on the same prices, and whom they hit."
+            "The risk that other rules leave for the same requirement, on the same prices, and "
+            "how many accounts they reduce. The rules nearest to the optimum come first."
         ),
         Table("Rules compared", columns, note=note.strip()),
-        Download("comparison.csv", table.to_csv(), "comparison.csv: all columns"),
+        Download("comparison.csv", comparison.table.to_csv(), "comparison.csv: all columns"),
     ]
 
 
 # ---------------------------------------------------------------------- again
 
 
-def _again(problem: Problem, command: str) -> list[Block]:
+def _reproduction(problem: Problem, command: str, inputs: Sequence[Path]) -> list[Block]:
     blocks: list[Block] = [Code(command)] if command else []
     facts = {"made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    facts |= input_facts(inputs)
     seed = getattr(problem.prices, "seed", None)
     if seed is not None:
         facts["seed"] = str(seed)
@@ -327,11 +341,11 @@ def _again(problem: Problem, command: str) -> list[Block]:
 
 
 def _version(package: str) -> str:
+    if package == "adlopt":  # also from a checkout that is not installed
+        import adlopt
+
+        return f"adlopt {adlopt.__version__}"
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
         return ""
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 400 else text[:399] + "…"

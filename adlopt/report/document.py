@@ -1,5 +1,6 @@
-"""A small document, and its two forms. Every text is escaped here and nowhere else: what users
-supply stays text.
+"""A small document, and its two forms, HTML and Markdown.
+
+Every text is escaped here and nowhere else, so names that users supply stay text.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as html_escape
+from itertools import groupby
+
+from adlopt._internal.text import visible
 
 
 @dataclass(frozen=True)
@@ -18,14 +22,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is what, line by line."""
+    """Label-value pairs."""
 
     rows: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells by column, the first `left` columns aligned left; a note stands below."""
+    """Cells by column, the first `left` columns aligned left, and a note below."""
 
     caption: str
     columns: Mapping[str, Sequence[str]]
@@ -35,15 +39,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG; HTML alone shows it."""
+    """A PNG, in HTML alone; `alternative` describes it to readers who cannot see it."""
 
     png: bytes
     caption: str
+    alternative: str = ""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file carried along, in HTML alone."""
+    """A file within the page, in HTML alone."""
 
     name: str
     text: str
@@ -70,6 +75,16 @@ class Document:
     sections: Sequence[Section]
 
 
+# Addresses, e-mail, mentions and numbers of issues, of which Markdown's dialects make links.
+LINK = re.compile(r"://|www\.|@|^\W*#\d|[^\W\d]\.[^\W\d]{2,}", re.IGNORECASE)
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~$&])")  # characters with a meaning in Markdown
+
+
+def escape(text: str) -> str:
+    """Text for HTML, with control characters shown."""
+    return html_escape(visible(text))
+
+
 # ---------------------------------------------------------------------- HTML
 
 # The policy lets the page load nothing from anywhere; data: URLs hold the pictures.
@@ -77,7 +92,8 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light">
 <title>{title}</title>
@@ -92,26 +108,30 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
-_STYLE = """body { color: #111; background: #fff; font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; max-width: 62rem;
-  margin: 2rem auto; padding: 0 1rem; }
+_STYLE = """body { color: #111; background: #fff; font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif;
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; }
-h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #999; break-after: avoid; }
+h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #999;
+  break-after: avoid; }
 p { max-width: 48rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0 .3rem; font-size: .87rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin: 1rem 0 .3rem; font-size: .87rem;
+  font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
 th, td { padding: .15rem .9rem .15rem 0; text-align: right; vertical-align: bottom; }
 td { white-space: nowrap; }
 thead th { border-bottom: 1px solid #111; }
 tbody tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
 .l { text-align: left; max-width: 24rem; white-space: normal; overflow-wrap: break-word; }
-.facts th { text-align: left; font-weight: 600; white-space: nowrap; padding-right: 2rem; vertical-align: top; }
+.facts th { text-align: left; font-weight: 600; white-space: nowrap; padding-right: 2rem;
+  vertical-align: top; }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .note, figcaption { font-size: .87rem; color: #333; }
 figure { margin: 1.5rem 0; break-inside: avoid; }
 img { max-width: 100%; height: auto; }
 pre { background: #f4f4f4; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10pt; } .wide { overflow: visible; }
+@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10pt; }
+  .wide { overflow: visible; }
   table { font-size: 7.5pt; } th, td { padding-right: .5rem; } }
 @page { margin: 15mm; }"""
 
@@ -139,16 +159,19 @@ def _html(block: Block) -> str:
             return f'<table class="facts"><tbody>\n{lines}\n</tbody></table>'
         case Table():
             return _html_table(block)
-        case Picture(png, caption):
+        case Picture(png, caption, alternative):
             source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-            return f'<figure><img src="{source}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+            shown = f'<img src="{source}" alt="{escape(alternative or caption)}">'
+            return f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>"
         case Download(name, text, label):
             target = (
                 f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
             )
-            return f'<p class="note"><a download="{escape(name)}" href="{target}">{escape(label)}</a></p>'
+            link = f'<a download="{escape(name)}" href="{target}">{escape(label)}</a>'
+            return f'<p class="note">{link}</p>'
         case Code(text):
-            return f"<pre><code>{escape(text)}</code></pre>"
+            lines = "\n".join(map(escape, text.split("\n")))
+            return f"<pre><code>{lines}</code></pre>"
 
 
 def _html_table(table: Table) -> str:
@@ -167,16 +190,15 @@ def _html_table(table: Table) -> str:
     )
     note = f'\n<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
-        f'<div class="wide"><table><caption>{escape(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="wide"><table><caption>{escape(table.caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div>{note}"
     )
 
 
 def _breakable(text: str) -> str:
-    """Escaped, with places where a long name without spaces, such as an address, may go on in the
-    next line.
-    """
-    return "<wbr>".join(map(escape, re.findall(r"\S{1,24}\s*|\s+", text)))
+    """Escaped text; a long name without spaces, such as an address, may be broken into lines."""
+    return "<wbr>".join(map(escape, re.findall(r"\S{1,24}\s*|\s+", visible(text))))
 
 
 # ---------------------------------------------------------------------- Markdown
@@ -204,7 +226,8 @@ def _markdown(block: Block) -> str:
             return ""
         case Code(text):
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-            return f"{fence}\n{text}\n{fence}"
+            lines = "\n".join(map(visible, text.split("\n")))
+            return f"{fence}\n{lines}\n{fence}"
 
 
 def _markdown_table(table: Table) -> str:
@@ -221,5 +244,20 @@ def _markdown_table(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text on one line that means nothing to Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!~$&])", r"\\\1", " ".join(text.split()))
+    """Text on one line that means nothing to Markdown.
+
+    What would become a link or a mention is shown as code: no escape keeps it plain.
+    """
+    words = visible(" ".join(text.split())).split(" ")
+    return " ".join(
+        _code(" ".join(group)) if linked else SPECIAL.sub(r"\\\1", " ".join(group))
+        for linked, group in groupby(words, lambda word: LINK.search(word) is not None)
+    )
+
+
+def _code(text: str) -> str:
+    """A code span, also within a table."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text.replace('|', chr(92) + '|')}{pad}{fence}"

@@ -25,7 +25,8 @@ HOSTILE = [
     "<script>document.title='taken over'</script>",
     '"><img src="http://example.org/x.png" onerror="alert(1)">',
     "</td></table><style>*{display:none}</style>",
-    "$\\frac{1}{0}$ | `code` **bold** [link](http://example.org) ![](http://example.org/y.png) &amp; <!--",
+    "$\\frac{1}{0}$ | `code` **bold** [link](http://example.org) "
+    "![](http://example.org/y.png) &amp; <!--",
     "_名前\n계정",
 ]
 
@@ -84,7 +85,10 @@ def comparison_of(problem):
 @pytest.fixture(scope="module")
 def paper_report(tmp_path_factory):
     problem = adl.Problem(
-        paper_book(), PAPER_REDUCTION, prices=adl.OneFactor(paper_direction(), points=512), objective=adl.CVaR(0.9)
+        paper_book(),
+        PAPER_REDUCTION,
+        prices=adl.OneFactor(paper_direction(), points=512),
+        objective=adl.CVaR(0.9),
     )
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -112,9 +116,9 @@ def test_everything_stands_in_it(paper_report):
         "problem",
         "answer",
         "proof",
-        "Beside other rules",
+        "Comparison with other rules",
         "Pictures",
-        "How to make this again",
+        "How to reproduce this",
     ):
         assert title in text
     facts = {row[0]: row[1] for row in page.rows if len(row) == 2}
@@ -124,7 +128,7 @@ def test_everything_stands_in_it(paper_report):
         solution.lower_bound, rel=1e-11
     )
     assert facts["method"] == solution.method
-    assert facts["objective"] == "CVaR(level=0.9)"
+    assert facts["objective"] == "CVaR 90 %, the mean of the worst 10 % of losses"
     assert f"adlopt {adl.__version__}" in facts["versions"]
     assert "on 512 scenarios" in text or "the 512 scenarios" in text
     reduced = {row[0]: float(row[4]) for row in page.rows if len(row) == 9 and row[1] == "BTC"}
@@ -279,7 +283,7 @@ def test_settlement_fund_and_caps_are_stated():
     assert "| settlement price |\n" in text
     assert "| 66,000 |\n" in text
     assert "**insurance fund**: 1,000" in text
-    assert "1 positions may lose no more" in text
+    assert "1 rows of caps, in contracts or as fractions" in text
     assert "**seed**: 7" in text
 
 
@@ -316,7 +320,7 @@ def test_refused_before_any_work(book, monkeypatch, tmp_path):
         return result.stderr
 
     assert "must end in one of .html, .md" in refused("--out", "report.pdf")
-    assert "cannot write it" in refused("--points", "64", "--out", "nowhere/report.md")
+    assert "does not exist" in refused("--points", "64", "--out", "nowhere/report.md")
     assert "'--out'" in refused()
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     assert 'pip install "adlopt[plots]"' in refused("--out", "report.html")
@@ -372,7 +376,8 @@ def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, t
             assert page.evaluate("document.querySelectorAll('table').length") >= 5
             assert page.evaluate("document.scripts.length") == 0
             edges = page.evaluate(
-                "[...document.querySelectorAll('table, img, p, pre')].map(e => e.getBoundingClientRect().right)"
+                "[...document.querySelectorAll('table, img, p, pre')]"
+                ".map(e => e.getBoundingClientRect().right)"
             )
             assert max(edges) <= 680  # nothing is cut
             asked = [url for url in page.requests if not url.startswith("data:")]
