@@ -17,7 +17,7 @@ import numpy as np
 from adlopt.errors import SolverFailed
 from adlopt.methods import sequential_quadratic
 from adlopt.methods.cvxpy_solver import solve_model
-from adlopt.methods.elliptical_solver import radial
+from adlopt.methods.elliptical_solver import elliptical_form
 from adlopt.methods.repair import restore_feasibility, typical_loss
 from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.methods.scenario_program import Model, Program, build
@@ -286,7 +286,7 @@ def _result(problem: Problem, program: Program) -> Result:
         details["scenarios"] = (
             f"solved on {drawn:,} scenarios, but valued and certified in closed form: more points "
             "narrow the gap"
-            + (", method='shadow_price' needs none" if radial(problem) is not None else "")
+            + (", method='shadow_price' needs none" if elliptical_form(problem) is not None else "")
         )
     return Result(
         allocation=restore_feasibility(problem, np.asarray(program.model.allocation.value)),

@@ -1,16 +1,15 @@
-"""Shadow prices for smooth pool losses: no scenarios, every pool's loss in closed form.
+"""Pool losses under elliptical prices: no scenarios, every pool's loss in closed form.
 
-At given prices of the reduced assets and a given barrier weight every pool solves a small convex
-problem of its own, to
-the end. Newton's method moves the prices until the answers add up to the reduction, and the barrier
-weight falls. The
-prices are the only unknowns in common, so that no pool can hold back another.
+At given prices of the reduced assets and a given barrier parameter every pool solves a small convex
+problem of its own, to the end. Newton's method moves the prices until the answers add up to the
+reduction, and the barrier parameter falls. The prices are the only unknowns in common, so no pool
+can hold back another (docs/theory/elliptical.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,26 +21,82 @@ from adlopt.model.problem import Problem
 from adlopt.prices.protocol import EllipticalForm, HasEllipticalForm
 from adlopt.prices.student import student_constant
 
-START = 10.0  # times the loss: what all barriers together weigh at first
-FALL = 0.1  # of the barrier weight, from one point of the path to the next
-ROUGH = 1e-4  # of the loss: what the barriers weigh when the loss itself is looked at
-# gap that is always aimed at: without sampling errors it means something, and costs a few sweeps
-# more
-CLOSE = 1e-8
-AIM = 0.5  # of the tolerance: what the barriers weigh at the end
-POINTS, STEPS = 60, 40  # of the path; of Newton's method at each
-CENTRED, MOST = (
-    0.01,
-    10.0,
-)  # per barrier, and in all: decrement over barrier weight at which the next point is in reach
-ACCURACY = 0.1  # of a block's gradient, relative to its barriers'
-PATIENCE = 6  # steps that do not halve what the sums miss, after which rounding allows no more
-CLOSED = 1e-11  # what the sums of fractions may miss at the end
-NEWTON = 10  # elementary steps per entry of a pool's Hessian in one sweep
-NODES, REACH = 2**15, 40.0  # of a table of tail probabilities: equal steps of asinh z
+if TYPE_CHECKING:
+    from adlopt.methods._elliptical_blocks import EllipticalBlocks
 
 
-def radial(problem: Problem) -> EllipticalForm | None:
+@dataclass(frozen=True)
+class EllipticalSettings:
+    """Tuning numbers: unit, effect and origin of each. "Measured" means benchmarks/elliptical.py.
+
+    Barrier shares are what all barriers together weigh, relative to the loss.
+    """
+
+    max_tolerance: float = 1e-8
+    """Relative gap: a looser tolerance is tightened to this. There is no sampling error beside it,
+    and it costs few sweeps more (measured).
+    """
+    initial_barrier_share: float = 10.0
+    """At first: large enough that half of every position is nearly central."""
+    coarse_barrier_share: float = 1e-4
+    """When the loss itself is evaluated for the first time, to fix the final share."""
+    barrier_share_of_tolerance: float = 0.5
+    """At the end, of the tolerance: the other half is left for rounding and repair."""
+    barrier_reduction: float = 0.1
+    """Of the barrier parameter from one point of the path to the next; 0.1 needs the fewest sweeps
+    (measured: 0.2 takes a third more).
+    """
+    max_centres: int = 60
+    """Points of the path; ten suffice, so more mean that rounding holds it up."""
+    max_newton: int = 40
+    """Newton steps for the prices at one point."""
+    max_line_search: int = 40
+    """Trials along one of these steps."""
+    centred_per_barrier: float = 0.01
+    """Squared Newton decrement over the barrier parameter, per barrier, at which the next point is
+    within reach of Newton's method.
+    """
+    centred_max: float = 10.0
+    """The same in all."""
+    max_stalled: int = 6
+    """Steps that do not halve what the sums miss, after which rounding allows no more."""
+    sum_tolerance: float = 1e-11
+    """What the sums of fractions may miss at the end; the rest is repaired exactly."""
+    block_gradient_tolerance: float = 0.1
+    """Of a block's gradient, relative to the pull of its barriers: what the last Newton step leaves
+    is far below.
+    """
+    block_max_newton: int = 60
+    """Newton steps of a block; ten are typical."""
+    block_max_backtracks: int = 30
+    """Shorter steps tried in one of them."""
+    step_to_boundary: float = 0.995
+    """Share of the way to the nearest bound that a step may go (fraction to the boundary, Nocedal
+    and Wright, section 19.2).
+    """
+    curvature_condition: float = 0.5
+    """Slope up after a step, relative to the slope down before it, beyond which the step is too
+    long (strong Wolfe, Nocedal and Wright, section 3.1).
+    """
+    shortest_backtrack: float = 0.1
+    longest_backtrack: float = 0.9
+    """Bounds of a backtrack by the secant, as shares of the step before."""
+    multiplier_safeguard: float = 1e3
+    """Factor within which a bound's multiplier stays of mu over its slack."""
+    flops_per_hessian_entry: int = 10
+    """Elementary steps per entry of a pool's Hessian in one sweep, to split the work."""
+    table_nodes: int = 2**15
+    """Of a table of Student-t tail probabilities: errors are below 1e-13 (tested)."""
+    table_range: float = 40.0
+    """asinh of its last z, about 1e17."""
+    rounding: float = 1e-13
+    """Of the equity: a smaller loss before any reduction is zero, and no unit of money."""
+
+
+SETTINGS = EllipticalSettings()
+
+
+def elliptical_form(problem: Problem) -> EllipticalForm | None:
     """The price model as volatility and a scalar law, if that is all the objective needs."""
     model = problem.closed_form
     if not isinstance(model, HasEllipticalForm):
@@ -49,210 +104,226 @@ def radial(problem: Problem) -> EllipticalForm | None:
     return model.elliptical_form(problem.book.assets)
 
 
-@dataclass(frozen=True, eq=False)
-class Blocks:
-    """The pools with a choice, in fractions of positions and units of money (see
-    `_smooth_kernels`).
+def solve(
+    problem: Problem,
+    law: EllipticalForm,
+    *,
+    tolerance: float = 1e-6,
+    settings: EllipticalSettings = SETTINGS,
+) -> Result:
+    """Follow the central path until its barriers weigh less than `tolerance` of the loss.
+
+    Parameters
+    ----------
+    problem : Problem
+    law : EllipticalForm
+        From `elliptical_form(problem)`.
+    tolerance : float
+        Relative gap; tightened to `settings.max_tolerance`.
+    settings : EllipticalSettings
+
+    Returns
+    -------
+    Result
+        Without multipliers: the allocation is its own proof.
     """
-
-    variable: IntArray
-    entry: IntArray
-    basis: FloatArray
-    equity: FloatArray
-    offset: FloatArray
-    row: IntArray
-    share: FloatArray
-    df: float
-    constant: float
-    table: FloatArray
-    reach: float
-    position: IntArray  # (variables,) among the eligible positions
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        return (
-            self.variable,
-            self.entry,
-            self.basis,
-            self.equity,
-            self.offset,
-            self.row,
-            self.share,
-            self.df,
-            self.constant,
-            self.table,
-            self.reach,
-        )
-
-
-def solve(problem: Problem, law: EllipticalForm, *, tolerance: float = 1e-6) -> Result:
-    """Follow the path until its barriers weigh less than `tolerance` of the loss, or `CLOSE` if
-    that is less.
-    """
-    unit = _typical_loss(problem)
-    tolerance = min(tolerance, CLOSE)
+    unit = _typical_loss(problem, settings)
+    tolerance = min(tolerance, settings.max_tolerance)
     fraction = np.ones(problem.eligible.size)
-    blocks = build(problem, law, unit)
-    if blocks is None:
+    built = build_blocks(problem, law, unit, settings)
+    if built is None:
         return Result(
             allocation=restore_feasibility(problem, problem.max_reduction),
             details={"algorithm": "every eligible position is taken whole"},
         )
-    path = Path(blocks)
-    path.follow(START / path.barriers, ROUGH / path.barriers, last=False)
-    while True:
-        fraction[blocks.position] = np.where(path.y < 0.5, path.y, 1.0 - path.yc)
-        value = objective_value(problem, fraction * problem.max_reduction) / unit
-        goal = AIM * tolerance / path.barriers * value
-        # What the value falls from here on is no more than what the barriers weigh.
-        if path.mu <= (1.0 + ROUGH) * goal or path.exhausted or value == 0.0:
-            break
-        path.follow(max(FALL * path.mu, goal), goal)
-    allocation = restore_feasibility(problem, fraction * problem.max_reduction)
-    return Result(
-        allocation,
-        details={
-            "algorithm": "pool losses in closed form",
-            "path_points": path.points,
-            "sweeps": path.sweeps,
-        },
+    blocks, position = built
+    path = EllipticalSolver(blocks, settings)
+    n_barriers = path.n_barriers
+    path.follow(
+        settings.initial_barrier_share / n_barriers,
+        settings.coarse_barrier_share / n_barriers,
+        last=False,
     )
+    while True:
+        fraction[position] = np.where(path.y < 0.5, path.y, 1.0 - path.yc)
+        value = objective_value(problem, fraction * problem.max_reduction) / unit
+        goal = settings.barrier_share_of_tolerance * tolerance / n_barriers * value
+        # The remaining suboptimality is at most mu * n_barriers.
+        reached = path.mu <= (1.0 + settings.coarse_barrier_share) * goal
+        if reached or path.out_of_iterations or value == 0.0:
+            break
+        path.follow(max(settings.barrier_reduction * path.mu, goal), goal)
+    allocation = restore_feasibility(problem, fraction * problem.max_reduction)
+    details = {
+        "algorithm": "pool losses in closed form",
+        "path_points": path.centres,
+        "sweeps": path.sweeps,
+    }
+    return Result(allocation, details=details)
 
 
-def build(problem: Problem, law: EllipticalForm, unit: float) -> Blocks | None:
-    """Gather each pool's choices, and what it holds besides, in `unit` money; None if every
-    position is taken whole.
+def build_blocks(
+    problem: Problem, law: EllipticalForm, unit: float, settings: EllipticalSettings = SETTINGS
+) -> tuple[EllipticalBlocks, IntArray] | None:
+    """Each pool's choices and what it holds besides, in `unit` money, and the choices' rows among
+    the eligible positions; None if every position is taken whole.
     """
-    from adlopt.methods import _elliptical_kernels as kernels
+    from adlopt.methods._elliptical_blocks import EllipticalBlocks, rotate_to_span
 
     cap = np.abs(problem.max_reduction)
-    open_asset = (problem.required != 0) & ~problem.exhausted_assets
-    number = np.cumsum(open_asset) - 1
-    position = np.flatnonzero(open_asset[problem.asset] & (cap > 0))
+    not_exhausted = (problem.required != 0) & ~problem.exhausted_assets
+    coupling_row = np.cumsum(not_exhausted) - 1
+    position = np.flatnonzero(not_exhausted[problem.asset] & (cap > 0))
     if not position.size:
         return None
     asset, capacity = problem.asset[position], problem.max_reduction[position]
     pools, first = np.unique(problem.pool[position], return_index=True)
     variable = np.append(first, position.size).astype(np.int64)
     columns = np.diff(variable) + 1
-    entry = np.append(0, np.cumsum(columns * np.minimum(columns, law.root.shape[1]))).astype(
-        np.int64
-    )
+    lengths = columns * np.minimum(columns, law.root.shape[1])
+    entry = np.append(0, np.cumsum(lengths)).astype(np.int64)
     basis = np.empty(entry[-1])
     root = law.root / unit
     fixed = problem.size_matrix(problem.max_reduction)[pools] @ root
-    kernels.compress(variable, entry, fixed, asset, root, capacity, basis)
-    # Equity with the choices open: what is taken whole has settled.
-    whole = problem.max_reduction.copy()
-    whole[position] = 0.0
+    rotate_to_span(variable, entry, fixed, asset, root, capacity, basis)
+    # Equity before the variables act: exhausted assets are already settled.
+    settled = problem.max_reduction.copy()
+    settled[position] = 0.0
     finite = np.isfinite(law.df)
     tabled = finite and bool(problem.settlement_offset[asset].any())
-    return Blocks(
+    blocks = EllipticalBlocks(
         variable=variable,
         entry=entry,
         basis=basis,
-        equity=problem.equity_after(whole)[pools] / unit,
+        equity=problem.equity_after(settled)[pools] / unit,
         offset=problem.settlement_offset[asset] * capacity / unit,
-        row=number[asset].astype(np.int64),
+        row=coupling_row[asset].astype(np.int64),
         share=np.abs(capacity / problem.required[asset]),
-        df=law.df,
-        constant=student_constant(law.df) if finite else 1.0 / np.sqrt(2 * np.pi),
-        table=_table(law.df) if tabled else np.empty((2, 0)),
-        reach=REACH,
-        position=position,
+        df=float(law.df),
+        constant=float(student_constant(law.df) if finite else 1.0 / np.sqrt(2 * np.pi)),
+        table=log_tail_table(law.df, settings) if tabled else np.empty((2, 0)),
+        table_range=settings.table_range,
     )
+    return blocks, position
 
 
-class Path:
-    """The central path, and where we stand on it."""
+class EllipticalSolver:
+    """The central path of the coupled problem, and where it stands.
 
-    def __init__(self, blocks: Blocks) -> None:
-        self.blocks = blocks
-        self.rows = int(blocks.row.max()) + 1
-        self.barriers = 2 * blocks.share.size
-        self.prices = np.zeros(self.rows)
+    Attributes
+    ----------
+    y, yc : (variables,) fractions taken, and one minus them
+    prices : (d,) of the coupling sums
+    mu : barrier parameter
+    centres, sweeps : points of the path so far, and solves of all blocks
+    """
+
+    def __init__(self, blocks: EllipticalBlocks, settings: EllipticalSettings = SETTINGS) -> None:
+        from adlopt._internal.parallel import shares
+
+        self.blocks, self.settings = blocks, settings
+        d = int(blocks.row.max()) + 1
+        self.n_barriers = 2 * blocks.share.size
+        self.prices = np.zeros(d)
         self.y = np.full(blocks.share.size, 0.5)
         self.yc = self.y.copy()
         self.mu = np.inf
-        self.drift, self.schur = np.zeros(self.rows), np.eye(self.rows)
-        self.points = self.sweeps = self.steps = self.unsettled = 0
-        from adlopt._internal.parallel import shares
-
+        self.d_sums_d_mu, self.schur = np.zeros(d), np.eye(d)
+        self.centres = self.sweeps = 0
         width = np.diff(blocks.variable)
-        self.chunks = shares(width.size, int(NEWTON * (20 + width + width**2).mean()))
+        steps = settings.flops_per_hessian_entry * (20 + width + width**2).mean()
+        self.chunks = shares(width.size, int(steps))
 
     @property
-    def exhausted(self) -> bool:
-        return self.points >= POINTS
+    def out_of_iterations(self) -> bool:
+        return self.centres >= self.settings.max_centres
 
     def follow(self, mu: float, goal: float, *, last: bool = True) -> None:
-        """Walk down from barrier weight `mu` to `goal`."""
+        """Decrease the barrier parameter from `mu` to `goal`; the `last` point is centred to
+        `sum_tolerance`.
+        """
+        reduction = self.settings.barrier_reduction
         while True:
             mu = max(mu, goal)
-            before, self.mu = min(self.mu, mu / FALL), mu
-            if self.points:  # where the prices go as the weight falls
-                self.prices = self.prices + solve_prices(self.schur, self.drift) * (mu - before)
-            self._centre(before, last=last and mu <= goal)
-            self.points += 1
-            if mu <= goal or self.exhausted:
+            previous, self.mu = min(self.mu, mu / reduction), mu
+            if self.centres:  # where the prices go as the parameter falls
+                predicted = solve_prices(self.schur, self.d_sums_d_mu) * (mu - previous)
+                self.prices = self.prices + predicted
+            self._newton_on_prices(previous, last=last and mu <= goal)
+            self.centres += 1
+            if mu <= goal or self.out_of_iterations:
                 return
-            mu *= FALL
+            mu *= reduction
 
-    def _centre(self, before: float, *, last: bool) -> None:
-        """Newton's method for the prices at this barrier weight."""
-        total = self._relax(before)
+    def _newton_on_prices(self, previous: float, *, last: bool) -> None:
+        """Newton's method for the prices at this barrier parameter."""
+        settings = self.settings
+        total = self._solve_blocks(previous)
         best, stalled = np.inf, 0
-        centred = min(CENTRED * self.barriers, MOST) * self.mu
-        for _ in range(STEPS):
-            step = solve_prices(self.schur, total - 1.0)
-            rise = float(step @ (total - 1.0))  # of the dual function along the step: concave
+        per_barrier = settings.centred_per_barrier * self.n_barriers
+        centred = min(per_barrier, settings.centred_max) * self.mu
+        for _ in range(settings.max_newton):
+            direction = solve_prices(self.schur, total - 1.0)
+            newton_decrement = float(direction @ (total - 1.0))  # squared; the dual is concave
             missing = float(np.abs(total - 1.0).max())
             stalled = 0 if missing < best / 2 else stalled + 1
-            if rise <= centred and (not last or missing <= CLOSED or stalled == PATIENCE):
+            summed = missing <= settings.sum_tolerance or stalled == settings.max_stalled
+            if newton_decrement <= centred and (not last or summed):
                 break
             best = min(best, missing)
-            origin, far = self.prices, 1.0
-            for _ in range(STEPS):
-                self.prices = origin + far * step
-                total = self._relax(self.mu)
-                ahead = float(step @ (total - 1.0))
-                if ahead >= -rise / 2:
+            origin, step = self.prices, 1.0
+            for _ in range(settings.max_line_search):
+                self.prices = origin + step * direction
+                total = self._solve_blocks(self.mu)
+                directional_derivative = float(direction @ (total - 1.0))
+                if directional_derivative >= -newton_decrement / 2:
                     break
-                far *= max(rise / (rise - ahead), 0.1)
+                step *= max(newton_decrement / (newton_decrement - directional_derivative), 0.1)
 
-    def _relax(self, before: float) -> FloatArray:
-        """Let every pool answer the prices, from where it stood at barrier weight `before`; sums of
-        fractions (d,).
+    def _solve_blocks(self, previous: float) -> FloatArray:
+        """Let every pool answer the prices, from where it stood at barrier parameter `previous`;
+        sums of fractions (d,).
         """
         from adlopt._internal.parallel import on_all
         from adlopt.methods import _elliptical_kernels as kernels
+        from adlopt.methods._elliptical_blocks import Barrier
 
         self.sweeps += 1
-        d = self.rows
-        arguments = (*self.blocks.arrays, self.prices, self.mu, before, ACCURACY, self.y, self.yc)
-        total, self.drift, self.schur, work = on_all(
-            kernels.relax, self.chunks, arguments, (d,), (d,), (d, d), (2,)
+        d, settings = self.prices.size, self.settings
+        barrier = Barrier(
+            mu=float(self.mu),
+            previous=float(previous),
+            gradient_tolerance=settings.block_gradient_tolerance,
+            step_to_boundary=settings.step_to_boundary,
+            curvature_condition=settings.curvature_condition,
+            max_newton=settings.block_max_newton,
+            max_backtracks=settings.block_max_backtracks,
+            shortest_backtrack=settings.shortest_backtrack,
+            longest_backtrack=settings.longest_backtrack,
+            multiplier_safeguard=settings.multiplier_safeguard,
         )
-        self.steps += int(work[0])
-        self.unsettled = int(work[1])
+        arguments = (self.blocks, self.prices, barrier, self.y, self.yc)
+        total, self.d_sums_d_mu, self.schur = on_all(
+            kernels.solve_block_barriers, self.chunks, arguments, (d,), (d,), (d, d)
+        )
         return total
 
 
-def _typical_loss(problem: Problem) -> float:
+def _typical_loss(problem: Problem, settings: EllipticalSettings) -> float:
     """Money unit: the loss when every position gives the same share, or before any reduction."""
     equity = float(problem.book.equity[problem.book.solvent].sum())
     for allocation in (problem.pro_rata(), None):
         value = objective_value(problem, allocation)
-        if value > 1e-13 * equity:
+        if value > settings.rounding * equity:
             return value
     return equity
 
 
-def _table(df: float) -> FloatArray:
+def log_tail_table(df: float, settings: EllipticalSettings = SETTINGS) -> FloatArray:
     """(2, nodes) logarithm of P(X > z) and its slope per node, on equal steps of asinh z."""
     from scipy.special import stdtr
 
-    x = np.linspace(-REACH, REACH, NODES)
+    x = np.linspace(-settings.table_range, settings.table_range, settings.table_nodes)
     z = np.sinh(x)
     tail = np.maximum(stdtr(df, -z), np.finfo(float).tiny)
     density = student_constant(df) * np.exp(-0.5 * (df + 1) * np.log1p(z * z / df))

@@ -129,7 +129,9 @@ def _snap_if_no_worse(
         value = objective_value(problem, tidy)
         # A smooth loss's allocation is its own proof: `certify` must find it from the table alone.
         if value <= allowed and not (
-            certain and certify_array(problem, tidy).gap > max(proof.gap, elliptical_solver.CLOSE)
+            certain
+            and certify_array(problem, tidy).gap
+            > max(proof.gap, elliptical_solver.SETTINGS.max_tolerance)
         ):
             return tidy, replace(proof, value=value, lower_bound=min(proof.lower_bound, value))
     return allocation, proof

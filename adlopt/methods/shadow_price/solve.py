@@ -64,7 +64,7 @@ def plan(problem: Problem) -> Plan | Refusal:
         return Refusal(NO_PRICES, "give prices=...")
     if problem.market is not None:
         return Refusal("it does not sell in a market", "use method='conic'")
-    form = elliptical_solver.radial(problem)
+    form = elliptical_solver.elliptical_form(problem)
     if form is not None:
         return EllipticalPlan(problem, form)
     if tail.parts(problem.objective) is None:
