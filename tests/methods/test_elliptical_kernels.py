@@ -12,7 +12,7 @@ from scipy import stats
 from adlopt.methods import _elliptical_blocks as setup
 from adlopt.methods import _elliptical_kernels as kernels
 from adlopt.methods.elliptical_solver import SETTINGS, log_tail_table
-from adlopt.prices.shocks import student_constant
+from adlopt.prices.student import student_constant
 
 MU = 0.02
 
