@@ -63,7 +63,9 @@ from adlopt.studies.exploration import Exploration, explore
 from adlopt.studies.optimal_face import OptimalSet, optimal_set
 from adlopt.studies.rounding import Rounding, round_to_lots
 from adlopt.studies.scenario_losses import ScenarioLosses, scenario_table
+from adlopt.studies.sensitivity import Sensitivity, sensitivity
 from adlopt.studies.sweep import Frontier, frontier
+from adlopt.studies.uncertainty import ConfidenceInterval, confidence_interval
 
 if TYPE_CHECKING:
     from adlopt.methods.scenario_program import Model
@@ -88,6 +90,7 @@ __all__ = [
     "Certificate",
     "ChiSquareRobust",
     "Comparison",
+    "ConfidenceInterval",
     "ConservationError",
     "Custom",
     "EVaR",
@@ -121,6 +124,7 @@ __all__ = [
     "ScenarioLosses",
     "Scenarios",
     "Semideviation",
+    "Sensitivity",
     "Simulation",
     "Solution",
     "SolverFailed",
@@ -134,6 +138,7 @@ __all__ = [
     "audit",
     "certify",
     "compare",
+    "confidence_interval",
     "constraints",
     "examples",
     "explain",
@@ -148,6 +153,7 @@ __all__ = [
     "replay",
     "round_to_lots",
     "scenario_table",
+    "sensitivity",
     "simulate",
     "solve",
     "sources",

@@ -142,15 +142,14 @@ def correlation_root(matrix: FloatArray) -> FloatArray:
     return np.ascontiguousarray(root)
 
 
-def shift_correlation(matrix: FloatArray, shift: float) -> FloatArray:
-    """A correlation matrix moved by `shift` in (-1, 1) towards all ones, or towards no correlation
-    if it is negative.
-
-    An entry rho becomes rho + shift (1 - rho), or rho (1 - |shift|): both are averages of two
-    correlation matrices, so the result is one.
+def shift_correlation(matrix: FloatArray, shift: float) -> FloatArray | None:
+    """Correlations rho + shift (1 - rho): moved towards one, or away from it if `shift` is
+    negative; None if no assets have these.
     """
-    goal = np.ones_like(matrix) if shift >= 0 else np.eye(len(matrix))
-    return np.asarray((1.0 - abs(shift)) * matrix + abs(shift) * goal)
+    moved = np.asarray((1.0 - shift) * matrix + shift)
+    np.fill_diagonal(moved, 1.0)
+    valid = float(np.linalg.eigvalsh(moved)[0]) >= -COVARIANCE_ROUNDING * len(moved)
+    return moved if valid and np.abs(moved).max() <= 1.0 else None
 
 
 def move_scale(marks: object, names: pd.Index[Any] | None, size: int) -> FloatArray:

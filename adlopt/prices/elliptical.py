@@ -57,6 +57,10 @@ class Elliptical(ABC):
         z.
         """
 
+    @abstractmethod
+    def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> Self:
+        """The same law with this matrix (d, d) for these assets."""
+
     @property
     @abstractmethod
     def degrees_of_freedom(self) -> float:
@@ -188,6 +192,11 @@ class Gaussian(Elliptical):
     def matrix(self) -> pd.DataFrame | npt.ArrayLike:  # type: ignore[override]
         return self.covariance
 
+    def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> Gaussian:
+        """The same law with this covariance (d, d) for these assets."""
+        table = pd.DataFrame(matrix, index=assets, columns=assets)
+        return replace(self, covariance=table, assets=None)
+
     @property
     def degrees_of_freedom(self) -> float:
         return np.inf
@@ -239,6 +248,11 @@ class StudentT(Elliptical):
     def matrix(self) -> pd.DataFrame | npt.ArrayLike:  # type: ignore[override]
         return self.scale
 
+    def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> StudentT:
+        """The same law with this scale matrix (d, d) for these assets."""
+        table = pd.DataFrame(matrix, index=assets, columns=assets)
+        return replace(self, scale=table, assets=None)
+
     @property
     def degrees_of_freedom(self) -> float:
         return float(self.df)
@@ -251,7 +265,8 @@ class StudentT(Elliptical):
         moment = (
             student_constant(nu) * nu / (nu - 1) * np.exp(-0.5 * (nu - 1) * np.log1p(ratio * ratio))
         )
-        return student_excess(z, nu), stdtr(nu, -z), moment
+        tail = np.asarray(stdtr(nu, -z), dtype=np.float64)
+        return student_excess(z, nu), tail, np.asarray(moment, dtype=np.float64)
 
     def _radial_factor(self, uniform: FloatArray) -> FloatArray:
         from scipy.special import gammaincinv

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,8 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
+from adlopt.prices.horizon import Horizon, time_span
 from adlopt.prices.protocol import ScenarioKind, ScenarioSet
-
-Horizon: TypeAlias = int | str | pd.Timedelta
 
 
 class History:
@@ -51,6 +50,8 @@ class History:
         values = _prices(prices)
         self.assets = prices.columns
         start, end = _windows(prices.index, horizon, overlapping)
+        self.window_rows = int((end - start).max()) if overlapping else 1
+        """Successive windows within so many rows share prices, and so are not independent."""
         self.ends = prices.index[end]
         """When each window ended: the scenarios' names."""
         self.weights = _weights(prices.index, end, half_life)
@@ -138,7 +139,10 @@ def _windows(
                 "(prices.resample(...).ffill()), or count the horizon in rows"
             )
     if start.size == 0:
-        raise InputError(f"History: {len(times)} rows of prices hold no window of {horizon!r}")
+        unit = " years" if isinstance(horizon, float | np.floating) else ""
+        raise InputError(
+            f"History: {len(times)} rows of prices hold no window of {horizon!r}{unit}"
+        )
     if overlapping:
         return start, end
     kept = []
@@ -169,18 +173,7 @@ def _weights(
 def _span(what: str, given: Any, times: pd.Index[Any]) -> pd.Timedelta:
     if not isinstance(times, pd.DatetimeIndex):
         raise InputError(
-            f"History: {what} {given!r} is a time span, but the index of prices holds no times; count it in rows"
+            f"History: {what} {given!r} is a time span, but the index of prices holds no times; "
+            "count it in rows, with a whole number"
         )
-    try:
-        span = (
-            pd.NaT if isinstance(given, int | float | np.number) else pd.Timedelta(given)
-        )  # a bare number has no unit
-    except (TypeError, ValueError):
-        span = pd.NaT
-    if span is pd.NaT:
-        raise InputError(
-            f"History: {what} is {given!r}; give a whole number of rows, or a time span such as '10D'"
-        )
-    if not span > pd.Timedelta(0):
-        raise InputError(f"History: {what} is {given!r}; it is a time span > 0")
-    return span
+    return time_span(f"History: {what}", given)

@@ -13,6 +13,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.prices.horizon import Horizon, horizon_in_years
 from adlopt.prices.protocol import ScenarioKind, ScenarioSet, replicate_seed
 from adlopt.prices.sobol import principal_root, uniform_points
 
@@ -28,22 +29,19 @@ class LogNormal:
     volatility : annualised, by asset.
     correlation : (d, d) DataFrame by asset, array in the order of `volatility`, or one number for
         all pairs.
-    horizon : years.
+    horizon : years, or a time span such as "10D".
     points : scrambled Sobol points, a power of two (rounded up to one).
     seed : of the scrambling.
     """
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
     correlation: pd.DataFrame | npt.ArrayLike = 0.0
-    horizon: float = 1 / 365
+    horizon: Horizon = 1 / 365
     points: int = 2**14
     seed: int = 0
 
     def __post_init__(self) -> None:
-        horizon = validation.as_finite("LogNormal, horizon", self.horizon)
-        if not horizon > 0:
-            raise InputError(f"LogNormal: horizon is {self.horizon}; it is a time in years, > 0")
-        object.__setattr__(self, "horizon", horizon)
+        self.years  # noqa: B018  (validates now)
         validation.require_integer("LogNormal: points", self.points, 1)
         validation.require_integer("LogNormal: seed", self.seed, 0)
         names = self._names()
@@ -56,13 +54,18 @@ class LogNormal:
             raise InputError(f"LogNormal: volatility of {names[volatility < 0][0]!r} is negative")
         correlation_matrix("LogNormal", self.correlation, names)
 
+    @property
+    def years(self) -> float:
+        """The horizon in years."""
+        return horizon_in_years("LogNormal: horizon", self.horizon)
+
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         from scipy.special import ndtri
 
         volatility, correlation = self.moments(assets)
         root = principal_root(correlation * np.outer(volatility, volatility))
         Z = ndtri(uniform_points("LogNormal", len(assets), self.points, self.seed)) @ root.T
-        log_return = np.sqrt(self.horizon) * Z - self.horizon * volatility**2 / 2
+        log_return = np.sqrt(self.years) * Z - self.years * volatility**2 / 2
         return ScenarioSet(marks * np.expm1(log_return), np.full(len(Z), 1.0 / len(Z)))
 
     @property

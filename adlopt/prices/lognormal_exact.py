@@ -80,7 +80,7 @@ class ExactLogNormal(LogNormal):
         if (marks <= 0).any():
             raise InputError("ExactLogNormal: marks must be prices > 0")
         volatility, correlation = self.moments(assets)
-        deviation = volatility * np.sqrt(self.horizon)
+        deviation = volatility * np.sqrt(self.years)
         covariance = correlation * np.outer(deviation, deviation)
         held = _two_assets(assets, equity, sizes, marks, deviation, correlation)
         value, ruin = _integrate(held, np.zeros(len(assets)), marks, deviation, correlation)

@@ -4,7 +4,9 @@ scenarios added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +60,8 @@ class Mixture:
     def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
         """(S,) the models' own names of their scenarios, and numbers where they have none."""
         named = [scenario_names(model, assets, marks) for model in self.models]
-        return pd.Index([name for names in named for name in names], dtype=object)
+        together: pd.Index[Any] = pd.Index([n for names in named for n in names], dtype=object)
+        return together
 
     @property
     def scenario_kind(self) -> ScenarioKind:
@@ -67,21 +70,22 @@ class Mixture:
         order: tuple[ScenarioKind, ...] = ("unknown", "drawn", "stratified", "given")
         return next(kind for kind in order if kind in kinds)
 
+    def map(self, change: Callable[[PriceModel], PriceModel]) -> Mixture:
+        """The mixture with a change of each of its models."""
+        changed = [change(model) for model in self.models]
+        return Mixture(zip(changed, self.probabilities, strict=True))
+
     def replicate(self, number: int) -> Mixture:
         """The mixture with fresh draws of the models that are drawn."""
-        fresh = [
-            model.replicate(number) if isinstance(model, Resampleable) else model
-            for model in self.models
-        ]
-        return Mixture(zip(fresh, self.probabilities, strict=True))
+        return self.map(
+            lambda model: model.replicate(number) if isinstance(model, Resampleable) else model
+        )
 
     def refined(self, factor: int) -> Mixture:
         """The mixture with `factor` times as many points in the models that have points."""
-        finer = [
-            model.refined(factor) if isinstance(model, Refinable) else model
-            for model in self.models
-        ]
-        return Mixture(zip(finer, self.probabilities, strict=True))
+        return self.map(
+            lambda model: model.refined(factor) if isinstance(model, Refinable) else model
+        )
 
     def __repr__(self) -> str:
         parts = ", ".join(

@@ -17,7 +17,8 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError
 from adlopt.prices.covariance import covariance_matrix, leading_factor, move_scale
-from adlopt.prices.history import History, Horizon
+from adlopt.prices.history import History
+from adlopt.prices.horizon import Horizon
 from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioKind, ScenarioSet
 from adlopt.prices.shocks import SampleShock, Shock, as_shock
 

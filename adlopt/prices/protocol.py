@@ -95,7 +95,7 @@ class PriceModel(Protocol):
     ...     scenario_kind = "given"
     ...     def scenarios(self, assets, marks):
     ...         return adl.ScenarioSet(np.array([0.2 * marks, -0.2 * marks]), np.array([0.5, 0.5]))
-    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, UpOrDown())
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=UpOrDown())
     >>> adl.solve(problem).standard_error
     0.0
     """
@@ -175,10 +175,11 @@ def replicate_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, 1 + number]).generate_state(1, np.uint64)[0])
 
 
-def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd.Index:
+def scenario_names(model: PriceModel, assets: pd.Index, marks: FloatArray) -> pd.Index[Any]:
     """(S,) names of a model's scenarios: its own if it has a method `names`, else numbers."""
     if hasattr(model, "names"):
-        return pd.Index(model.names(assets, marks))
+        names: pd.Index[Any] = pd.Index(model.names(assets, marks))
+        return names
     return pd.RangeIndex(model.scenarios(assets, marks).weights.size)
 
 

@@ -73,7 +73,8 @@ class StudentShock:
         z = (t - self.location) / self.scale
         if np.isinf(self.df):
             return ndtr(-z), self.scale * normal_excess(z)
-        return stdtr(self.df, -z), self.scale * student_excess(z, self.df)
+        tail = np.asarray(stdtr(self.df, -z), dtype=np.float64)
+        return tail, self.scale * student_excess(z, self.df)
 
     def strata(self, points: int) -> tuple[FloatArray, FloatArray]:
         from scipy.special import ndtr, stdtrit

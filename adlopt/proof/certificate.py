@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -185,15 +186,21 @@ def frank_wolfe_gap(
     return gap, prices
 
 
-def _linearised_bound(
-    problem: Problem,
-    allocation: FloatArray,
-    losses: FloatArray,
-    multipliers: Multipliers | None,
-    linear_minimum: LinearMinimum | None,
-) -> tuple[float, FloatArray]:
-    """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given,
-    and shadow prices.
+class Linearisation(NamedTuple):
+    """An affine function of equity, reductions and fund below the objective, at one allocation."""
+
+    shortfall: FloatArray  # (n,) stressed expected shortfall, in money
+    mass: FloatArray  # (n,) stressed probability of bankruptcy: minus the derivative by equity
+    by_size: FloatArray  # (m,) derivative by remaining size, in money per contract
+    stress: FloatArray  # (S,) stressed probabilities that the fund leaves
+    penalty: float
+
+
+def linearise(
+    problem: Problem, allocation: FloatArray, losses: FloatArray, multipliers: Multipliers | None
+) -> Linearisation:
+    """Stress the scenarios of reductions (e,), whose losses (S,) are given, by the objective's
+    subgradient, or by a solver's multipliers.
     """
     from adlopt.model import _loss_kernels as _kernels
 
@@ -229,10 +236,24 @@ def _linearised_bound(
         scenario,
         weight,
     )
-    slope = (
-        by_size[problem.eligible] - mass[problem.pool] * problem.settlement_offset[problem.asset]
-    )
-    minorant = float(shortfall.sum()) - problem.insurance_fund * float(stress.sum()) - penalty
+    return Linearisation(shortfall, mass, by_size, stress, penalty)
+
+
+def _linearised_bound(
+    problem: Problem,
+    allocation: FloatArray,
+    losses: FloatArray,
+    multipliers: Multipliers | None,
+    linear_minimum: LinearMinimum | None,
+) -> tuple[float, FloatArray]:
+    """Lower bound from the linear minorant at the allocation, whose scenario losses (S,) are given,
+    and shadow prices.
+    """
+    plane = linearise(problem, allocation, losses, multipliers)
+    slope = plane.by_size[problem.eligible]
+    slope -= plane.mass[problem.pool] * problem.settlement_offset[problem.asset]
+    covered = problem.insurance_fund * float(plane.stress.sum())
+    minorant = float(plane.shortfall.sum()) - covered - plane.penalty
     gap, prices = _gap(problem, allocation, slope, linear_minimum)
     return minorant + market_cost(problem, allocation) - gap, prices
 

@@ -111,7 +111,7 @@ def standard_error(
     --------
     >>> import adlopt as adl
     >>> prices = adl.examples.paper_lognormal(points=256)
-    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices)
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
     >>> error = adl.standard_error(problem, adl.solve(problem))
     >>> 0 < error < 0.02 * adl.solve(problem).value
     True

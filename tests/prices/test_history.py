@@ -65,7 +65,7 @@ BAD = [
     (lambda: adl.History(PRICES, 7), r"7 rows of prices hold no window of 7"),
     (lambda: adl.History(PRICES, 0), r"horizon is 0"),
     (lambda: adl.History(PRICES, "soon"), r"horizon is 'soon'"),
-    (lambda: adl.History(PRICES, 1.5), r"horizon is 1.5; give a whole"),  # type: ignore[arg-type]
+    (lambda: adl.History(PRICES, 1.5), r"hold no window of 1.5 years"),  # type: ignore[arg-type]
     (lambda: adl.History(PRICES.reset_index(drop=True), "1D"), r"holds no times"),
     (lambda: adl.History(PRICES, half_life=0), r"half_life is 0"),
     (lambda: adl.History(PRICES, half_life=np.nan), r"half_life: nan is not a finite number"),

@@ -165,7 +165,10 @@ def test_isolated_water_filling_is_proven_under_the_distribution_itself() -> Non
     solution = adl.solve(adl.Problem(book, {"BTC": -10.0}, prices=prices))
     assert solution.method == "water_filling"
     assert solution.gap <= 1e-9
-    assert adl.standard_error(adl.Problem(book, {"BTC": -10.0}, prices=prices), solution.allocation) == 0.0
+    assert (
+        adl.standard_error(adl.Problem(book, {"BTC": -10.0}, prices=prices), solution.allocation)
+        == 0.0
+    )
 
 
 def test_refusals_say_why() -> None:

@@ -62,7 +62,9 @@ def test_names_survive_to_the_table_of_losses() -> None:
 
 
 def test_plain_scenarios_are_numbered() -> None:
-    problem = adl.Problem(book(), {"BTC": -10.0}, prices=adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]]))
+    problem = adl.Problem(
+        book(), {"BTC": -10.0}, prices=adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]])
+    )
     assert list(adl.scenario_table(problem, adl.solve(problem).allocation).table.index) == [0, 1]
 
 

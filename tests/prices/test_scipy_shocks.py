@@ -39,7 +39,10 @@ DENSITY_KINKS = np.concatenate([BINS, [-2.0, -1.0, 0.0, 1.0, 3.0]])
 def problem(shock: Any, objective: adl.Objective | None = None) -> adl.Problem:
     prices = adl.OneFactor(adl.examples.paper_direction(), shock, points=2**10)
     return adl.Problem(
-        adl.examples.paper_book(), {"BTC": -10.0}, prices, objective or adl.ExpectedLoss()
+        adl.examples.paper_book(),
+        {"BTC": -10.0},
+        prices=prices,
+        objective=objective or adl.ExpectedLoss(),
     )
 
 
