@@ -262,7 +262,8 @@ def _first_edges(
     """
     points = [np.array([centre]), kinks[(kinks > support[0]) & (kinks < support[1])]]
     for side, end in ((-1.0, support[0]), (1.0, support[1])):
-        outward = centre + side * scale * 2.0 ** np.arange(SETTINGS.octaves + 1)
+        octaves = np.arange(SETTINGS.octaves + 1, dtype=np.float64)
+        outward = centre + side * scale * np.exp2(octaves)
         if np.isfinite(end):
             points += [outward[side * outward < side * end], np.array([end])]
         else:

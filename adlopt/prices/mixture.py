@@ -5,7 +5,6 @@ scenarios added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
 from typing import Any
 
 import numpy as np

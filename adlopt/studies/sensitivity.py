@@ -172,9 +172,7 @@ def _row(optimum: _Optimum, change: _Change, options: dict[str, Any]) -> dict[st
     for asset in optimum.problem.book.assets.take(optimum.problem.reduced_assets):
         for side, answer in answers.items():
             prices = None if answer is None else answer.shadow_prices
-            row[f"shadow_price_{side} {asset}"] = (
-                np.nan if prices is None else float(prices[asset])
-            )
+            row[f"shadow_price_{side} {asset}"] = np.nan if prices is None else float(prices[asset])
     return row
 
 
@@ -263,7 +261,8 @@ def _changes(optimum: _Optimum, step: float) -> Iterator[_Change]:
 
 def _scaled(model: PriceModel, assets: pd.Index, mask: BoolArray, change: float) -> PriceModel:
     """The model with the volatility of the assets in the mask (d,) changed by a share."""
-    return scale_volatility(model, assets, 1.0 + change * mask)
+    factors: FloatArray = np.where(mask, 1.0 + change, 1.0)
+    return scale_volatility(model, assets, factors)
 
 
 def _sizes(problem: Problem) -> FloatArray:
