@@ -228,3 +228,47 @@ def test_more_of_a_parameter_is_more_risk():
 def test_parameters_outside_their_range_are_refused_with_the_reason(make, reason):
     with pytest.raises(adl.InputError, match=reason):
         make()
+
+
+def largest_excess(measure: adl.Objective, stress: np.ndarray, weights: np.ndarray) -> float:
+    """Largest stress.l - rho(l) over losses between 0 and 1, by Clarabel."""
+    loss = cp.Variable(weights.size)
+    excess = stress @ loss - measure.expression(loss, weights)
+    problem = cp.Problem(cp.Maximize(excess), [loss >= 0, loss <= 1])
+    problem.solve(solver=cp.CLARABEL, max_step_fraction=0.9)
+    assert problem.status == cp.OPTIMAL
+    return float(problem.value)
+
+
+@every_coherent
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_the_dual_set_is_where_the_conjugate_is_zero(measure, seed):
+    """cvxpy finds losses whose mean exceeds the measure exactly for stresses outside the set."""
+    _, weights = losses(seed)
+    likely = np.flatnonzero(weights)
+    rng = np.random.default_rng(seed)
+    tilt = np.zeros(weights.size)
+    tilt[likely] = rng.dirichlet(np.full(likely.size, 0.3))
+    edge = project_to_dual_set(measure, tilt, weights)
+    assert largest_excess(measure, edge, weights) <= 1e-6
+    assert measure.conjugate(edge, weights, 1.0) == 0.0
+    outside = edge + 0.05 * (tilt - weights)
+    if not np.allclose(edge, tilt) and outside.min() >= 0:
+        assert not measure.in_dual_set(outside, weights)
+        assert largest_excess(measure, outside, weights) > 1e-6
+
+
+@pytest.mark.parametrize("theta", [0.02, 1.0, 3.0])
+def test_the_conjugate_of_entropic_risk(theta):
+    """The supremum that cvxpy finds is the relative entropy over theta."""
+    _, weights = losses(2)
+    measure = adl.Entropic(theta)
+    tilt = 0.5 * weights + 0.5 * measure.subgradient(losses(2)[0], weights)
+    loss = cp.Variable(weights.size)
+    bounds = [loss >= -200 / theta, loss <= 200 / theta]
+    excess = tilt @ loss - measure.expression(loss, weights)
+    problem = cp.Problem(cp.Maximize(excess), bounds)
+    problem.solve(solver=cp.CLARABEL)
+    assert measure.conjugate(tilt, weights, np.inf) == pytest.approx(
+        problem.value, rel=1e-5, abs=1e-8 / theta
+    )
