@@ -13,7 +13,7 @@ from adlopt.methods.shadow_price import conic_solve, quadratic_master
 from adlopt.methods.shadow_price.column_totals import totals_at
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition
 from adlopt.methods.shadow_price.conic_master import ConicMaster
-from adlopt.methods.shadow_price.conic_tuning import CONIC_DEFAULTS, ConicTuning
+from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
 from adlopt.methods.shadow_price.risk_block import compile_term, model_block
 from adlopt.methods.shadow_price.tuning import DEFAULTS
 from adlopt.model.losses import losses_beyond_fund, objective_value, scenario_losses
@@ -21,7 +21,7 @@ from adlopt.presolve.pairs import presolve
 from adlopt.proof.certificate import certify_array
 from tests.support import random_case
 
-FEW_GROUPS = ConicTuning(groups=3)
+FEW_GROUPS = ConicMasterTuning(groups=3)
 
 
 def cvar_by_hand(loss: cp.Variable) -> cp.Expression:
@@ -81,7 +81,7 @@ def test_random_books_against_the_whole_program(block: int) -> None:
     """
     for seed in range(5 * block, 5 * block + 5):
         problem = problem_of(seed)
-        tuning = FEW_GROUPS if seed % 2 else CONIC_DEFAULTS
+        tuning = FEW_GROUPS if seed % 2 else CONIC_MASTER_DEFAULTS
         result = conic_solve.solve(problem, Settings(), tuning=tuning)
         proof = certify_array(problem, result.allocation, result.multipliers)
         whole = adl.solve(problem, "conic")
@@ -174,7 +174,7 @@ def test_a_compiled_block_is_the_measure(objective: adl.Objective) -> None:
             continue  # its cone is not used; see the quadratic master
         master = ConicMaster(np.ones(1), np.ones(1, bool), np.zeros(30), 4, (factor,), None)
         master.add(np.arange(4), np.full((4, 1), 0.25), loss, 0)
-        answer = master.solve((compile_term(term, weights),), CONIC_DEFAULTS)
+        answer = master.solve((compile_term(term, weights),), CONIC_MASTER_DEFAULTS)
         total = loss.sum(axis=0)
         value = term.value(total, weights)
         for other in (1.1 * total, total + rng.exponential(size=30)):
@@ -209,7 +209,7 @@ def test_a_master_step_is_the_dense_program(terms, fund: float | None) -> None:
     master = ConicMaster(np.ones(2), np.ones(2, bool), constant, 5, factors, fund)
     master.add(group, used, loss, 0)
     blocks = tuple(compile_term(term, weights) for _, term in terms)
-    answer = master.solve(blocks, CONIC_DEFAULTS)
+    answer = master.solve(blocks, CONIC_MASTER_DEFAULTS)
 
     theta = cp.Variable(group.size, nonneg=True)
     total = constant + loss.T @ theta
@@ -247,9 +247,9 @@ def test_quadratic_models_lead_to_the_optimum(measure: adl.Objective, stacked: b
         model = measure.local_model(master.losses(theta), weights)
         assert model is not None
         if stacked:
-            answer = master.solve((model_block(model, master.largest()),), CONIC_DEFAULTS)
+            answer = master.solve((model_block(model, master.largest()),), CONIC_MASTER_DEFAULTS)
         else:
-            answer = quadratic_master.solve(master, model, 1.0, CONIC_DEFAULTS)
+            answer = quadratic_master.solve(master, model, 1.0, CONIC_MASTER_DEFAULTS)
         lengths = [0.5**k for k in range(12)]
         trials = [theta + length * (answer.theta - theta) for length in lengths]
         theta = min(trials, key=lambda trial: measure.value(master.losses(trial), weights))
@@ -318,3 +318,24 @@ def test_the_next_solve_takes_over_the_presolve(monkeypatch: pytest.MonkeyPatch)
     warm = adl.solve(changed, "shadow_price", warm_start=first)
     assert warm.status == cold.status == "optimal"
     assert warm.value == pytest.approx(cold.value, rel=1e-7)
+
+
+@pytest.mark.parametrize("reduce", [1e-6, 0.01, 0.9, 0.99999, 1.0])
+@pytest.mark.parametrize("assets", [1, 8])
+def test_degenerate_reductions_are_proven(reduce: float, assets: int) -> None:
+    """Next to nothing, next to everything, and all of it."""
+    objective = OBJECTIVES[(int(100 * reduce) + assets) % 6]
+    if isinstance(objective, adl.Entropic):
+        objective = adl.EVaR(0.95)
+    problem = adl.synthetic.problem(
+        1000,
+        assets,
+        held=min(assets, 3),
+        scenarios=80,
+        reduce=reduce,
+        objective=objective,
+        seed=assets,
+    )
+    solution = adl.solve(problem, "shadow_price")
+    equity = problem.book.equity.sum()
+    assert solution.gap <= 1e-8 or solution.value - solution.lower_bound <= 1e-11 * equity

@@ -142,3 +142,23 @@ def test_time_limit(objective: adl.Objective) -> None:
     patient = adl.solve(problem, "conic", time_limit=60)
     assert patient.status == "optimal"
     assert solution.lower_bound <= patient.value <= solution.value * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("method", ["conic", "shadow_price"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        adl.CVaR(0.975),
+        adl.EVaR(0.95),
+        adl.ChiSquareRobust(0.5),
+        adl.Semideviation(1.0, 2),
+        adl.Expectile(0.8),
+        adl.ExpectedLoss() + 0.5 * adl.EVaR(0.9),
+    ],
+    ids=str,
+)
+def test_other_objectives_on_real_accounts(objective: adl.Objective, method: str) -> None:
+    problem = wave(0.9, 5, 500).with_changes(objective=objective)
+    solution = adl.solve(problem, method)
+    assert solution.status == "optimal"
+    assert solution.gap <= 1e-7

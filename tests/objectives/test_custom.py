@@ -35,7 +35,10 @@ def cross(objective, seed: int = 5, unit: float = 1.0) -> adl.Problem:
     frame["equity"] *= unit
     prices = adl.Scenarios(returns=rng.normal(0, 0.35, (S, 3)).clip(-0.95))
     return adl.Problem(
-        adl.Book.from_frame(frame), reductions(rng, book, ["X", "Y"]), prices=prices, objective=objective
+        adl.Book.from_frame(frame),
+        reductions(rng, book, ["X", "Y"]),
+        prices=prices,
+        objective=objective,
     )
 
 

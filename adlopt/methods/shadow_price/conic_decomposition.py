@@ -11,7 +11,7 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.shadow_price import quadratic_master, recover
 from adlopt.methods.shadow_price.conic_master import ConicAnswer, ConicMaster
-from adlopt.methods.shadow_price.conic_tuning import ConicTuning
+from adlopt.methods.shadow_price.conic_tuning import ConicMasterTuning
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.risk_block import RiskBlock, compile_term, model_block
 from adlopt.objectives import Objective
@@ -71,7 +71,7 @@ class ConicDecomposition:
         fund: float | None,
         unit: float,
         equity: float,
-        tuning: ConicTuning,
+        tuning: ConicMasterTuning,
         report: Callable[[str], None],
         deadline: float,
     ) -> None:

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.errors import SolverFailed
-from adlopt.methods.shadow_price.conic_tuning import ConicTuning
+from adlopt.methods.shadow_price.conic_tuning import ConicMasterTuning
 from adlopt.methods.shadow_price.risk_block import RiskBlock
 
 
@@ -90,7 +90,7 @@ class ConicMaster:
         """(R,) how far a combination is from the required sums."""
         return np.where(self.kept, np.abs(theta @ self.used - self.required), 0.0)
 
-    def solve(self, blocks: tuple[RiskBlock, ...], tuning: ConicTuning) -> ConicAnswer:
+    def solve(self, blocks: tuple[RiskBlock, ...], tuning: ConicMasterTuning) -> ConicAnswer:
         """The best combination under the blocks."""
         program = _Program(self, blocks)
         answer = solve_cone_program(
@@ -100,7 +100,7 @@ class ConicMaster:
 
 
 def solve_cone_program(
-    P: Any, c: FloatArray, A: Any, b: FloatArray, cones: list[Any], tuning: ConicTuning
+    P: Any, c: FloatArray, A: Any, b: FloatArray, cones: list[Any], tuning: ConicMasterTuning
 ) -> Any:
     """Clarabel's answer; shorter steps where it stalls, and the attempt with the least residual.
 

@@ -16,7 +16,7 @@ from adlopt.methods.result import Result, Settings
 from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.column_totals import totals_at
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition, DualPoint
-from adlopt.methods.shadow_price.conic_tuning import CONIC_DEFAULTS, ConicTuning
+from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.linear_start import LinearSolution, LinearSolver
 from adlopt.methods.shadow_price.pools import build, price_bounds
@@ -36,7 +36,7 @@ class ConicDecompositionPlan:
     """The plan for an objective that no linear master can take."""
 
     problem: Problem
-    tuning: ConicTuning = CONIC_DEFAULTS
+    tuning: ConicMasterTuning = CONIC_MASTER_DEFAULTS
     pool_tuning: Tuning = DEFAULTS
 
     def solve(self, settings: Settings) -> Result:
@@ -47,7 +47,7 @@ class ConicDecompositionPlan:
 def solve(
     problem: Problem,
     settings: Settings,
-    tuning: ConicTuning = CONIC_DEFAULTS,
+    tuning: ConicMasterTuning = CONIC_MASTER_DEFAULTS,
     pool_tuning: Tuning = DEFAULTS,
 ) -> Result:
     """`ConicDecompositionPlan.solve` with other numbers."""
@@ -71,7 +71,7 @@ class _Run:
         self,
         problem: Problem,
         presolved: Presolved,
-        tuning: ConicTuning,
+        tuning: ConicMasterTuning,
         pool_tuning: Tuning,
         report: Callable[[str], None],
         deadline: float,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class ConicTuning:
+class ConicMasterTuning:
     """Numbers of the conic master and its decomposition.
 
     Measurements name the case of `python -m benchmarks shadow_price` that shows the effect.
@@ -51,4 +51,4 @@ class ConicTuning:
     """Relative gap of the linear solve that gives exact prices at the end."""
 
 
-CONIC_DEFAULTS = ConicTuning()
+CONIC_MASTER_DEFAULTS = ConicMasterTuning()

@@ -19,7 +19,7 @@ from adlopt.methods.shadow_price.conic_master import (
     ConicMaster,
     solve_cone_program,
 )
-from adlopt.methods.shadow_price.conic_tuning import ConicTuning
+from adlopt.methods.shadow_price.conic_tuning import ConicMasterTuning
 from adlopt.objectives.quadratic_model import LEAST_STEP, SLACK, QuadraticModel
 
 
@@ -27,7 +27,7 @@ def solve(
     master: ConicMaster,
     model: QuadraticModel,
     factor: float,
-    tuning: ConicTuning,
+    tuning: ConicMasterTuning,
 ) -> ConicAnswer:
     """The best combination under factor x model."""
     program = _Program(master, model, factor)
@@ -96,7 +96,7 @@ class _Program:
         excess = loss + self._rate(scenarios) * moved - model.value * (1.0 + 2 * SLACK)
         return scenarios[excess > 0]
 
-    def solve(self, limited: IntArray, tuning: ConicTuning) -> tuple[FloatArray, FloatArray]:
+    def solve(self, limited: IntArray, tuning: ConicMasterTuning) -> tuple[FloatArray, FloatArray]:
         """Primal and dual solution with bounds on the losses of `limited` scenarios."""
         import clarabel
 

@@ -1,6 +1,6 @@
 """A term of the objective as a cone program over its loss vector, compiled once by cvxpy.
 
-    rho(L) = constant + minimum of x'P x / 2 + c.x  with  b - A x in K,  x[loss] = L      (eq. 20)
+rho(L) = constant + minimum of x'P x / 2 + c.x  with  b - A x in K,  x[loss] = L      (eq. 20)
 """
 
 from __future__ import annotations
