@@ -1,7 +1,7 @@
 """Values of 200 seeded problems, to show that a change of the code changes no number.
 
-    python tools/compare_values.py values > before.json     # with the old package on the path
-    python tools/compare_values.py values > after.json      # with the new one
+    python tools/compare_values.py values before.json     # with the old package on the path
+    python tools/compare_values.py values after.json      # with the new one
     python tools/compare_values.py differences before.json after.json
 
 The first form uses public names alone, so that it runs against any version. Floats are written with
@@ -21,6 +21,7 @@ import pandas as pd
 import adlopt as adl
 
 PROBLEMS = 200
+POINTS = 64  # scenarios
 ASSETS = ("BTC", "ETH", "SOL")
 MARKS = {"BTC": 60_000.0, "ETH": 2_500.0, "SOL": 150.0}
 CORRELATION = [[1.0, 0.7, 0.6], [0.7, 1.0, 0.65], [0.6, 0.65, 1.0]]
@@ -60,15 +61,18 @@ def book(rng: np.random.Generator, margin: str) -> adl.Book:
 def prices(rng: np.random.Generator, kind: int, seed: int) -> Any:
     """One of five price models."""
     if kind == 0:
-        return adl.LogNormal(VOLATILITY, CORRELATION, 10 / 365, points=64, seed=seed)
+        return adl.LogNormal(
+            VOLATILITY, correlation=CORRELATION, horizon=10 / 365, points=POINTS, seed=seed
+        )
     if kind == 1:
-        return adl.OneFactor({a: MARKS[a] * rng.uniform(0.1, 0.4) for a in ASSETS})
+        direction = {a: MARKS[a] * rng.uniform(0.1, 0.4) for a in ASSETS}
+        return adl.OneFactor(direction, points=POINTS)
     covariance = np.diag([MARKS[a] * 0.15 for a in ASSETS])
     covariance = covariance @ np.array(CORRELATION) @ covariance
     if kind == 2:
-        return adl.Gaussian(covariance)
+        return adl.Gaussian(covariance, points=POINTS)
     if kind == 3:
-        return adl.StudentT(covariance, 4.0)
+        return adl.StudentT(covariance, 4.0, points=POINTS)
     moves = rng.standard_t(3.0, size=(50, 3)) * 0.15 * np.array([MARKS[a] for a in ASSETS])
     return adl.Scenarios(np.maximum(moves, -0.95 * np.array([MARKS[a] for a in ASSETS])))
 
@@ -141,7 +145,9 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["values"]:
-        json.dump(values(), sys.stdout, indent=1)
+        found = values()
+        with open(arguments[1], "w", encoding="utf-8") as file:
+            json.dump(found, file, indent=1)
         return
     before, after = (json.load(open(path, encoding="utf-8")) for path in arguments[1:3])
     lines = differences(before, after)

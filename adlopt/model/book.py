@@ -12,6 +12,7 @@ import pandas as pd
 
 from adlopt._internal import tables, validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray, frozen
+from adlopt.errors import InputError
 from adlopt.model import book_changes, margin
 from adlopt.model.book_tables import Marks, read_tables
 from adlopt.model.margin import Margin
@@ -52,6 +53,14 @@ class Book:
     """(m,) price at which each position was opened; NaN where unknown."""
 
     def __post_init__(self) -> None:
+        n, m, d = self.equity.size, self.size.size, len(self.assets)
+        for array, length, limit in (
+            (self.pool_account, n, len(self.names)),
+            (self.pool, m, n),
+            (self.asset, m, d),
+        ):
+            if array.size != length or (m and (array.min() < 0 or array.max() >= limit)):
+                raise InputError("Book: its arrays do not fit together; use Book.from_frame(...)")
         for entry in fields(self):
             value = getattr(self, entry.name)
             if isinstance(value, np.ndarray):

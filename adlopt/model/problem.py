@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from adlopt._internal import validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray, frozen
 from adlopt.errors import InfeasibleReduction, InputError, NotApplicable
-from adlopt.model import statement
+from adlopt.model import serialization, statement
 from adlopt.model.bankrupt import (
     bankrupt_pools,
     bankruptcy_prices,
@@ -33,6 +33,18 @@ from adlopt.prices.protocol import ClosedForm, PriceModel, ScenarioSet
 CAPACITY_ROUNDING = (
     1e-12  # a requirement above capacity by less, relatively, is the capacity itself
 )
+
+STATED = (
+    "book",
+    "reduction",
+    "prices",
+    "objective",
+    "caps",
+    "settlement",
+    "insurance_fund",
+    "market",
+)
+"""What a user states of a problem: the fields that text holds."""
 
 NO_PRICES = (
     "the problem has no price model, and only water-filling under isolated margin does without "
@@ -195,6 +207,29 @@ class Problem:
             settlement=bankruptcy_prices(book, pools, net) if settlement == "bankruptcy" else None,
             insurance_fund=insurance_fund,
         )
+
+    # ------------------------------------------------------------------ text
+
+    def to_json(self) -> str:
+        """The problem as JSON text that `from_json` reads back exactly.
+
+        InputError for what text cannot hold: objectives that are functions, price models of the
+        user's own, distributions of scipy.
+        """
+        stated = {name: getattr(self, name) for name in STATED}
+        return serialization.dumps("Problem", stated)
+
+    @classmethod
+    def from_json(cls, text: str) -> Problem:
+        """The problem that `to_json` wrote; InputError if the text is not one."""
+        stated = serialization.loads("Problem", text)
+        if set(stated) != set(STATED):
+            raise InputError("Problem.from_json: expected the text that Problem.to_json writes")
+        book = stated.pop("book")
+        if not isinstance(book, Book):
+            raise InputError("Problem.from_json: the text holds no book")
+        checked = Book(**{entry.name: getattr(book, entry.name) for entry in fields(Book)})
+        return cls(checked, stated.pop("reduction"), **stated)
 
     # ------------------------------------------------------------------ derived
 

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from adlopt.errors import InputError
+from adlopt.model import serialization
 from adlopt.model.market import sold
 from adlopt.model.problem import Problem
 from adlopt.proof.multipliers import Multipliers
+
+STORED = (
+    "allocation",
+    "value",
+    "lower_bound",
+    "gap",
+    "shadow_prices",
+    "water_level",
+    "method",
+    "status",
+    "seconds",
+    "details",
+    "tolerance",
+    "standard_error",
+    "stages",
+)
+"""The fields that text holds as they are."""
 
 Status = Literal["optimal", "unproven", "time_limit"]
 
@@ -61,6 +80,36 @@ class Solution:
     _problem: Problem | None = field(default=None)
     _multipliers: Multipliers | None = field(default=None)
     _warm_start: object = field(default=None)
+
+    def to_json(self) -> str:
+        """The solution with its problem as JSON text that `from_json` reads back exactly.
+
+        InputError if the problem holds what text cannot (see `Problem.to_json`).
+        """
+        content = {
+            entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name in STORED
+        }
+        problem = None if self._problem is None else self._problem.to_json()
+        multipliers = None if self._multipliers is None else self._multipliers._asdict()
+        return serialization.dumps(
+            "Solution", {**content, "problem": problem, "multipliers": multipliers}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Solution:
+        """The solution that `to_json` wrote; InputError if the text is not one."""
+        content = serialization.loads("Solution", text)
+        if set(content) != {*STORED, "problem", "multipliers"}:
+            raise InputError("Solution.from_json: expected the text that Solution.to_json writes")
+        problem, multipliers = content.pop("problem"), content.pop("multipliers")
+        if content["shadow_prices"] is not None:
+            prices = content["shadow_prices"].rename("shadow_price").rename_axis("asset")
+            content["shadow_prices"] = prices
+        return cls(
+            **content,
+            _problem=None if problem is None else Problem.from_json(problem),
+            _multipliers=None if multipliers is None else Multipliers(**multipliers),
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """The allocation as a table of its own."""
