@@ -1,7 +1,9 @@
-"""Isolated margin: drain the leverage of every pool above one water level per asset (paper, section
-2; closed form).
+"""Isolated margin: drain the leverage of every pool above one water level per asset.
 
-Optimal price path by price path, hence for every monotone objective and without a price model.
+Optimal price path by price path, hence for every monotone objective and without a price model
+(docs/theory/water_filling.md).
+
+Source: Campbell, Hey, Moallemi, Nutz, arXiv 2603.15963, section 2.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ def reason_not_applicable(problem: Problem) -> str | None:
     if not problem.objective.monotone:
         return f"the objective {problem.objective} is not monotone"
     if problem.settlement_offset[problem.reduced_assets].any():
-        return "reductions settle off the mark, so that they change equity and not leverage alone"
+        return "reductions settle off the mark, so they change equity and not leverage alone"
     held = np.diff(problem.book.start)
     several = np.flatnonzero(held[problem.pool] > 1)
     if several.size:
         account = problem.book.names[problem.book.pool_account[problem.pool[several[0]]]]
         return (
-            f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset under cross margin "
-            f"(account {account!r} for one), where gross leverage ignores hedges"
+            f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset "
+            f"under cross margin (account {account!r} for one), where gross leverage ignores hedges"
         )
     return None
 

@@ -1,8 +1,8 @@
-"""Water-filling itself: one level that drains every pool above it, found by Newton's method.
+"""The water level: one level that drains every pool above it, found by Newton's method.
 
-Find eta with sum_i clip(height_i - eta * width_i, 0, cap_i) = total. Heights are notionals (or
-factor exposures), widths
-equities: height / width is leverage, and clip(...) what is taken from pool i.
+Find eta with sum_i clip(height_i - eta * width_i, 0, cap_i) = total (docs/theory/water_filling.md,
+equation 2). Heights are notionals (or factor exposures), widths equities: height / width is
+leverage, and clip(...) what is taken from pool i.
 """
 
 from __future__ import annotations
@@ -16,12 +16,35 @@ from adlopt._internal.parallel import jit, jit_sums
 def drain(
     height: FloatArray, width: FloatArray, cap: FloatArray, total: float
 ) -> tuple[FloatArray, float]:
-    """Amounts taken (n,) between 0 and `cap` with sum `total`, and the level eta.
+    """Drain pools to one level.
 
-    Parameters: `height` (n,) finite, `width` (n,) > 0, `cap` (n,) >= 0 with sum at least `total` >
-    0, all in one unit.
     Linear in n: each Newton pass reads the arrays once, and about seven passes do at ten million
     pools.
+
+    Parameters
+    ----------
+    height : (n,) float array
+        Notional or exposure, finite; all numbers in one unit.
+    width : (n,) float array
+        Equity, > 0.
+    cap : (n,) float array
+        Most that may be taken, >= 0, with sum at least `total`.
+    total : float
+        To be taken, > 0.
+
+    Returns
+    -------
+    taken : (n,) float array
+        Amounts between 0 and `cap` with sum `total`.
+    level : float
+        height / width to which pools are drained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> taken, level = drain(np.array([8.0, 5.0, 2.0]), np.ones(3), np.array([8.0, 5.0, 2.0]), 4.0)
+    >>> taken.tolist(), level
+    ([3.5, 0.5, 0.0], 4.5)
     """
     if total >= cap.sum():
         open_pools = cap > 0
@@ -39,9 +62,8 @@ def find_level(height: FloatArray, width: FloatArray, cap: FloatArray, total: fl
     cap_i) - total.
 
     Newton from the level at which no clip binds. Without caps the function is convex and the steps
-    are monotone and
-    finite. Caps break convexity: a bracket is kept, and halved when a step would leave it. No sort:
-    it would cost more.
+    are monotone and finite. Caps break convexity: a bracket is kept, and halved when a step would
+    leave it. No sort: it would cost more.
     """
     sum_height = 0.0
     sum_width = 0.0
@@ -115,16 +137,14 @@ def _middle(
 def take_above(
     height: FloatArray, width: FloatArray, cap: FloatArray, eta: float, taken: FloatArray
 ) -> None:
-    """What stands above the level, into `taken`."""
+    """taken_i = clip(height_i - eta width_i, 0, cap_i)."""
     for i in range(height.size):
         taken[i] = min(max(height[i] - eta * width[i], 0.0), cap[i])
 
 
 def _close_sum(taken: FloatArray, width: FloatArray, cap: FloatArray, total: float) -> None:
-    """Spread the rounding left in the sum over partly drained pools in proportion to equity: their
-    common level moves.
-
-    A pool untouched or at its cap takes part only if there is no other.
+    """Spread the rounding left in the sum over pools drained in part, in proportion to equity:
+    their common level moves. Others take part only if there are none.
     """
     for _ in range(2):
         residual = total - taken.sum()
@@ -134,24 +154,24 @@ def _close_sum(taken: FloatArray, width: FloatArray, cap: FloatArray, total: flo
     if residual != 0.0:
         room = cap - taken if residual > 0 else taken
         partly = (taken > 0) & (taken < cap)
-        at = int(np.argmax(np.where(partly, room, 0.0) if partly.any() else room))
-        taken[at] = min(max(taken[at] + residual, 0.0), cap[at])
+        i = int(np.argmax(np.where(partly, room, 0.0) if partly.any() else room))
+        taken[i] = min(max(taken[i] + residual, 0.0), cap[i])
 
 
 def _shift(taken: FloatArray, width: FloatArray, cap: FloatArray, residual: float) -> bool:
     """Add `residual` to the partly drained pools by width; False if there are none."""
-    whole = _partly_drained_width(taken, width, cap)
-    if whole > 0.0:
-        _raise_partly_drained(taken, width, cap, residual / whole)
-    return whole > 0.0
+    total_width = _partly_drained_width(taken, width, cap)
+    if total_width > 0.0:
+        _raise_partly_drained(taken, width, cap, residual / total_width)
+    return total_width > 0.0
 
 
 @jit_sums
 def _partly_drained_width(taken: FloatArray, width: FloatArray, cap: FloatArray) -> float:
-    whole = 0.0
+    total_width = 0.0
     for i in range(taken.size):
-        whole += width[i] if (taken[i] > 0.0) & (taken[i] < cap[i]) else 0.0
-    return whole
+        total_width += width[i] if (taken[i] > 0.0) & (taken[i] < cap[i]) else 0.0
+    return total_width
 
 
 @jit
