@@ -58,7 +58,7 @@ numpydoc_xref_param_type = False
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE / "gallery" / "recipes"),
     "gallery_dirs": "auto_gallery",
-    "filename_pattern": r".*\.py",
+    "filename_pattern": r"plot_.*\.py",
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,

@@ -1,0 +1,21 @@
+"""
+A risk measure of your own
+==========================
+
+Any convex, nondecreasing function of the losses in cvxpy. The picture shows where it puts weight.
+"""
+
+import cvxpy as cp
+
+import adlopt as adl
+
+
+def mean_and_worst_half(loss, weights):
+    """The mean, and half of the mean of the larger losses."""
+    return weights @ loss + 0.5 * cp.sum_largest(loss, 50) / 50
+
+
+normal = adl.Gaussian([[4.4e7, 8.0e5], [8.0e5, 5.6e4]], points=128)
+problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, normal, mean_and_worst_half)
+solution = adl.solve(problem)
+adl.plots.stressed_probabilities(problem, solution)
