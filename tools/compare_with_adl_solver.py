@@ -30,7 +30,12 @@ def main(clone: str) -> None:
     margin = accounts.set_index("account")["collateral"].loc[wide.index].to_numpy()
     marks = np.array([67_000.0, 1_900.0])
     v = np.array(list(adl.examples.paper_direction().values()))
-    common: dict[str, Any] = {"v": v, "sigma": np.array([0.6, 0.75]), "Delta": 10 / 365, "rho": 0.85}
+    common: dict[str, Any] = {
+        "v": v,
+        "sigma": np.array([0.6, 0.75]),
+        "Delta": 10 / 365,
+        "rho": 0.85,
+    }
     book = adl.examples.paper_book()
     models = {"one_factor": adl.OneFactor(dict(zip(("BTC", "ETH"), v, strict=True)))}
     models["gbm"] = adl.examples.paper_lognormal()
@@ -40,7 +45,9 @@ def main(clone: str) -> None:
         ours = adl.solve(problem)
         mine = time.perf_counter() - started
         started = time.perf_counter()
-        x, *_ = solver.solve_adl(np.array([10.0, 0.0]), q, entry, marks, margin, mode=mode, **common)
+        x, *_ = solver.solve_adl(
+            np.array([10.0, 0.0]), q, entry, marks, margin, mode=mode, **common
+        )
         theirs = time.perf_counter() - started
         names = problem.positions["account"].tolist()
         reductions = np.array([-x[list(wide.index).index(name), 0] for name in names])

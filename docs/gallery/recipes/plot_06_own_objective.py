@@ -16,6 +16,7 @@ def mean_and_worst_half(loss, weights):
 
 
 normal = adl.Gaussian([[4.4e7, 8.0e5], [8.0e5, 5.6e4]], points=128)
-problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, normal, mean_and_worst_half)
+book = adl.examples.paper_book()
+problem = adl.Problem(book, {"BTC": -10.0}, prices=normal, objective=mean_and_worst_half)
 solution = adl.solve(problem)
 adl.plots.stressed_probabilities(problem, solution)
