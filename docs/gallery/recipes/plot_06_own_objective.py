@@ -10,13 +10,13 @@ import cvxpy as cp
 import adlopt as adl
 
 
-def mean_and_worst_half(loss, weights):
-    """The mean, and half of the mean of the larger losses."""
-    return weights @ loss + 0.5 * cp.sum_largest(loss, 50) / 50
+def mean_and_worst(loss):
+    """The mean, and half of the mean of the 20 largest losses."""
+    return cp.sum(loss) / loss.size + 0.5 * cp.sum_largest(loss, 20) / 20
 
 
 normal = adl.Gaussian([[4.4e7, 8.0e5], [8.0e5, 5.6e4]], points=128)
 book = adl.examples.paper_book()
-problem = adl.Problem(book, {"BTC": -10.0}, prices=normal, objective=mean_and_worst_half)
+problem = adl.Problem(book, {"BTC": -10.0}, prices=normal, objective=mean_and_worst)
 solution = adl.solve(problem)
 adl.plots.stressed_probabilities(problem, solution)

@@ -13,7 +13,7 @@ objectives = [
     adl.ExpectedLoss(),
     adl.CVaR(0.9),
     adl.EVaR(0.9),
-    adl.Semideviation(),
+    adl.Semideviation(1.0),
     adl.WorstCase(),
 ]
 adl.plots.cross_evaluation(adl.explore(problem, objectives))
