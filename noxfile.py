@@ -31,6 +31,8 @@ LOWEST = (
 )
 OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")
 
+SITE = "docs/_build/html"
+
 HEAVY = ("cvxpy", "numba", "matplotlib", "highspy", "scipy.stats")  # not by `import adlopt`
 
 
@@ -104,9 +106,8 @@ def fuzz(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, with warnings as errors."""
     prepare(session)
-    session.run(
-        "sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"
-    )
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", SITE)
+    session.run("python", "tools/check_site.py", SITE)
 
 
 @nox.session

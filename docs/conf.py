@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # generated_pages
@@ -30,7 +31,14 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "**/README.md", "gallery/recipes/*", "auto_gallery/*.ipynb"]
+exclude_patterns = [
+    "_build",
+    "**/README.md",
+    "gallery/recipes/*",
+    "auto_gallery/*.ipynb",
+    "sg_execution*",
+    "auto_gallery/sg_*",
+]
 templates_path = ["_templates"]
 nitpicky = False
 suppress_warnings = ["config.cache", "mystnb.unknown_mime_type"]
@@ -88,3 +96,14 @@ html_theme_options = {
     "show_toc_level": 2,
 }
 html_sidebars = {"index": []}
+html_context = {"default_mode": "auto"}
+
+
+def escape_bars(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Absolute values such as |x| are no substitutions of reStructuredText."""
+    lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Docstrings are read as they are written for `help`."""
+    app.connect("autodoc-process-docstring", escape_bars, priority=900)

@@ -37,8 +37,10 @@ def main(clone: str) -> None:
         "rho": 0.85,
     }
     book = adl.examples.paper_book()
-    models = {"one_factor": adl.OneFactor(dict(zip(("BTC", "ETH"), v, strict=True)))}
-    models["gbm"] = adl.examples.paper_lognormal()
+    models: dict[str, adl.PriceModel] = {
+        "one_factor": adl.OneFactor(dict(zip(("BTC", "ETH"), v, strict=True))),
+        "gbm": adl.examples.paper_lognormal(),
+    }
     for mode, prices in models.items():
         problem = adl.Problem(book, {"BTC": -10.0}, prices=prices)
         started = time.perf_counter()
