@@ -43,6 +43,7 @@ from adlopt.prices import (
     OneFactor,
     PriceModel,
     Scenarios,
+    ScenarioSet,
     Stress,
     StudentT,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "Replay",
     "Rounding",
     "ScenarioLosses",
+    "ScenarioSet",
     "Scenarios",
     "Semideviation",
     "Sensitivity",

@@ -57,7 +57,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "proof": (
         "Prove",
         "Bounds on how far an allocation is from optimal, and proofs in exact arithmetic.",
-        ("certify", "Certificate", "prove", "Proof"),
+        ("certify", "Certificate", "prove", "ExactProof"),
     ),
     "studies": (
         "Studies",
@@ -76,7 +76,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "round_to_lots",
             "Rounding",
             "scenario_table",
-            "ScenarioTable",
+            "ScenarioLosses",
             "explain",
             "Explanation",
             "sensitivity",
@@ -87,6 +87,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "Audit",
             "replay",
             "Replay",
+            "WaveReplay",
         ),
     ),
     "simulation": (
@@ -101,8 +102,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "AdlError",
             "InputError",
             "InfeasibleReduction",
+            "InfeasibleLots",
+            "InfeasibleConstraints",
             "NotApplicable",
             "SolverFailed",
+            "ConservationError",
             "ScaleWarning",
         ),
     ),
