@@ -21,8 +21,8 @@ from adlopt.methods.elliptical_solver import elliptical_form
 from adlopt.methods.repair import restore_feasibility, typical_loss
 from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.methods.scenario_program import Model, Program, build
-from adlopt.methods.user_constraints import read_constraints, violation
-from adlopt.model.losses import losses_beyond_fund, objective_value
+from adlopt.methods.user_constraints import certified_gap, read_constraints, violation
+from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import NO_PRICES, Problem, require_problem
 from adlopt.objectives import ExpectedLoss
 from adlopt.objectives.quadratic_model import QuadraticModel
@@ -51,6 +51,7 @@ class ConicTuning:
 
 
 TUNING = ConicTuning()
+Gap = Callable[[Result], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +123,9 @@ def solve(
     """Solve by Clarabel, or by any installed cvxpy solver named, with further constraints of the
     user's.
 
-    Attempts are made until the gap that `gap` proves of an answer is small; the best is returned.
-    Without `gap`, a solver's word counts. Raises SolverFailed if no attempt gives an answer that
-    keeps the user's constraints.
+    Attempts are made until the gap that `gap` proves of an answer (by default, its certificate's)
+    is small; the best is returned. Raises SolverFailed if no attempt gives an answer that keeps the
+    user's constraints.
     """
     search = _Search(problem, constraints, presolve, time_limit, gap, tuning)
     if solver is not None or options:
@@ -156,7 +157,7 @@ class _Search:
         self.presolved = presolve_pairs(problem, enabled=presolve)
         self.merge = presolve and not constraints
         self.deadline = None if time_limit is None else time.perf_counter() + time_limit
-        self.gap = gap
+        self.gap: Gap = gap or certified_gap(problem, constraints)
         self.best: Result | None = None
         self.best_gap = np.inf
         self.failure: SolverFailed | None = None
@@ -176,8 +177,7 @@ class _Search:
     def attempt(self, unit: float, solver: str | None, options: dict[str, Any]) -> None:
         """One program, in one unit of money, by one solver."""
         try:
-            program, result = self.run(unit, solver, options)
-            self.offer(result, certain=program.model.status == cp.OPTIMAL)
+            self.offer(self.run(unit, solver, options)[1])
         except SolverFailed as error:
             self.failure = self.failure or error
 
@@ -211,12 +211,9 @@ class _Search:
             )
         return program, result
 
-    def offer(self, result: Result, certain: bool = True) -> None:
+    def offer(self, result: Result) -> None:
         """Keep the result if it is the best so far."""
-        if self.gap is not None:
-            proven = self.gap(result)
-        else:
-            proven = 0.0 if certain else objective_value(self.problem, result.allocation)
+        proven = self.gap(result)
         if self.best is None or proven < self.best_gap:
             self.best, self.best_gap = result, proven
 
@@ -238,8 +235,7 @@ class _Search:
         except SolverFailed as error:
             self.failure = error
             return
-        gap = self.gap or (lambda result: objective_value(self.problem, result.allocation))
-        self.offer(sequential_quadratic.solve(self.problem, start, step, gap))
+        self.offer(sequential_quadratic.solve(self.problem, start, step, self.gap))
 
     def answer(self) -> Result:
         """The best answer, or SolverFailed."""
@@ -298,7 +294,12 @@ def _result(problem: Problem, program: Program) -> Result:
 def compile_sweep(problem: Problem, swept: str) -> Callable[[Problem, float], Result]:
     """A function that solves variants of the problem, each at its point of a sweep, by one compiled
     program.
+
+    Where that program is not accurate, the variant is solved alone; so is every variant whose
+    objective needs exponential cones.
     """
+    if problem.objective.cone == "exponential":
+        return lambda variant, _: solve(variant)
     presolved = presolve_pairs(problem)
     program = build(problem, presolved=presolved, merge=True, swept=swept)
 
@@ -314,7 +315,13 @@ def compile_sweep(problem: Problem, swept: str) -> Callable[[Problem, float], Re
             solve_model(program.model, None, {})
         except SolverFailed:  # in this unit; others may do
             return solve(variant)
-        return _result(variant, program)
+        result = _result(variant, program)
+        gap = certified_gap(variant, ())
+        proven = gap(result)
+        if proven <= TUNING.good:
+            return result
+        alone = solve(variant)
+        return alone if gap(alone) < proven else result
 
     return solve_at
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import cvxpy as cp
@@ -14,6 +14,7 @@ from adlopt.errors import InputError
 from adlopt.methods.cvxpy_solver import solve_model
 from adlopt.methods.scenario_program import market_sale, sums
 from adlopt.model.problem import Problem
+from adlopt.proof.certificate import certify_array
 
 if TYPE_CHECKING:
     from adlopt.model.constraints import Constraints
@@ -107,3 +108,20 @@ def linear_minimum(
     )
     value = float(model.value)
     return unit * (value - SOLVER_TOLERANCE * (1.0 + abs(value))), saved
+
+
+def certified_gap(
+    problem: Problem, constraints: Constraints | Sequence[Constraints]
+) -> Callable[[Result], float]:
+    """The relative gap that a result's certificate proves."""
+
+    def oracle(slope: FloatArray) -> tuple[float, FloatArray]:
+        return linear_minimum(problem, slope, constraints)
+
+    def gap(result: Result) -> float:
+        proof = certify_array(
+            problem, result.allocation, result.multipliers, oracle if constraints else None
+        )
+        return proof.gap
+
+    return gap

@@ -162,3 +162,10 @@ def test_other_objectives_on_real_accounts(objective: adl.Objective, method: str
     solution = adl.solve(problem, method)
     assert solution.status == "optimal"
     assert solution.gap <= 1e-7
+
+
+def test_a_frontier_is_proven_at_every_point() -> None:
+    problem = adl.synthetic.problem(100, 4, scenarios=200, objective=adl.EVaR(0.95), seed=0)
+    table = adl.frontier(problem, multiples=[0.5, 1.0, 1.5]).to_frame()
+    assert (table["gap"] <= 1e-7).all()
+    assert table["value"].notna().all()
