@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.methods.cvxpy_solver import solve_model
+from adlopt.methods.result import Result
 from adlopt.methods.scenario_program import market_sale, sums
 from adlopt.model.problem import Problem
 from adlopt.proof.certificate import certify_array
