@@ -79,7 +79,7 @@ def prices(rng: np.random.Generator, kind: int, seed: int) -> Any:
 
 def problems() -> Iterator[tuple[str, adl.Problem, str]]:
     """Name, problem and method."""
-    for seed in range(PROBLEMS):
+    for seed in range(PROBLEMS if len(sys.argv) < 4 else int(sys.argv[3])):
         rng = np.random.default_rng(seed)
         margin = ("cross", "isolated", "mixed")[seed % 3]
         made = book(rng, margin)

@@ -6,7 +6,7 @@ import csv
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -43,7 +43,8 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         # pandas takes leading columns that have no name for an index
         raise InputError(f"cannot read {name}: its rows have more fields than its header has names")
     frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
-    return frame.dropna(how="all")
+    rows: pd.DataFrame = frame.dropna(how="all")
+    return rows
 
 
 def read_parquet(path: str | Path) -> pd.DataFrame:
@@ -62,7 +63,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     # Python quotes line feeds by itself, but not always carriage returns, which readers take for
     # the end of a line.
     broken = any(text[column].astype(str).str.contains("\r", regex=False).any() for column in text)
-    quoting = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
     with replacing(name) as beside:
         frame.to_csv(beside, index=False, quoting=quoting)
 

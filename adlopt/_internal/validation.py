@@ -49,9 +49,8 @@ def raise_for_rows(
         return
     at = int(rows[0])
     others = f" ({rows.size - 1} more such rows)" if rows.size > 1 else ""
-    raise InputError(
-        f"{table}, {row_name(frame, at)}, column '{column}': {problem.format(_plain(frame[column].iloc[at]))}{others}"
-    )
+    said = problem.format(_plain(frame[column].iloc[at]))
+    raise InputError(f"{table}, {row_name(frame, at)}, column '{column}': {said}{others}")
 
 
 def as_frame(table: str, given: object, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -187,7 +186,8 @@ def as_name_index(what: str, names: object) -> pd.Index:
         raise InputError(
             f"{what}: assets is {names!r}; give a list of names, such as ['BTC', 'ETH']"
         )
-    return pd.Index(list(names))
+    found: pd.Index = pd.Index(list(names))
+    return found
 
 
 def vector_by_asset(
@@ -220,8 +220,8 @@ def vector_by_asset(
     values = np.asarray(given, dtype=object)
     if values.shape != (len(assets),):
         raise InputError(
-            f"{what}: {len(assets)} numbers are needed, in the order {format_names(assets)}, or a mapping by asset; "
-            f"got shape {values.shape}"
+            f"{what}: {len(assets)} numbers are needed, in the order {format_names(assets)}, or a "
+            f"mapping by asset; got shape {values.shape}"
         )
     return np.array(
         [
@@ -285,7 +285,7 @@ def as_fraction(what: str, value: object) -> float:
 
 
 def read_number(what: str, value: object) -> float:
-    """One finite number, or text that spells one, as on the command line and in exchange records."""
+    """One finite number, or text that spells one, as on command lines and in exchanges' records."""
     if isinstance(value, str):
         try:
             value = float(value)

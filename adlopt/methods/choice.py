@@ -13,7 +13,8 @@ from typing import NamedTuple
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import factor_leverage, water_filling
 from adlopt.methods.result import Plan, Refusal
-from adlopt.model.problem import NO_PRICES, Problem
+from adlopt.model.problem import Problem
+from adlopt.model.problem_facts import NO_PRICES
 
 METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
 

@@ -23,7 +23,8 @@ from adlopt.methods.result import Refusal, Result, Settings
 from adlopt.methods.scenario_program import Model, Program, build
 from adlopt.methods.user_constraints import certified_gap, read_constraints, violation
 from adlopt.model.losses import losses_beyond_fund
-from adlopt.model.problem import NO_PRICES, Problem, require_problem
+from adlopt.model.problem import Problem, require_problem
+from adlopt.model.problem_facts import NO_PRICES
 from adlopt.objectives import ExpectedLoss
 from adlopt.objectives.quadratic_model import QuadraticModel
 from adlopt.presolve.pairs import Presolved

@@ -132,11 +132,11 @@ def as_table(problem: Problem, allocation: FloatArray) -> pd.DataFrame:
     numbers = {
         "reduction": allocation + 0.0,  # no negative zeros
         "remaining": size - allocation,
-        "fraction": allocation / size,
+        "fraction": allocation / size + 0.0,
         "leverage_before": before[problem.pool],
         "leverage_after": after[problem.pool],
     }
-    return pd.DataFrame({**dict(problem.positions.items()), **numbers})
+    return problem.positions.assign(**numbers)
 
 
 def gross_leverage(problem: Problem, allocation: FloatArray | None) -> FloatArray:

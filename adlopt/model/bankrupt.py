@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.errors import InputError
@@ -26,7 +27,7 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
             if isinstance(accounts, Iterable) and not isinstance(accounts, str)
             else [accounts]
         )
-        code = book.names.get_indexer(named)
+        code = book.names.get_indexer(pd.Index(named))
         for name, at in zip(named, code, strict=True):
             if at < 0:
                 raise InputError(f"from_bankrupt: account {name!r} is not in the book")
@@ -34,12 +35,14 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
             if not (own & bankrupt).any():
                 least = book.equity[own].min()
                 raise InputError(
-                    f"from_bankrupt: account {name!r} is not bankrupt: its equity at the marks is {least:g} > 0"
+                    f"from_bankrupt: account {name!r} is not bankrupt: its equity at the marks is "
+                    f"{least:g} > 0"
                 )
         bankrupt &= np.isin(book.pool_account, code)
     if not (bankrupt[book.pool] & (book.size != 0)).any():
         raise InputError(
-            "from_bankrupt: no bankrupt account holds a position; state the reduction with Problem(...)"
+            "from_bankrupt: no bankrupt account holds a position; state the reduction with "
+            "Problem(...)"
         )
     return bankrupt
 
@@ -71,11 +74,12 @@ def bankruptcy_prices(book: Book, pools: BoolArray, net: FloatArray) -> dict[str
     deficit = np.bincount(asset, -book.equity[pool] * share, minlength=net.size)
     prices: dict[str, float] = {}
     for k in np.flatnonzero(net):
-        name, price = book.assets[k], float(book.marks[k] + deficit[k] / net[k])
+        name, price = book.assets[int(k)], float(book.marks[k] + deficit[k] / net[k])
         if not price > 0:
             raise InputError(
-                f"from_bankrupt: the bankruptcy price of {name!r} would be {price:g}: a deficit of {deficit[k]:g} is more than "
-                f"{abs(net[k]):g} contracts can make up for; settle at 'mark', or give Problem(..., settlement=...)"
+                f"from_bankrupt: the bankruptcy price of {name!r} would be {price:g}: a deficit of "
+                f"{deficit[k]:g} is more than {abs(net[k]):g} contracts can make up for; settle at "
+                "'mark', or give Problem(..., settlement=...)"
             )
         prices[name] = price
     return prices
@@ -100,9 +104,10 @@ def remove_pools(book: Book, pools: BoolArray) -> Book:
 
 def required_reduction(book: Book, net: FloatArray) -> dict[str, float]:
     """Q = -W by asset: who holds the other side of the bankrupt positions W must be reduced."""
-    found = {book.assets[k]: float(-net[k]) for k in np.flatnonzero(net)}
+    found = {book.assets[int(k)]: float(-net[k]) for k in np.flatnonzero(net)}
     if not found:
         raise InputError(
-            "from_bankrupt: the bankrupt positions offset each other in every asset: there is nothing to reduce"
+            "from_bankrupt: the bankrupt positions offset each other in every asset: there is "
+            "nothing to reduce"
         )
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,7 @@ class Book:
         )
         spare = pd.DataFrame({"asset": self.assets.take(unused), "mark": self.marks[unused]})
         parts = [part.reindex(columns=held.columns) for part in (held, idle, spare)]
-        columns = {}
+        columns: dict[Any, Any] = {}
         for name in held:
             kind = float if name in ("size", "equity", "mark", "entry_price") else object
             columns[name] = np.concatenate([part[name].to_numpy(dtype=kind) for part in parts])
@@ -293,7 +294,7 @@ class Book:
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>{self.open_interest.to_html()}"
 
-    def margin_mode(self, pools: IntArray | slice) -> pd.Categorical:
+    def margin_mode(self, pools: IntArray | slice) -> pd.Categorical[Any]:
         """Margin mode of pools, as a column of a table."""
         return pd.Categorical.from_codes(self.isolated[pools].astype(np.int64), categories=MODES)
 

@@ -108,7 +108,8 @@ def _account_names(accounts: pd.DataFrame) -> pd.Index:
         "account",
         "{!r} appears twice; give each account one row",
     )
-    return pd.Index(listed)
+    names: pd.Index = pd.Index(listed)
+    return names
 
 
 def _append_names(names: pd.Index, further: pd.Index) -> pd.Index:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._internal import validation
@@ -124,7 +125,7 @@ def at_most_account_fraction(problem: Problem, fraction: float) -> ProportionalL
     return ProportionalLimit(
         "at_most_account_fraction",
         matrix,
-        gross[accounts],
+        gross[accounts].astype(np.float64),
         validation.as_fraction("at_most_account_fraction: fraction", fraction),
         "at least {} % of each account's notional must be allowed",
         percent=True,
@@ -153,7 +154,7 @@ def at_most_equity(problem: Problem, multiple: float) -> ProportionalLimit:
     return ProportionalLimit(
         "at_most_equity",
         matrix,
-        equity[accounts],
+        equity[accounts].astype(np.float64),
         validation.as_nonnegative("at_most_equity: multiple of equity", multiple),
         "at least {} times each account's equity must be allowed",
         percent=False,
@@ -176,10 +177,11 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
         )
     for pair in pairs:
         named = isinstance(pair, tuple | list) and len(pair) == 2
-        codes = problem.book.assets.get_indexer(list(pair)) if named else np.array([-1])
+        codes = problem.book.assets.get_indexer(pd.Index(pair)) if named else np.array([-1])
         if codes.min() < 0:
             raise InputError(
-                f"hedged_together: {pair!r} is not a pair of assets; there are {validation.format_names(problem.book.assets)}"
+                f"hedged_together: {pair!r} is not a pair of assets; there are "
+                f"{validation.format_names(problem.book.assets)}"
             )
         first, second = (int(code) for code in codes)
         rows += [

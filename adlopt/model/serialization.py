@@ -137,7 +137,7 @@ def decode(value: Any) -> Any:
     if "list" in value:
         return [decode(one) for one in value["list"]]
     kind = KNOWN[value["type"]]
-    made = object.__new__(kind)
+    made: object = object.__new__(kind)
     for name, one in value["attributes"].items():
         object.__setattr__(made, name, decode(one))
     return made

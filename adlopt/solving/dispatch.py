@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adlopt._internal import validation
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.methods.choice import METHODS
 from adlopt.methods.result import Settings, Start
@@ -123,9 +124,9 @@ def _start(problem: Problem, warm_start: Solution | None) -> Start | None:
         known.book is problem.book and np.array_equal(known.eligible, problem.eligible)
     )
     prices = warm_start.shadow_prices
-    by_asset = None
+    by_asset: FloatArray | None = None
     if prices is not None:
-        by_asset = prices.reindex(problem.book.assets).fillna(0.0).to_numpy(dtype=np.float64)
+        by_asset = np.asarray(prices.reindex(problem.book.assets).fillna(0.0), dtype=np.float64)
     if same:
         allocation = warm_start.allocation["reduction"].to_numpy(dtype=np.float64)
         return Start(allocation, warm_start._multipliers, by_asset, warm_start._warm_start)

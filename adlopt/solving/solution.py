@@ -134,7 +134,7 @@ class Solution:
         rows = self.allocation[self.allocation["reduction"] != 0]
         return rows.sort_values("fraction", ascending=False, kind="stable")
 
-    def summary(self) -> pd.Series[object]:
+    def summary(self) -> pd.Series[Any]:
         """The facts of the solution other than the allocation."""
         level = self.water_level
         facts: dict[str, object] = {"method": self.method, "status": self.status}

@@ -227,7 +227,7 @@ class _Stages:
             middle = (low + high) / 2
             inside = self._meets_limits(self.allocation + middle * (allocation - self.allocation))
             low, high = (middle, high) if inside else (low, middle)
-        return self.allocation + low * (allocation - self.allocation)
+        return np.asarray(self.allocation + low * (allocation - self.allocation))
 
     def _solution(self) -> Solution:
         problem = cast(Problem, self.first._problem)

@@ -22,7 +22,8 @@ from adlopt.methods.shadow_price.sampled_start import sampled_start
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
 from adlopt.methods.shadow_price.warm_start import Level, WarmStart
 from adlopt.model.losses import objective_value, scenario_losses
-from adlopt.model.problem import NO_PRICES, Problem
+from adlopt.model.problem import Problem
+from adlopt.model.problem_facts import NO_PRICES
 from adlopt.presolve.pairs import presolve
 
 
