@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
+from adlopt._internal.executors import check_executor, run_tasks
 from adlopt.errors import InputError, NotApplicable
 from adlopt.model.allocation import as_table, read_allocation
 from adlopt.model.constraints import Constraints, read_all
@@ -180,6 +182,7 @@ def compare(
     method: str = "auto",
     solution: Solution | None = None,
     constraints: Constraints | str | Sequence[Constraints | str] = (),
+    executor: Executor | None = None,
 ) -> Comparison:
     """Compare policies with the optimum of one problem.
 
@@ -202,6 +205,8 @@ def compare(
         As for `adl.solve`: the optimum and the bound are those under them. Policies need not meet
         them; the column `constraint_violation` says by how much they do not, relative to the size
         of a constraint.
+    executor : concurrent.futures.Executor, optional
+        Applies the policies in parallel; in this process if left out. Answers do not depend on it.
 
     Returns
     -------
@@ -231,7 +236,13 @@ def compare(
         else validation.vector_by_asset("compare: direction", direction, assets)
     )
     limits = read_all(problem, constraints)
-    taken, bound = _allocations(problem, chosen, method, solution, limits)
+    check_executor("compare", executor)
+    best = _optimum(problem, method, solution, limits)
+    known = None if best is None or limits else Optimal(method)
+    asked = {name: p for name, p in chosen.items() if not isinstance(p, Optimal) or p != known}
+    tasks = [(policy, problem) for policy in asked.values()]
+    answers = run_tasks(apply_policy, tasks, executor=executor)
+    taken, bound = _allocations(chosen, best, dict(zip(asked, answers, strict=True)))
     rows = {
         name: policy_measures.measures(problem, amounts, tail, v, bound, limits)
         for name, amounts in taken.items()
@@ -249,24 +260,20 @@ def compare(
 
 
 def _allocations(
-    problem: Problem,
     chosen: Mapping[str, AnyPolicy],
-    method: str,
-    solution: Solution | None,
-    constraints: tuple[Constraints, ...],
+    best: tuple[FloatArray, float | None] | None,
+    answers: Mapping[str, FloatArray],
 ) -> tuple[dict[str, FloatArray], float | None]:
     """Reductions (e,) by row name, the optimum first unless it is given, and the lower bound."""
-    best = _optimum(problem, method, solution, constraints)
     if best is None:
-        return {name: apply_policy(policy, problem) for name, policy in chosen.items()}, None
+        return dict(answers), None
     optimum, bound = best
     taken: dict[str, FloatArray] = {}
-    if not any(isinstance(p, Optimal) and p.objective is None for p in chosen.values()):
+    if not any(
+        isinstance(p, Optimal) and p.objective is None and p.prices is None for p in chosen.values()
+    ):
         taken[OPTIMUM if OPTIMUM not in chosen else f"{OPTIMUM} (of the problem)"] = optimum
-    for name, policy in chosen.items():
-        solved = isinstance(policy, Optimal) and policy == Optimal(method) and not constraints
-        taken[name] = optimum if solved else apply_policy(policy, problem)
-    return taken, bound
+    return taken | {name: answers.get(name, optimum) for name in chosen}, bound
 
 
 def _optimum(

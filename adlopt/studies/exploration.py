@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from adlopt._internal import validation
+from adlopt._internal.executors import check_executor, run_tasks
 from adlopt.errors import InputError
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.problem import Problem, require_problem
@@ -64,6 +66,8 @@ class Exploration(TableResult):
 def explore(
     problem: Problem,
     objectives: Iterable[Objective | Callable[..., Any]] | Objective | Callable[..., Any],
+    *,
+    executor: Executor | None = None,
     **options: Any,
 ) -> Exploration:
     """Minimise each objective and measure every optimum by all of them, on the same scenarios.
@@ -74,6 +78,8 @@ def explore(
         With a price model; its own objective is replaced.
     objectives : objective or iterable of objectives
         Objects such as `CVaR(0.99)`, or functions of a cvxpy loss vector.
+    executor : concurrent.futures.Executor, optional
+        Solves the problems in parallel; in this process if left out. Answers do not depend on it.
     **options
         Passed to `adl.solve`.
 
@@ -101,9 +107,9 @@ def explore(
     problem.require_prices()
     variants = [problem.with_changes(objective=objective) for objective in candidates]
     names = validation.number_duplicates([str(variant.objective) for variant in variants])
-    solutions = {
-        name: solve(variant, **options) for name, variant in zip(names, variants, strict=True)
-    }
+    check_executor("explore", executor)
+    tasks = [(variant, options) for variant in variants]
+    solutions = dict(zip(names, run_tasks(_solve, tasks, executor=executor), strict=True))
     weights = problem.scenarios.weights
     values = {}
     for name, solution in solutions.items():
@@ -111,6 +117,10 @@ def explore(
         values[name] = [variant.objective.value(losses, weights) for variant in variants]
     table = pd.DataFrame.from_dict(values, orient="index", columns=names)
     return Exploration(table.rename_axis("minimised"), solutions)
+
+
+def _solve(problem: Problem, options: dict[str, Any]) -> Solution:
+    return solve(problem, **options)
 
 
 def _as_objectives(given: object) -> list[Any]:

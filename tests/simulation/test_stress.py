@@ -224,3 +224,16 @@ def test_outcomes_have_every_measure(alone: adl.StressTest) -> None:
     assert list(alone.outcomes.columns) == list(TOTALS)
     assert alone.outcomes.index.names == ["policy", "path"]
     assert isinstance(alone.summary, pd.DataFrame)
+
+
+def test_studies_take_an_executor_too() -> None:
+    problem = adl.examples.paper_problem(64)
+    rules = [adl.policies.ProRata(), adl.policies.MinimaxLeverage()]
+    goals = [adl.ExpectedLoss(), adl.CVaR(0.9)]
+    with ThreadPoolExecutor(2) as executor:
+        compared = adl.compare(problem, rules, executor=executor)
+        explored = adl.explore(problem, goals, executor=executor)
+    alone = adl.compare(problem, rules)
+    for name, table in alone.allocations.items():
+        assert table.equals(compared.allocations[name])
+    assert explored.table.equals(adl.explore(problem, goals).table)
