@@ -15,6 +15,7 @@ from adlopt.errors import (
     InfeasibleReduction,
     InputError,
     NotApplicable,
+    ScaleWarning,
     SolverFailed,
 )
 from adlopt.model import constraints
@@ -122,6 +123,7 @@ __all__ = [
     "Problem",
     "Replay",
     "Rounding",
+    "ScaleWarning",
     "ScenarioLosses",
     "ScenarioSet",
     "Scenarios",

@@ -80,3 +80,10 @@ class SolverFailed(AdlError):
 
 class ConservationError(AdlError, ArithmeticError):
     """In a simulation contracts or money appeared or vanished: a defect, never the user's input."""
+
+
+class ScaleWarning(UserWarning):
+    """An input that is legal, but probably in another unit than meant; the message says which.
+
+    Silence it with `warnings.simplefilter("ignore", adlopt.ScaleWarning)`.
+    """

@@ -14,7 +14,8 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray, frozen
-from adlopt.errors import InfeasibleReduction, InputError
+from adlopt._internal.warn import warn_user
+from adlopt.errors import InfeasibleReduction, InputError, ScaleWarning
 from adlopt.model import serialization, statement
 from adlopt.model.bankrupt import (
     bankrupt_pools,
@@ -27,6 +28,7 @@ from adlopt.model.book import Book
 from adlopt.model.market import Market
 from adlopt.model.problem_facts import CAPACITY_ROUNDING, ProblemFacts
 from adlopt.objectives import ExpectedLoss, Objective
+from adlopt.prices import scale
 from adlopt.prices.protocol import PriceModel
 
 STATED = (
@@ -142,6 +144,16 @@ class Problem(ProblemFacts):
         self._put(required=frozen(self._within_capacity(required)))
         if self.prices is not None:  # a model that does not fit the book is refused now
             statement.check_overflow(book, self.scenarios.moves)
+        self._warn_of_odd_scales()
+
+    def _warn_of_odd_scales(self) -> None:
+        """Issue a ScaleWarning for what is probably in another unit than meant."""
+        assets, marks = self.book.assets, self.book.marks
+        doubts = list(scale.settlement_doubts(marks + self.settlement_offset, assets, marks))
+        if self.prices is not None:
+            doubts += scale.doubts(self.prices, assets, marks)
+        for doubt in doubts:
+            warn_user(doubt, ScaleWarning)
 
     def _put(self, **values: Any) -> None:
         for name, value in values.items():

@@ -73,6 +73,20 @@ class History:
         """The last price of each asset."""
         return pd.Series(self._last, index=self.assets)
 
+    def covariance(self, marks: object = None) -> pd.DataFrame:
+        """(d, d) covariance of price moves over a window, in money^2 per contract^2.
+
+        `marks` turn returns into money, by asset; the last prices of the history if left out.
+        """
+        scale = self._last
+        if marks is not None:
+            scale = validation.vector_by_asset("marks", marks, self.assets)
+            if (scale <= 0).any():
+                raise InputError("marks must be prices > 0")
+        centred = (self.returns - self.weights @ self.returns) * scale
+        matrix = (centred.T * self.weights) @ centred
+        return pd.DataFrame((matrix + matrix.T) / 2, index=self.assets, columns=self.assets)
+
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
         where = self.assets.get_indexer(assets)
         if (where < 0).any():

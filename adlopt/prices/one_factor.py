@@ -22,6 +22,7 @@ from adlopt.prices.horizon import Horizon
 from adlopt.prices.protocol import EllipticalForm, PoolLoss, ScenarioKind, ScenarioSet
 from adlopt.prices.shocks import SampleShock, Shock, as_shock
 
+UNIT_VARIANCE_TOLERANCE = 1e-2  # a sample's rounding to three digits passes
 WELL_EXPLAINED = 0.8  # share of variance below which `from_covariance` and `from_history` warn
 
 
@@ -99,6 +100,7 @@ class OneFactor:
         factor = cls(
             direction if names is None else pd.Series(direction, index=names), shock, points=points
         )
+        _require_unit_variance(factor.shock)
         factor.explained = share
         if share < WELL_EXPLAINED:
             warnings.warn(
@@ -127,18 +129,9 @@ class OneFactor:
         prices of the history if left out.
         """
         history = History(prices, horizon, **windows)
-        names = history.assets
-        scale = (
-            history.last.to_numpy()
-            if marks is None
-            else validation.vector_by_asset("OneFactor: marks", marks, names)
-        )
-        centred = (history.returns - history.weights @ history.returns) * scale
-        covariance = pd.DataFrame(
-            (centred.T * history.weights) @ centred, index=names, columns=names
-        )
+        scale = history.last if marks is None else marks
         return cls.from_covariance(
-            covariance, marks=pd.Series(scale, index=names), shock=shock, points=points
+            history.covariance(marks), marks=scale, shock=shock, points=points
         )
 
     @cached_property
@@ -211,3 +204,17 @@ class OneFactor:
 
     def __repr__(self) -> str:
         return f"OneFactor({self.direction!r}, shock={self.shock!r})"
+
+
+def _require_unit_variance(shock: Shock) -> None:
+    """The direction of a covariance holds standard deviations, so the shock must have variance
+    one.
+    """
+    variance = shock.variance
+    if not abs(variance - 1.0) <= UNIT_VARIANCE_TOLERANCE:
+        raise InputError(
+            f"OneFactor: the shock has variance {variance:.6g}, and with a covariance or a history "
+            "it must be 1: the direction already holds standard deviations; divide it by "
+            f"{np.sqrt(variance):.6g}"
+            + (", or use finite-variance shocks only" if np.isinf(variance) else "")
+        )

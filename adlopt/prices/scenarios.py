@@ -38,9 +38,9 @@ class Scenarios:
     ) -> None:
         if (prices is None) == (returns is None):
             raise InputError("Scenarios: give either prices or returns")
-        self._what = "prices" if returns is None else "returns"
+        self.quantity = "prices" if returns is None else "returns"
         self.values, self.assets = _table(
-            self._what, prices if returns is None else returns, assets
+            self.quantity, prices if returns is None else returns, assets
         )
         if returns is not None and (self.values < -1).any():
             raise InputError(
@@ -54,7 +54,7 @@ class Scenarios:
             where = self.assets.get_indexer(assets)
             if (where < 0).any():
                 raise InputError(
-                    f"Scenarios: no {self._what} for asset {assets[where < 0][0]!r}; they have {validation.format_names(self.assets)}"
+                    f"Scenarios: no {self.quantity} for asset {assets[where < 0][0]!r}; they have {validation.format_names(self.assets)}"
                 )
             values = values[:, where]
         elif values.shape[1] != len(assets):
@@ -63,7 +63,7 @@ class Scenarios:
                 "name the columns with assets=[...] or give a DataFrame"
             )
         return ScenarioSet(
-            values - marks if self._what == "prices" else values * marks, self.weights
+            values - marks if self.quantity == "prices" else values * marks, self.weights
         )
 
     def __repr__(self) -> str:
