@@ -144,8 +144,9 @@ def _windows(
         start, end = rows[: -int(horizon)], rows[int(horizon) :]
     else:
         span = _span("horizon", horizon, times)
-        start = rows[times + span <= times[-1]]
-        end = times.get_indexer(times[start] + span)
+        later: Any = times + span
+        start = rows[np.asarray(later <= times[-1])]
+        end = times.get_indexer(later[start])
         if (end < 0).any():
             first = times[start[end < 0][0]]
             raise InputError(
