@@ -166,11 +166,12 @@ def read_correlation(text: str) -> float | pd.DataFrame:
 def read_matrix(flag: str, path: str | Path, nor: str = "not ") -> pd.DataFrame:
     """A CSV matrix whose first row and first column name the assets."""
     try:
-        return pd.read_csv(path, index_col=0, dtype={0: str}, **tables.EXACT)
+        frame: pd.DataFrame = pd.read_csv(path, index_col=0, dtype={0: str}, **tables.EXACT)
     except (OSError, ValueError) as error:  # the parser's errors are ValueErrors
         raise InputError(
             f"{flag}: {str(path)!r} is {nor}a readable .csv matrix ({error})"
         ) from error
+    return frame
 
 
 def read_objective(text: str) -> Objective:

@@ -122,8 +122,8 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
     for asset, level in _by_asset(solution.water_level).items():
         facts[f"water level {asset}".strip()] = figure(level)
     if solution.shadow_prices is not None:
-        for asset, price in solution.shadow_prices.items():
-            facts[f"shadow price {asset}"] = f"{figure(price)} saved by one more contract"
+        for name, price in solution.shadow_prices.items():
+            facts[f"shadow price {name}"] = f"{figure(price)} saved by one more contract"
     facts["accounts reduced"] = f"{solution.reduced['account'].nunique():,} of {len(book.names):,}"
     facts["seconds"] = f"{solution.seconds:.3g}"
     if solution.details:
@@ -154,10 +154,10 @@ def show_bankrupt(out: Console, book: Book) -> None:
         return
     out.print()
     out.print(f"Bankrupt, and so not reduced: {len(broke):,} of {book.equity.size:,} pools")
-    for row in broke.head(BANKRUPT).itertuples():
-        asset = f", {row.asset}" if row.asset is not None else ""
-        pool = visible(f"  account {row.account} ({row.margin_mode}{asset})")
-        out.print(f"{pool}: equity {figure(row.equity)}, notional {figure(row.notional)}")
+    for row in records(broke.head(BANKRUPT)):
+        asset = "" if row["asset"] is None else f", {row['asset']}"
+        pool = visible(f"  account {row['account']} ({row['margin_mode']}{asset})")
+        out.print(f"{pool}: equity {figure(row['equity'])}, notional {figure(row['notional'])}")
     if len(broke) > BANKRUPT:
         out.print(f"  ... and {len(broke) - BANKRUPT:,} more; --json lists them all")
 

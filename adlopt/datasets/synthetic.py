@@ -20,8 +20,8 @@ DEGREES_OF_FREEDOM = 4
 SCALE = 0.06  # of log returns
 CORRELATION = 0.8
 
-BEFORE = 0.5  # share of a crash's positions that are older than it
-OPENED = (0.75, 1.1)  # entry prices of those, over the price before the crash
+SHARE_OPENED_BEFORE = 0.5  # share of a crash's positions that are older than it
+ENTRY_PRICE_RANGE = (0.75, 1.1)  # entry prices of those, over the price before the crash
 MAINTENANCE = 0.05  # margin, of notional
 
 
@@ -74,32 +74,47 @@ def problem(
 def crash(
     accounts: int = 400, assets: int = 3, *, fall: float = 0.4, hedged: float = 0.2, seed: int = 0
 ) -> Book:
-    """An exchange after a crash: bankrupt longs, and shorts whose profit tells when they came, not
-    how safe they are.
+    """An exchange after a crash, with bankrupt longs.
 
-    Every contract has two sides, so sizes sum to zero by asset. Collateral exp(N(9, 1.2)); leverage
-    at entry exp(N(1, 0.9)) of
-    accounts that are short and exp(N(-0.5, 0.9)) of the others, whose most levered the fall has
-    closed already, within
-    [0.2, 20]; one to all assets per account, weights Dirichlet(1); cross margin. Half of the
-    positions were opened before the
-    crash, the others on its way down. Who is solvent has put up a maintenance margin of a twentieth
-    of all positions.
-    `adl.Problem.from_bankrupt` states what the bankrupt leave.
+    The profit of shorts depends on when they entered rather than on their risk. Longs equal shorts
+    in every asset. Collateral is exp(N(9, 1.2)). Leverage at entry is exp(N(1, 0.9)) for accounts
+    that are short and exp(N(-0.5, 0.9)) for the others, within [0.2, 20]. An account holds one to
+    all assets, with weights from Dirichlet(1), under cross margin. Half of the positions were
+    opened before the crash, the others during it. Solvent accounts have posted a maintenance margin
+    of a twentieth of all positions. Use `adl.Problem.from_bankrupt` to close bankrupt positions.
 
     Parameters
     ----------
-    fall : mean fall of the prices, in (0, 0.7]; assets differ by up to 0.3 of it.
-    hedged : share of accounts that stand on the other side in every second asset they hold, in [0,
-        1].
+    accounts, assets : int
+    fall : float in (0, 0.7]
+        Mean fall of the prices; assets differ by up to 0.3 of it.
+    hedged : float in [0, 1]
+        Share of accounts that take the other side in every second asset they hold.
+    seed : int
+
+    Returns
+    -------
+    Book
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, or the accounts are too few for both sides of all assets.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(200, assets=2, seed=1)
+    >>> len(book.names), list(book.assets)
+    (200, ['A0', 'A1'])
     """
-    _at_least_one("accounts", accounts, None)
-    _at_least_one("assets", assets, None)
-    if not 0 < fall <= 0.7:
-        raise InputError(f"synthetic: fall is {fall}; it is a share of the price, in (0, 0.7]")
-    if not 0 <= hedged <= 1:
-        raise InputError(f"synthetic: hedged is {hedged}; it is a share of the accounts, in [0, 1]")
-    rng = np.random.default_rng(seed)
+    _check_crash(accounts, assets, fall, hedged)
+    return _crashed(np.random.default_rng(seed), accounts, assets, fall, hedged)
+
+
+def _crashed(
+    rng: np.random.Generator, accounts: int, assets: int, fall: float, hedged: float
+) -> Book:
     before = np.geomspace(60_000.0, 0.6, assets)
     marks = before * (1.0 - fall * np.linspace(0.7, 1.3, assets) if assets > 1 else 1.0 - fall)
     collateral = np.exp(rng.normal(9.0, 1.2, accounts))
@@ -107,19 +122,18 @@ def crash(
     leverage = np.clip(np.exp(rng.normal(np.where(long, -0.5, 1.0), 0.9)), 0.2, 20.0)
     held = rng.integers(1, assets + 1, accounts)
     pool = np.repeat(np.arange(accounts), held)
-    place = np.arange(pool.size) - np.repeat(
-        np.cumsum(held) - held, held
-    )  # of a position among those of its account
+    first = np.repeat(np.cumsum(held) - held, held)
+    place = np.arange(pool.size) - first  # of a position among those of its account
     asset = rng.random((accounts, assets)).argsort(axis=1)[pool, place]
     weight = rng.exponential(size=pool.size)
     weight /= np.bincount(pool, weight)[pool]
     other = (rng.random(accounts) < hedged)[pool] & (place % 2 == 1)
     side = np.where(long[pool] ^ other, 1.0, -1.0)
-    older = rng.random(pool.size) < BEFORE
+    older = rng.random(pool.size) < SHARE_OPENED_BEFORE
     stage = rng.random(pool.size)  # of the way down
     entry = np.where(
         older,
-        before[asset] * rng.uniform(*OPENED, pool.size),
+        before[asset] * rng.uniform(*ENTRY_PRICE_RANGE, pool.size),
         before[asset] + stage * (marks - before)[asset],
     )
     size = _balanced(side * collateral[pool] * leverage[pool] * weight / entry, asset)
@@ -139,6 +153,15 @@ def crash(
     )
 
 
+def _check_crash(accounts: int, assets: int, fall: float, hedged: float) -> None:
+    _at_least_one("accounts", accounts, None)
+    _at_least_one("assets", assets, None)
+    if not 0 < fall <= 0.7:
+        raise InputError(f"synthetic: fall is {fall}; it is a share of the price, in (0, 0.7]")
+    if not 0 <= hedged <= 1:
+        raise InputError(f"synthetic: hedged is {hedged}; it is a share of the accounts, in [0, 1]")
+
+
 def _balanced(size: FloatArray, asset: IntArray) -> FloatArray:
     """Sizes scaled by asset and side until longs equal shorts; InputError for an asset with one
     side alone.
@@ -146,7 +169,8 @@ def _balanced(size: FloatArray, asset: IntArray) -> FloatArray:
     sides = np.stack([np.bincount(asset, np.maximum(sign * size, 0.0)) for sign in (1.0, -1.0)])
     if not sides.all():
         raise InputError(
-            "synthetic: too few accounts to have longs and shorts of every asset; ask for more accounts"
+            "synthetic: there are too few accounts for longs and shorts of every asset; ask for "
+            "more accounts"
         )
     factor = np.sqrt(sides[::-1] / sides)
     return np.asarray(size * factor[(size < 0).astype(int), asset])

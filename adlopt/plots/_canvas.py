@@ -149,7 +149,8 @@ def reductions(problem: Problem, given: Solution | pd.DataFrame | None) -> Float
     table = given.allocation if isinstance(given, Solution) else given
     if not isinstance(table, pd.DataFrame):
         raise InputError(
-            f"allocation: a Solution or a table with account, asset and reduction is needed, not {given!r}"
+            "allocation: expected a Solution or a table with account, asset and reduction, got "
+            f"{given!r}"
         )
     return read_allocation(problem, table)
 
@@ -160,14 +161,15 @@ def one_asset(problem: Problem, asset: str | None) -> int:
     if asset is None:
         if len(reduced) > 1:
             raise InputError(
-                f"asset: {len(reduced)} are reduced ({', '.join(map(str, reduced))}); say which one to draw"
+                f"asset: {len(reduced)} are reduced ({', '.join(map(str, reduced))}); choose "
+                "one to draw"
             )
         return int(problem.reduced_assets[0])
     if asset not in reduced:
         raise InputError(
             f"asset: {asset!r} is not reduced; the problem reduces {', '.join(map(str, reduced))}"
         )
-    return int(problem.book.assets.get_loc(asset))
+    return int(problem.book.assets.get_indexer([asset])[0])
 
 
 def as_frame(given: Any) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def volatility_filling(
     if names is None:
         names = before.index if isinstance(before, pd.Series) else np.arange(width.size)
     ax = canvas.axes(ax)
-    _draw(ax, width, heights[0], heights[1], level, pd.Index(names))
+    _draw(ax, width, heights[0], heights[1], level, pd.Index(list(names)))
     _label(ax, "Equity of accounts, highest volatility first", "Portfolio volatility / equity")
     return ax
 

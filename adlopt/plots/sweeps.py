@@ -66,15 +66,14 @@ def factor_leverage(
     book = problem.book
     names = [canvas.name(given) for given in book.names.take(book.pool_account[pools])]
     few = pools.size <= canvas.FEW
+    title = f"Reduction ({canvas.name(book.assets[k])} contracts)"
     for ax, lines, what in ((left, factor, "Factor leverage"), (right, other, ylabel)):
         if few:
             _lines(ax, sizes, lines, names)
         else:
             _quantiles(ax, sizes, lines)
         ax.axvline(required, color="0.4", linestyle=":", linewidth=1.2, label="required")
-        ax.set_xlabel(f"Reduction ({canvas.name(book.assets[k])} contracts)")
-        ax.set_ylabel(what)
-        ax.set_xlim(sizes[0], sizes[-1])
+        ax.set(xlabel=title, ylabel=what, xlim=(sizes[0], sizes[-1]))
         canvas.count_money(ax.xaxis)
     left.plot(sizes, level, color=canvas.BLACK, linewidth=4, alpha=0.3, label="water level")
     if beside is not None:
@@ -98,7 +97,8 @@ def _sizes(contracts: Iterable[float] | None, available: float) -> FloatArray:
     sizes = np.sort(np.asarray(list(contracts), dtype=float))
     if sizes.size < 2 or not np.isfinite(sizes).all() or sizes[0] < 0:
         raise InputError(
-            "factor_leverage: contracts are at least two sizes of the reduction, >= 0; the side is the problem's"
+            "factor_leverage: contracts: give at least two sizes of the reduction, >= 0; the "
+            "problem states the side"
         )
     return sizes
 
@@ -192,7 +192,8 @@ def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> 
     ]
     if swept is None or not assets:
         raise InputError(
-            "shadow_prices: give the table of adl.frontier(problem, multiples=[...]), with a price model"
+            "shadow_prices: give adl.frontier(problem, multiples=[...]) of a problem with a price "
+            "model"
         )
     x, label = (
         swept,

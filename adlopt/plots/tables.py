@@ -156,31 +156,11 @@ def optimal_band(
     count = low.size
     ax = canvas.axes(ax)
     few = count <= canvas.FEW
-    edges = np.arange(count + 1) - 0.5
-    canvas.steps(
-        ax,
-        high,
-        edges,
-        low,
-        facecolor=canvas.SKY,
-        edgecolor=canvas.BLUE,
-        hatch="////" if few else None,
-        linewidth=0.8 if few else 0.0,
-        label="optimal",
-    )
-    dots: dict[str, Any] = (
-        {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
-    )
-    if chosen in given:
-        ax.plot(
-            np.arange(count), mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots
-        )
-    ax.set_xlim(edges[0], edges[-1])
+    _draw_band(ax, low, high, mark if chosen in given else None)
     top = max(float(high.max()), float(mark.max()))
     open_to = high[high > 0]
-    if (
-        not few and open_to.size and top > 30 * np.median(open_to)
-    ):  # few large accounts would leave the others on the axis
+    # A linear axis would hide most accounts if a few are much larger.
+    if not few and open_to.size and top > 30 * np.median(open_to):
         ax.set_yscale("log")
         ax.set_ylim(canvas.decades(float(np.quantile(open_to, 0.05)), top))
     else:
@@ -197,6 +177,30 @@ def optimal_band(
     canvas.count_money(ax.yaxis)
     canvas.legend_above(ax)
     return ax
+
+
+def _draw_band(ax: Axes, low: FloatArray, high: FloatArray, mark: FloatArray | None) -> None:
+    """A bar from `low` to `high` of each account, and a dot at `mark`."""
+    few = low.size <= canvas.FEW
+    edges = np.arange(low.size + 1) - 0.5
+    canvas.steps(
+        ax,
+        high,
+        edges,
+        low,
+        facecolor=canvas.SKY,
+        edgecolor=canvas.BLUE,
+        hatch="////" if few else None,
+        linewidth=0.8 if few else 0.0,
+        label="optimal",
+    )
+    if mark is not None:
+        dots: dict[str, Any] = (
+            {"marker": "D", "markersize": 6} if few else {"marker": ".", "markersize": 2}
+        )
+        place = np.arange(low.size)
+        ax.plot(place, mark, linestyle="none", color=canvas.BLACK, label="chosen", **dots)
+    ax.set_xlim(edges[0], edges[-1])
 
 
 def _percent(excess: float) -> str:

@@ -200,8 +200,8 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
             f"{figure(level)}: leverage above it is reduced to it"
         )
     if solution.shadow_prices is not None:
-        for asset, price in solution.shadow_prices.items():
-            facts[f"shadow price {asset}"] = (
+        for name, price in solution.shadow_prices.items():
+            facts[f"shadow price {name}"] = (
                 f"{figure(price)} of the objective saved by one more contract"
             )
     shown = reduced.head(ROWS)
@@ -323,7 +323,7 @@ def _comparison(comparison: Comparison) -> list[Block]:
     ]
 
 
-# ---------------------------------------------------------------------- again
+# ---------------------------------------------------------------------- reproduction
 
 
 def _reproduction(problem: Problem, command: str, inputs: Sequence[Path]) -> list[Block]:

@@ -108,8 +108,9 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
-_STYLE = """body { color: #111; background: #fff; font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif;
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+_STYLE = """body { color: #111; background: #fff;
+  font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; max-width: 62rem;
+  margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #999;
   break-after: avoid; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -81,9 +82,7 @@ def prices_text(prices: PriceModel | None) -> str:
     return _short(repr(prices))
 
 
-def _by_asset(
-    numbers: Mapping[str, float], between: str = " ", scale: float = 100.0, unit: str = " %"
-) -> str:
+def _by_asset(numbers: Any, between: str = " ", scale: float = 100.0, unit: str = " %") -> str:
     named = [
         f"{asset}{between}{figure(scale * float(number), 6)}{unit}"
         for asset, number in list(numbers.items())[:MAX_NAMES]

@@ -1,12 +1,10 @@
-"""From positions read one by one to a book: marks, hedge-mode pairs, accounts that cannot be known,
-equity.
-"""
+"""From parsed positions to a book: currency, marks, hedge-mode pairs, equity."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +13,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
-from adlopt.sources._records import Entry, Fields, RecordError
+from adlopt.sources._parsing import Holding, ParsedRecords, Row
 
 SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
 Marks: TypeAlias = "Mapping[str, float] | pd.Series[float]"
@@ -41,87 +39,8 @@ class Loaded:
         return "\n".join([f"{self.book!r}, {len(self.rejected):,} rows rejected", *lines, *more])
 
 
-class Row(NamedTuple):
-    """How a record is called when it is rejected."""
-
-    record: int
-    account: str
-    symbol: object
-    side: object
-    size: object
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """One position as read: size > 0 for a long, money at the record's own mark."""
-
-    row: Row
-    asset: str
-    size: float
-    isolated: bool
-    mark: float | None = None
-    entry: float | None = None
-    profit: float | None = None  # unrealised, where the record tells
-    equity: float | None = None  # of an isolated position
-    equity_at: float | None = None  # price at which that is its equity, if not its mark
-    currency: str | None = None
-    paired: bool | None = (
-        None  # whether the venue keeps longs and shorts of one symbol apart; None where unknown
-    )
-
-    @property
-    def account(self) -> str:
-        return self.row.account
-
-
-@dataclass
-class Gathered:
-    """Positions that could be read, the rows that could not, and the accounts whose risk is not
-    known for it.
-    """
-
-    holdings: list[Holding] = field(default_factory=list)
-    rejected: list[tuple[Row, str]] = field(default_factory=list)
-    aside: dict[str, str] = field(default_factory=dict)  # account: why
-
-    def reject(self, row: Row, reason: str, *, harmless: bool) -> None:
-        self.rejected.append((row, reason))
-        if not harmless:
-            self.aside.setdefault(
-                row.account,
-                f"another position of this account is not known (record {row.record}: {reason})",
-            )
-
-
-def gather(
-    entries: Iterable[Entry],
-    parse: Callable[[Fields, Row], Holding],
-    symbol: str,
-    side: str,
-    size: str,
-) -> Gathered:
-    """Read every record; `symbol`, `side` and `size` are the keys that identify one."""
-    found = Gathered()
-    for at, account, record in entries:
-        get = record.get if isinstance(record, Mapping) else lambda key: None
-        row = Row(at, account, get(symbol), get(side), get(size))
-        fields = None
-        try:
-            fields = Fields(record)
-            fields.refuse_empty(size)
-            holding = parse(fields, row)
-            if holding.size == 0:  # the product of two small numbers
-                raise RecordError("empty size", harmless=True)
-            found.holdings.append(holding)
-        except RecordError as error:
-            found.reject(
-                row, str(error), harmless=error.harmless or (fields is not None and fields.isolated)
-            )
-    return found
-
-
 def assemble(
-    found: Gathered,
+    found: ParsedRecords,
     *,
     equity: Money | None = None,
     wallet: Money | None = None,
@@ -143,7 +62,7 @@ def assemble(
     taken: list[Holding] = []
     for group in held:
         _take(found, group, pools, taken)
-    for account in found.aside:
+    for account in found.unknown_accounts:
         pools.pop(account, None)
     return Loaded(_book(taken, mark, pools), _rejected(found))
 
@@ -151,7 +70,7 @@ def assemble(
 # ---------------------------------------------------------------------- currency and marks
 
 
-def settlement(found: Gathered, wanted: str | Iterable[str] | None) -> set[str]:
+def settlement(found: ParsedRecords, wanted: str | Iterable[str] | None) -> set[str]:
     """Settlement currencies of the book: those asked for, else the one that most positions settle
     in.
     """
@@ -161,19 +80,22 @@ def settlement(found: Gathered, wanted: str | Iterable[str] | None) -> set[str]:
     return {name for name, _ in currencies.most_common(1)}  # of equals the first
 
 
-def _in_one_currency(found: Gathered, wanted: str | Iterable[str] | None) -> list[Holding]:
+def _in_one_currency(found: ParsedRecords, wanted: str | Iterable[str] | None) -> list[Holding]:
     kept, left = settlement(found, wanted), []
     for h in found.holdings:
         if h.currency is None or h.currency in kept:
             left.append(h)
         else:
-            reason = f"settles in {h.currency}, not in {' or '.join(sorted(kept))}; load it by itself with currency={h.currency!r}"
-            found.reject(h.row, reason, harmless=True)
+            reason = (
+                f"settles in {h.currency}, not in {' or '.join(sorted(kept))}; load it by itself "
+                f"with currency={h.currency!r}"
+            )
+            found.reject(h.row, reason, keeps_account=True)
     return left
 
 
 def _marked(
-    found: Gathered, holdings: list[Holding], marks: Marks | None
+    found: ParsedRecords, holdings: list[Holding], marks: Marks | None
 ) -> tuple[list[Holding], dict[str, float]]:
     """Holdings with a mark of their own or a common one, and the common marks."""
     given = (
@@ -189,8 +111,9 @@ def _marked(
             continue
         if max(prices) > SPREAD * min(prices):
             raise InputError(
-                f"the records' marks of {asset!r} run from {min(prices):g} to {max(prices):g}, which is no snapshot of one "
-                f"moment; give its mark with marks={{{asset!r}: ...}}"
+                f"the records' marks of {asset!r} run from {min(prices):g} to {max(prices):g}: the "
+                "records are not of one moment; give the mark with "
+                f"marks={{{asset!r}: ...}}"
             )
         mark[asset] = prices[-1]
     left = []
@@ -201,7 +124,7 @@ def _marked(
             found.reject(
                 h.row,
                 f"no mark price of {h.asset!r} is known; give it with marks=",
-                harmless=h.isolated,
+                keeps_account=h.isolated,
             )
     return left, mark
 
@@ -227,7 +150,7 @@ class Group(NamedTuple):
         return sum(leg.size for leg in self.legs)
 
 
-def _netted(found: Gathered, holdings: list[Holding]) -> list[Group]:
+def _netted(found: ParsedRecords, holdings: list[Holding]) -> list[Group]:
     same: dict[tuple[str, str, bool], list[Holding]] = defaultdict(list)
     for h in holdings:
         same[h.account, h.asset, h.isolated].append(h)
@@ -245,40 +168,49 @@ def _netted(found: Gathered, holdings: list[Holding]) -> list[Group]:
             groups.append(Group(legs))
             continue
         reason = (
-            f"hedge-mode pair: the venue keeps a long and a short of {asset!r}, each isolated; a book has one such position"
+            f"hedge-mode pair: the venue keeps a long and a short of {asset!r}, each isolated; a "
+            "book has one such position"
             if pair
-            else f"{asset!r} stands there {len(legs)} times for this account; which one holds cannot be told"
+            else f"{asset!r} appears {len(legs)} times for this account; the records do not say "
+            "which one is current"
         )
         for leg in legs:
-            found.reject(leg.row, reason, harmless=isolated)
+            found.reject(leg.row, reason, keeps_account=isolated)
     return groups
 
 
-def _take(found: Gathered, group: Group, pools: Mapping[str, float], taken: list[Holding]) -> None:
+def _take(
+    found: ParsedRecords, group: Group, pools: Mapping[str, float], taken: list[Holding]
+) -> None:
     """Put a group's position among those taken, or its rows among those rejected."""
     first = group.legs[0]
-    if not first.isolated and (first.account in found.aside or first.account not in pools):
+    if not first.isolated and (
+        first.account in found.unknown_accounts or first.account not in pools
+    ):
         for leg in group.legs:
-            found.reject(leg.row, found.aside[first.account], harmless=True)
+            found.reject(leg.row, found.unknown_accounts[first.account], keeps_account=True)
         return
     if len(group.legs) == 1:
         taken.append(first)
         return
     small, large = sorted(group.legs, key=lambda leg: abs(leg.size))
     sizes = " and ".join(f"{leg.size:+.12g}" for leg in group.legs)
-    reason = f"hedge-mode pair, kept as two positions by the venue: {sizes} count as {group.size:+.12g} in their cross account"
-    found.reject(small.row, reason, harmless=True)
+    reason = (
+        f"hedge-mode pair, kept as two positions by the venue: {sizes} count as "
+        f"{group.size:+.12g} in their cross account"
+    )
+    found.reject(small.row, reason, keeps_account=True)
     if group.size != 0:
         taken.append(replace(large, size=group.size, entry=None))
     else:
-        found.reject(large.row, reason, harmless=True)
+        found.reject(large.row, reason, keeps_account=True)
 
 
 # ---------------------------------------------------------------------- equity
 
 
 def _equities(
-    found: Gathered,
+    found: ParsedRecords,
     accounts: list[str],
     groups: list[Group],
     mark: Mapping[str, float],
@@ -286,9 +218,7 @@ def _equities(
     wallet: Money | None,
     unknown: str,
 ) -> dict[str, float]:
-    """Equity at the common marks of every cross account for which it is known; the others are set
-    aside.
-    """
+    """Equity at the common marks of every cross account for which it is known."""
     at_own_marks, without_profit = (
         money("equity", equity, accounts),
         money("wallet", wallet, accounts),
@@ -307,7 +237,7 @@ def _equities(
         elif account in without_profit:
             profits = [_profit(leg, mark) for leg in legs[account]]
             if None in profits:
-                found.aside.setdefault(
+                found.unknown_accounts.setdefault(
                     account, "a position has no entry price; equity from a wallet needs all"
                 )
             else:
@@ -315,11 +245,11 @@ def _equities(
                     profit for profit in profits if profit is not None
                 )
         else:
-            found.aside.setdefault(account, unknown)
+            found.unknown_accounts.setdefault(account, unknown)
     idle = {
         account: value
         for account, value in at_own_marks.items()
-        if account not in known and account not in found.aside
+        if account not in known and account not in found.unknown_accounts
     }
     return known | idle
 
@@ -400,7 +330,7 @@ def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, f
     )
 
 
-def _rejected(found: Gathered) -> pd.DataFrame:
+def _rejected(found: ParsedRecords) -> pd.DataFrame:
     rows = sorted(found.rejected, key=lambda entry: entry[0].record)
     frame = pd.DataFrame(
         [(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object

@@ -22,13 +22,11 @@ LARGEST = 1e60  # products of a few such numbers are still floats
 
 
 class RecordError(Exception):
-    """A record cannot be taken. A harmless one leaves the risk of its account's other positions
-    known all the same.
-    """
+    """A record cannot be taken; with `keeps_account` the rest of its account can."""
 
-    def __init__(self, reason: str, *, harmless: bool = False) -> None:
+    def __init__(self, reason: str, *, keeps_account: bool = False) -> None:
         super().__init__(reason)
-        self.harmless = harmless
+        self.keeps_account = keeps_account
 
 
 class Entry(NamedTuple):
@@ -54,7 +52,7 @@ class Fields:
     def __init__(self, record: object) -> None:
         if not isinstance(record, Mapping):
             raise RecordError(
-                f"is no record: a mapping of names to values is needed, not {shown(record)}"
+                f"is no record: a mapping of names to values is needed, not {short_repr(record)}"
             )
         self.record: Mapping[str, Any] = record
         self.isolated = False
@@ -86,16 +84,16 @@ class Fields:
         return self.price(key) if self.optional(key) else None
 
     def refuse_empty(self, key: str) -> None:
-        """RecordError, and harmless, for a size of zero: before anything else, since venues leave
-        the
-        rest of such rows open.
+        """RecordError, which keeps the account, for a size of zero.
+
+        Called first, because venues leave the rest of such rows empty.
         """
         try:
             size = self.optional(key)
         except RecordError:
             return  # read again, and refused, when the margin mode is known
         if size == 0:
-            raise RecordError("empty size", harmless=True)
+            raise RecordError("empty size", keeps_account=True)
 
     def size_of_side(self, key: str, side: str, sides: Mapping[str, float]) -> float:
         """An unsigned size with the sign of its side; one that contradicts its side is refused."""
@@ -103,7 +101,8 @@ class Fields:
         sign: float = self.one_of(side, sides)
         if size < 0 < sign:
             raise RecordError(
-                f"'{key}' is {size:g}, and '{side}' says {self.record[side]}: which holds cannot be told"
+                f"'{key}' is {size:g}, but '{side}' says {self.record[side]}: they contradict each "
+                "other"
             )
         return sign * abs(size)
 
@@ -112,14 +111,16 @@ class Fields:
         if missing(value):
             raise RecordError(f"'{key}' is {'empty' if key in self.record else 'missing'}")
         if not isinstance(value, str):
-            raise RecordError(f"'{key}' is {shown(value)}, not text")
+            raise RecordError(f"'{key}' is {short_repr(value)}, not text")
         return value.strip()
 
     def one_of(self, key: str, known: Mapping[str, Any]) -> Any:
         """What `known` has for this text, in whatever case it is written."""
         value = self.text(key).lower()
         if value not in known:
-            raise RecordError(f"'{key}' is {shown(self.record[key])}; known are {', '.join(known)}")
+            raise RecordError(
+                f"'{key}' is {short_repr(self.record[key])}; known are {', '.join(known)}"
+            )
         return known[value]
 
 
@@ -140,7 +141,7 @@ def number(what: str, value: object) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | str | Decimal | np.number
     ):
-        raise RecordError(f"{what} is {shown(value)}, not a number")
+        raise RecordError(f"{what} is {short_repr(value)}, not a number")
     try:
         if isinstance(value, str) and ("_" in value or not value.isascii()):
             raise ValueError
@@ -148,15 +149,15 @@ def number(what: str, value: object) -> float:
     except OverflowError:
         result = math.inf
     except (ValueError, TypeError, ArithmeticError):
-        raise RecordError(f"{what} is {shown(value)}, not a number") from None
+        raise RecordError(f"{what} is {short_repr(value)}, not a number") from None
     if not math.isfinite(result):
-        raise RecordError(f"{what} is {shown(value)}, not a finite number")
+        raise RecordError(f"{what} is {short_repr(value)}, not a finite number")
     if abs(result) > LARGEST:
-        raise RecordError(f"{what} is {shown(value)}, beyond anything a book can hold")
+        raise RecordError(f"{what} is {short_repr(value)}, beyond anything a book can hold")
     return result
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value in a message, cut when it is long."""
     try:
         text = repr(value)
@@ -190,7 +191,8 @@ def read(source: object) -> object:
     }
     if suffix not in readers:
         raise InputError(
-            f"cannot read {shown(str(source))}: its name must end in {', '.join(readers)} or .parquet"
+            f"cannot read {short_repr(str(source))}: its name must end in {', '.join(readers)} or "
+            ".parquet"
         )
     try:
         return readers[suffix](path.read_text(encoding="utf-8-sig"))
@@ -216,9 +218,8 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(
-            f"the name {next(name for name in names if names.count(name) > 1)!r} stands twice in one object"
-        )
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {repeated!r} appears twice in one object")
     return found
 
 
@@ -271,7 +272,7 @@ def _by_account(
         yield account, [source]
     else:
         raise InputError(
-            f"a record, a list of records or a file's name is needed, not {shown(source)}"
+            f"a record, a list of records or a file's name is needed, not {short_repr(source)}"
         )
 
 

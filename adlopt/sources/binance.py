@@ -9,16 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.sources._assemble import (
-    Holding,
-    Loaded,
-    Marks,
-    Money,
-    Row,
-    assemble,
-    gather,
-    settlement,
-)
+from adlopt.sources._assemble import Loaded, Marks, Money, assemble, settlement
+from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "positionSide", "positionAmt", "markPrice", "entryPrice")
@@ -77,7 +69,8 @@ def _holding(record: Fields, row: Row) -> Holding:
     sign = record.one_of("positionSide", SIDES) if record.has("positionSide") else 0.0
     if sign * size < 0:
         raise RecordError(
-            f"'positionAmt' is {size:g}, and 'positionSide' says {record.record['positionSide']}: which holds cannot be told"
+            f"'positionAmt' is {size:g}, but 'positionSide' says "
+            f"{record.record['positionSide']}: they contradict each other"
         )
     profit = record.optional("unRealizedProfit")
     return Holding(
@@ -112,11 +105,11 @@ def _isolated_equity(record: Fields) -> float:
 def _currency(record: Fields, symbol: str) -> str:
     """Settlement currency: version 2 tells it by the symbol alone."""
     if COIN_MARGINED.fullmatch(symbol):
-        raise RecordError(f"inverse contract: {symbol} is margined in coin", harmless=True)
+        raise RecordError(f"inverse contract: {symbol} is margined in coin", keeps_account=True)
     if record.has("marginAsset"):
         asset = record.text("marginAsset")
         if symbol.startswith(asset) and not symbol.endswith(asset):
-            raise RecordError(f"inverse contract: {symbol} settles in {asset}", harmless=True)
+            raise RecordError(f"inverse contract: {symbol} settles in {asset}", keeps_account=True)
         return asset
     parts = QUOTE.fullmatch(symbol)
     if parts is None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
-from adlopt.sources._assemble import Holding, Loaded, Marks, Money, Row, assemble, gather
+from adlopt.sources._assemble import Loaded, Marks, Money, assemble
+from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "side", "size", "positionIdx", "avgPrice", "markPrice")
@@ -57,23 +58,7 @@ def load(
     """
 
     def holding(record: Fields, row: Row) -> Holding:
-        record.isolated = _isolated(record, margin)
-        symbol = record.text("symbol")
-        size = _size(record)
-        return Holding(
-            row=row,
-            asset=symbol,
-            size=size,
-            isolated=record.isolated,
-            mark=record.price("markPrice"),
-            entry=record.entry_price("avgPrice"),
-            profit=record.optional("unrealisedPnl"),
-            equity=record.number("positionBalance") + record.number("unrealisedPnl")
-            if record.isolated
-            else None,
-            currency=_currency(record, symbol),
-            paired=_paired(record),
-        )
+        return _holding(record, row, margin)
 
     found = gather(
         entries(_unwrapped(read(positions)), account, KEYS), holding, "symbol", "side", "size"
@@ -88,6 +73,26 @@ def load(
     )
 
 
+def _holding(record: Fields, row: Row, margin: Margin | None) -> Holding:
+    record.isolated = _isolated(record, margin)
+    symbol = record.text("symbol")
+    size = _size(record)
+    return Holding(
+        row=row,
+        asset=symbol,
+        size=size,
+        isolated=record.isolated,
+        mark=record.price("markPrice"),
+        entry=record.entry_price("avgPrice"),
+        profit=record.optional("unrealisedPnl"),
+        equity=record.number("positionBalance") + record.number("unrealisedPnl")
+        if record.isolated
+        else None,
+        currency=_currency(record, symbol),
+        paired=_paired(record),
+    )
+
+
 def _unwrapped(source: object) -> object:
     """The positions within an answer, each with the answer's category; answers by account, or
     several, likewise.
@@ -99,7 +104,8 @@ def _unwrapped(source: object) -> object:
             return [told | dict(row) if isinstance(row, Mapping) else row for row in result["list"]]
         if "retCode" in source:
             raise InputError(
-                f"bybit: the answer has no list of positions: {source.get('retMsg') or 'no message'}"
+                "bybit: the answer has no list of positions: "
+                f"{source.get('retMsg') or 'no message'}"
             )
         if not any(key in source for key in KEYS):
             return {name: _unwrapped(held) for name, held in source.items()}
@@ -132,7 +138,8 @@ def _paired(record: Fields) -> bool | None:
         raise RecordError(f"'positionIdx' is {index:g}, none of 0, 1, 2")
     if index and SIDES[record.text("side").lower()] != (1 if index == 1 else -1):
         raise RecordError(
-            f"'positionIdx' is {index:g}, and 'side' says {record.text('side')}: which holds cannot be told"
+            f"'positionIdx' is {index:g}, but 'side' says {record.text('side')}: they contradict "
+            "each other"
         )
     return index != 0
 
@@ -140,13 +147,13 @@ def _paired(record: Fields) -> bool | None:
 def _currency(record: Fields, symbol: str) -> str:
     category = record.text("category").lower() if record.has("category") else ""
     if category == "inverse" or INVERSE.fullmatch(symbol):
-        raise RecordError(f"inverse contract: {symbol} is valued in coin", harmless=True)
+        raise RecordError(f"inverse contract: {symbol} is valued in coin", keeps_account=True)
     if category == "option" or OPTION.fullmatch(symbol):
         raise RecordError("an option: its value is not linear in the price")
     for name, pattern in (("USDT", USDT), ("USDC", USDC)):
         if pattern.fullmatch(symbol):
             return name
-    raise RecordError(f"{symbol!r} does not tell the settlement currency")
+    raise RecordError(f"{symbol!r} does not state the settlement currency")
 
 
 def _equities(given: object, account: str) -> Money | None:
@@ -155,7 +162,8 @@ def _equities(given: object, account: str) -> Money | None:
         return None if given is None else validation.read_number("equity", given)
     if not isinstance(given, Mapping):
         raise InputError(
-            "equity: a number, numbers by account, or the answer of /v5/account/wallet-balance is needed"
+            "equity: expected a number, numbers by account, or the answer of "
+            "/v5/account/wallet-balance"
         )
     if "result" in given or "totalEquity" in given or "list" in given:
         return {account: _total("equity", given)}

@@ -10,16 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
-from adlopt.sources._assemble import (
-    Holding,
-    Loaded,
-    Marks,
-    Money,
-    Row,
-    assemble,
-    gather,
-    settlement,
-)
+from adlopt.sources._assemble import Loaded, Marks, Money, assemble, settlement
+from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
 
 KEYS = ("symbol", "side", "contracts", "contractSize", "notional", "marginMode", "info")
@@ -72,31 +64,13 @@ def load(
     multipliers = _contract_sizes(contract_sizes)
 
     def holding(record: Fields, row: Row) -> Holding:
-        record.isolated = _isolated(record, margin)
-        symbol = record.text("symbol")
-        settle = _settle(symbol)
-        size = record.size_of_side("contracts", "side", SIDES) * _multiplier(
-            record, multipliers.get(symbol)
-        )
-        hedged = record.record.get("hedged")
-        return Holding(
-            row=row,
-            asset=symbol,
-            size=size,
-            isolated=record.isolated,
-            mark=record.price("markPrice"),
-            entry=record.entry_price("entryPrice"),
-            profit=record.optional("unrealizedPnl"),
-            equity=record.number("collateral") if record.isolated else None,
-            currency=settle,
-            paired=hedged if isinstance(hedged, bool) else None,
-        )
+        return _holding(record, row, margin, multipliers)
 
     found = gather(entries(read(positions), account, KEYS), holding, "symbol", "side", "contracts")
     settled = settlement(found, currency)
     if balances is not None:
         if equity is not None:
-            raise InputError("ccxt: balances and equity say the same; give one")
+            raise InputError("ccxt: balances and equity are alternatives; give one")
         equity = _totals(read(balances), account, settled)
     return assemble(
         found,
@@ -105,6 +79,29 @@ def load(
         marks=marks,
         currency=settled,
         unknown="no equity is known for this cross account; give balances, equity or wallet",
+    )
+
+
+def _holding(
+    record: Fields, row: Row, margin: Margin | None, multipliers: Mapping[str, float]
+) -> Holding:
+    record.isolated = _isolated(record, margin)
+    symbol = record.text("symbol")
+    settle = _settle(symbol)
+    contracts = record.size_of_side("contracts", "side", SIDES)
+    size = contracts * _multiplier(record, multipliers.get(symbol))
+    hedged = record.record.get("hedged")
+    return Holding(
+        row=row,
+        asset=symbol,
+        size=size,
+        isolated=record.isolated,
+        mark=record.price("markPrice"),
+        entry=record.entry_price("entryPrice"),
+        profit=record.optional("unrealizedPnl"),
+        equity=record.number("collateral") if record.isolated else None,
+        currency=settle,
+        paired=hedged if isinstance(hedged, bool) else None,
     )
 
 
@@ -137,17 +134,20 @@ def _settle(symbol: str) -> str:
     """Settlement currency of a linear contract's symbol."""
     parts = SYMBOL.fullmatch(symbol)
     if parts is None:
-        raise RecordError(f"{symbol!r} is no symbol of a swap or future, such as BTC/USDT:USDT")
+        raise RecordError(
+            f"{symbol!r} is not the symbol of a swap or future, such as BTC/USDT:USDT"
+        )
     if parts["option"]:
         raise RecordError("an option: its value is not linear in the price")
     if parts["settle"] == parts["base"]:
         raise RecordError(
             f"inverse contract: {symbol} settles in the {parts['base']} that it is on",
-            harmless=True,
+            keeps_account=True,
         )
     if parts["settle"] != parts["quote"]:
         raise RecordError(
-            f"quanto contract: {symbol} is quoted in {parts['quote']}, and settles in {parts['settle']}"
+            f"quanto contract: {symbol} is quoted in {parts['quote']} but settles in "
+            f"{parts['settle']}"
         )
     return parts["settle"]
 

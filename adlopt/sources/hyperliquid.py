@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._assemble import Loaded, Marks, assemble
+from adlopt.sources._parsing import Holding, ParsedRecords, Row, gather
 from adlopt.sources._records import Entry, Fields, RecordError, entries, read
 
 KEYS = (
@@ -30,14 +31,14 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
     `account` names its account; else a single state is `account`, and those of a list are numbered
     from 1.
     """
-    found, equity, seen = Gathered(), {}, set()
+    found, equity, seen = ParsedRecords(), {}, set()
     at = 0
     for entry in _named(list(entries(read(states), account, KEYS)), account):
         positions: list[object] = []
         try:
             if entry.account in seen:
                 raise RecordError(
-                    "there is an earlier state of this account, which was taken", harmless=True
+                    "there is an earlier state of this account, which was taken", keeps_account=True
                 )
             seen.add(entry.account)
             state = Fields(entry.record)
@@ -45,7 +46,9 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
             equity[entry.account] = _cross_equity(state)
         except RecordError as error:
             found.reject(
-                Row(at, entry.account, None, None, None), str(error), harmless=error.harmless
+                Row(at, entry.account, None, None, None),
+                str(error),
+                keeps_account=error.keeps_account,
             )
         part = gather(
             (Entry(at + i, entry.account, p) for i, p in enumerate(map(_inner, positions))),
@@ -56,8 +59,8 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
         )
         found.holdings += part.holdings
         found.rejected += part.rejected
-        for name, reason in part.aside.items():
-            found.aside.setdefault(name, reason)
+        for name, reason in part.unknown_accounts.items():
+            found.unknown_accounts.setdefault(name, reason)
         at += max(len(positions), 1)
     return assemble(found, equity=equity, marks=marks)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._assemble import Loaded, Marks, assemble
+from adlopt.sources._parsing import Holding, ParsedRecords, Row, gather
 from adlopt.sources._records import Entry, Fields, RecordError, entries, missing, read
 
 NEEDED = ("user", "coin", "position_size", "adl_price")
@@ -26,14 +27,15 @@ def load(events: object, *, marks: Marks | None = None) -> Loaded:
 
     Raises
     ------
-    InputError : it is no such table (the one by user has no position sizes).
+    InputError : expected the table adl_detailed_analysis; the one by user has no sizes.
     """
     rows = list(entries(read(events), "account", NEEDED))
     names = [row.record.keys() for row in rows if isinstance(row.record, Mapping)]
     for column in NEEDED:
         if names and not any(column in keys for keys in names):
             raise InputError(
-                f"hyperreplay: column {column!r} is missing; the table adl_detailed_analysis has {', '.join(NEEDED)}"
+                f"hyperreplay: column {column!r} is missing; the table adl_detailed_analysis has "
+                f"{', '.join(NEEDED)}"
             )
     price: dict[str, float] = {}
 
@@ -53,14 +55,14 @@ def load(events: object, *, marks: Marks | None = None) -> Loaded:
             paired=False,
         )
 
-    found = Gathered()
+    found = ParsedRecords()
     part = gather(_first(rows, found), holding, "coin", "side", "position_size")
-    found.holdings, found.aside = part.holdings, part.aside
+    found.holdings, found.unknown_accounts = part.holdings, part.unknown_accounts
     found.rejected += part.rejected
     return assemble(found, equity=_equity(rows, found), marks=marks)
 
 
-def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
+def _first(rows: list[Entry], found: ParsedRecords) -> Iterator[Entry]:
     """The first event of every position, under its user's name; later ones are rejected."""
     seen = set()
     for at, _, record in rows:
@@ -70,12 +72,12 @@ def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
             found.reject(
                 Row(at, "", coin, None, event.get("position_size")),
                 "'user' is missing",
-                harmless=True,
+                keeps_account=True,
             )
         elif isinstance(coin, str) and (user, coin) in seen:
             row = Row(at, user, coin, None, event.get("position_size"))
             found.reject(
-                row, "a later event of the same position; the first one counts", harmless=True
+                row, "a later event of the same position; the first one counts", keeps_account=True
             )
         else:
             if isinstance(coin, str):
@@ -83,18 +85,23 @@ def _first(rows: list[Entry], found: Gathered) -> Iterator[Entry]:
             yield Entry(at, user, record)
 
 
-def _equity(rows: list[Entry], found: Gathered) -> dict[str, float]:
+def _equity(rows: list[Entry], found: ParsedRecords) -> dict[str, float]:
     """Equity by user, at the first event that was not rejected."""
     taken = {h.row.record for h in found.holdings}
     equity: dict[str, float] = {}
     for at, _, record in rows:
         user = record.get("user") if isinstance(record, Mapping) else None
-        if at not in taken or not isinstance(user, str) or user in equity or user in found.aside:
+        if (
+            at not in taken
+            or not isinstance(user, str)
+            or user in equity
+            or user in found.unknown_accounts
+        ):
             continue
         try:
             equity[user] = _total(Fields(record))
         except RecordError as error:
-            found.aside[user] = str(error)
+            found.unknown_accounts[user] = str(error)
     return equity
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Gathered, Holding, Loaded, Marks, Row, assemble, gather
+from adlopt.sources._assemble import Loaded, Marks, assemble
+from adlopt.sources._parsing import Holding, ParsedRecords, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, missing, read
 
 KEYS = ("account", "asset", "size")
@@ -40,7 +41,8 @@ def load(positions: object, accounts: object = None, *, marks: Marks | None = No
         equity=_stated(found, equity, wallet),
         wallet=wallet,
         marks=marks,
-        unknown="no equity is known for this cross account; give it in a column 'equity' or in the accounts",
+        unknown="no equity is known for this cross account; give it in a column 'equity' or in the "
+        "accounts",
     )
 
 
@@ -48,13 +50,14 @@ def _holding(record: Fields, row: Row) -> Holding:
     if record.has("margin_mode"):
         record.isolated = record.one_of("margin_mode", MODES)
     if not row.account:
-        raise RecordError("'account' is missing", harmless=True)
+        raise RecordError("'account' is missing", keeps_account=True)
     asset, size = record.text("asset"), record.number("size")
     mark, entry = record.price("mark"), record.price("entry_price")
     equity, at = record.optional("equity"), mark
     if record.has("collateral") and not record.isolated:
         raise RecordError(
-            "'collateral' belongs to a cross position; that of a cross account goes into the accounts"
+            "'collateral' is given for a cross position; put the collateral of a cross account "
+            "into the accounts"
         )
     if record.isolated and equity is None:
         equity, at = record.number("collateral"), entry
@@ -73,22 +76,23 @@ def _holding(record: Fields, row: Row) -> Holding:
 
 
 def _stated(
-    found: Gathered, equity: dict[str, float], wallet: dict[str, float]
+    found: ParsedRecords, equity: dict[str, float], wallet: dict[str, float]
 ) -> dict[str, float]:
     """Equity by cross account, from the accounts and from the positions' rows, which must not
     contradict each other.
     """
     stated = dict(equity)
     for h in found.holdings:
-        if h.isolated or h.equity is None or h.account in found.aside:
+        if h.isolated or h.equity is None or h.account in found.unknown_accounts:
             continue
         if h.account in wallet:
-            found.aside[h.account] = (
+            found.unknown_accounts[h.account] = (
                 "the positions give the account an equity, and the accounts a collateral; keep one"
             )
         elif stated.setdefault(h.account, h.equity) != h.equity:
-            found.aside[h.account] = (
-                f"the account has equity {stated[h.account]:g} and {h.equity:g}; a cross account has one"
+            found.unknown_accounts[h.account] = (
+                f"the account has equity {stated[h.account]:g} and {h.equity:g}; a cross account "
+                "has one equity"
             )
     return {name: value for name, value in stated.items() if name not in wallet}
 

@@ -80,8 +80,8 @@ def test_hedge_mode():
     [
         ({"positionAmt": "0.000"}, "empty size"),
         ({"positionAmt": ""}, "'positionAmt' is empty"),
-        ({"positionSide": "LONG", "positionAmt": "-30"}, "which holds cannot be told"),
-        ({"positionSide": "SHORT"}, "'positionAmt' is 30, and 'positionSide' says SHORT"),
+        ({"positionSide": "LONG", "positionAmt": "-30"}, "they contradict each other"),
+        ({"positionSide": "SHORT"}, "'positionAmt' is 30, but 'positionSide' says SHORT"),
         ({"positionSide": "NONE"}, "known are both, long, short"),
         ({"symbol": "BTCUSD_PERP", "marginAsset": "BTC"}, "inverse contract"),
         ({"symbol": "BTCUSD_240628", "marginAsset": None}, "inverse contract"),

@@ -91,7 +91,7 @@ def test_sign_is_the_sides(side, contracts, size):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"contracts": -5}, "'contracts' is -5, and 'side' says long"),
+        ({"contracts": -5}, "'contracts' is -5, but 'side' says long"),
         ({"contracts": 0}, "empty size"),
         ({"contracts": 0, "marginMode": None, "side": None}, "empty size"),
         ({"contracts": None}, "'contracts' is empty"),
@@ -105,7 +105,7 @@ def test_sign_is_the_sides(side, contracts, size):
         ({"symbol": "BTC/USD:BTC-240628"}, "inverse contract"),
         ({"symbol": "BTC/USDT:USDT-240628-50000-C"}, "an option"),
         ({"symbol": "ETH/USD:BTC"}, "quanto contract"),
-        ({"symbol": "BTC/USDT"}, "no symbol of a swap"),
+        ({"symbol": "BTC/USDT"}, "not the symbol of a swap"),
         ({"symbol": ""}, "'symbol' is empty"),
         ({"contractSize": None}, "give contract_sizes"),
         ({"contractSize": -1}, "'contractSize' is -1, not > 0"),

@@ -12,6 +12,11 @@ from adlopt.sources import hyperliquid
 from tests.sources.golden import HYPERLIQUID, HYPERLIQUID_POSITION
 
 
+def held(book):
+    """The rows of positions; those of accounts that hold none have no size."""
+    return book.to_frame().dropna(subset="size")
+
+
 def position(coin="BTC", szi="-0.5", value="30000", kind="cross", raw=None):
     leverage = {"type": kind, "value": 10} | ({"rawUsd": raw} if raw is not None else {})
     return {
@@ -31,7 +36,7 @@ def state(*positions, value="5000"):
 
 def test_documented_record():
     result = hyperliquid.load(HYPERLIQUID, account="0xabc")
-    (row,) = result.book.to_frame().to_dict("records")
+    (row,) = held(result.book).to_dict("records")
     assert row == {
         "account": "0xabc",
         "asset": "ETH",
@@ -55,13 +60,13 @@ def test_documented_record():
 
 def test_isolated_short_owes_its_value():
     short = position(szi="-0.5", value="30000", kind="isolated", raw="33000")
-    assert hyperliquid.load(state(short)).book.to_frame()["equity"].tolist() == [3000.0]
-    assert hyperliquid.load(state(short)).book.to_frame()["size"].tolist() == [-0.5]
+    assert held(hyperliquid.load(state(short)).book)["equity"].tolist() == [3000.0]
+    assert held(hyperliquid.load(state(short)).book)["size"].tolist() == [-0.5]
 
 
 def test_cross_equity_is_the_accounts():
     both = state(position(), position("ETH", "2", "6000"))
-    frame = hyperliquid.load(both).book.to_frame()
+    frame = held(hyperliquid.load(both).book)
     assert frame["equity"].tolist() == [5000.0, 5000.0]
     assert frame["mark"].tolist() == [60000.0, 3000.0]
 
@@ -71,15 +76,15 @@ def test_many_states_and_files(tmp_path):
         "0x1": state(position()),
         "0x2": state(position(szi="1", value="60000"), value="9000"),
     }
-    by_name = hyperliquid.load(states).book.to_frame()
+    by_name = held(hyperliquid.load(states).book)
     assert by_name["account"].tolist() == ["0x1", "0x2"]
-    numbered = hyperliquid.load(list(states.values())).book.to_frame()
+    numbered = held(hyperliquid.load(list(states.values())).book)
     assert numbered["account"].tolist() == ["1", "2"]
     told = [{"user": name, "clearinghouseState": held} for name, held in states.items()]
     (tmp_path / "states.json").write_text(json.dumps(states))
     (tmp_path / "states.jsonl").write_text("\n".join(json.dumps(one) for one in told) + "\n")
     for source in (told, tmp_path / "states.json", str(tmp_path / "states.jsonl")):
-        assert hyperliquid.load(source).book.to_frame().equals(by_name)
+        assert held(hyperliquid.load(source).book).equals(by_name)
 
 
 def test_marks_of_different_moments_become_one_and_equity_follows():
@@ -101,7 +106,8 @@ def test_accounts_without_positions_stay():
     assert (len(book.size), book.accounts["equity"].tolist()) == (0, [5000.0])
     assert repr(book).startswith("Book(1 accounts")
     assert book.bankrupt.empty
-    assert book.to_frame().empty
+    assert held(book).empty
+    assert book.to_frame()["account"].tolist() == ["account"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_bad_positions(change, reason):
     bad["position"].update(change)
     isolated = position(kind="isolated", raw="33000")
     result = hyperliquid.load(state(bad, isolated))
-    assert result.book.to_frame()["asset"].tolist() == ["BTC"]
+    assert held(result.book)["asset"].tolist() == ["BTC"]
     assert len(result.rejected) == 1
     assert reason in result.rejected["reason"].iloc[0]
 
@@ -140,7 +146,7 @@ def test_a_cross_account_with_an_unreadable_position_is_set_aside():
         "b": state(position()),
     }
     result = hyperliquid.load(both)
-    assert result.book.to_frame()[["account", "asset"]].values.tolist() == [
+    assert held(result.book)[["account", "asset"]].values.tolist() == [
         ["a", "SOL"],
         ["b", "BTC"],
     ]
@@ -150,8 +156,8 @@ def test_a_cross_account_with_an_unreadable_position_is_set_aside():
         "another position of this account is not known (record 1: 'positionValue'"
     )
     assert result.book.accounts["account"].tolist() == ["b"]
-    harmless = hyperliquid.load(state(position(), position("ETH", "0", "0")))
-    assert harmless.book.to_frame()["asset"].tolist() == ["BTC"]
+    keeps_account = hyperliquid.load(state(position(), position("ETH", "0", "0")))
+    assert held(keeps_account.book)["asset"].tolist() == ["BTC"]
 
 
 def test_states_that_cannot_be_read():
@@ -179,7 +185,7 @@ def test_duplicated_coins():
         {"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))}
     )
     assert result.book.names.tolist() == ["b"]
-    assert result.rejected["reason"].str.contains("'BTC' stands there 2 times").all()
+    assert result.rejected["reason"].str.contains("'BTC' appears 2 times").all()
 
 
 @pytest.mark.parametrize("source", [None, 5, "none.json", "state", b"{}"])

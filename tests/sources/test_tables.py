@@ -96,7 +96,7 @@ def test_isolated_collateral():
         ({"mark": None, "asset": "X"}, "no mark price of 'X'"),
         ({"equity": "x"}, "'equity' is 'x', not a number"),
         ({"equity": None}, "no equity is known"),
-        ({"collateral": 5}, "goes into the accounts"),
+        ({"collateral": 5}, "put the collateral of a cross account"),
     ],
 )
 def test_bad_rows(change, reason):
@@ -136,7 +136,7 @@ def test_bad_tables(rows, accounts, message):
     ("name", "text", "message"),
     [
         ("book.json", "{", "cannot read"),
-        ("book.json", '[{"size": 1, "size": -1}]', "'size' stands twice in one object"),
+        ("book.json", '[{"size": 1, "size": -1}]', "'size' appears twice in one object"),
         ("book.json", "[" * 100_000, "cannot read"),
         ("book.jsonl", "{}\n{]", "line 2"),
         ("book.csv", "account,asset,size\na,BTC,1,7\n", "line 2 has more fields"),
