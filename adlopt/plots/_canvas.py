@@ -169,7 +169,7 @@ def one_asset(problem: Problem, asset: str | None) -> int:
         raise InputError(
             f"asset: {asset!r} is not reduced; the problem reduces {', '.join(map(str, reduced))}"
         )
-    return int(problem.book.assets.get_indexer([asset])[0])
+    return list(problem.book.assets).index(asset)
 
 
 def as_frame(given: Any) -> pd.DataFrame:

@@ -4,7 +4,7 @@ are drained to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,10 +86,11 @@ def volatility_filling(
         )
     if not (width > 0).all():
         raise InputError("volatility_filling: equity must be > 0; bankrupt accounts take no part")
-    if names is None:
-        names = before.index if isinstance(before, pd.Series) else np.arange(width.size)
+    shown: Any = names
+    if shown is None:
+        shown = before.index if isinstance(before, pd.Series) else np.arange(width.size)
     ax = canvas.axes(ax)
-    _draw(ax, width, heights[0], heights[1], level, pd.Index(list(names)))
+    _draw(ax, width, heights[0], heights[1], level, pd.Index(shown))
     _label(ax, "Equity of accounts, highest volatility first", "Portfolio volatility / equity")
     return ax
 

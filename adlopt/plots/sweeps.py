@@ -78,10 +78,8 @@ def factor_leverage(
     left.plot(sizes, level, color=canvas.BLACK, linewidth=4, alpha=0.3, label="water level")
     if beside is not None:
         right.set_ylim(left.get_ylim())
-    handles, labels = left.get_legend_handles_labels()
     right.legend(
-        handles,
-        labels,
+        *left.get_legend_handles_labels(),
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
         frameon=False,

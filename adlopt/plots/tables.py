@@ -182,7 +182,7 @@ def optimal_band(
 def _draw_band(ax: Axes, low: FloatArray, high: FloatArray, mark: FloatArray | None) -> None:
     """A bar from `low` to `high` of each account, and a dot at `mark`."""
     few = low.size <= canvas.FEW
-    edges = np.arange(low.size + 1) - 0.5
+    edges = np.arange(low.size + 1, dtype=np.float64) - 0.5
     canvas.steps(
         ax,
         high,

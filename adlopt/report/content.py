@@ -254,10 +254,8 @@ def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
 
 
 def _proof(problem: Problem, solution: Solution) -> list[Block]:
-    facts = {
-        "method": solution.method,
-        "status": f"{solution.status} (relative tolerance {solution.tolerance:g})",
-    }
+    status = f"{solution.status} (relative tolerance {solution.tolerance:g})"
+    facts = {"method": solution.method, "status": status}
     if solution.value is None or solution.lower_bound is None or solution.gap is None:
         facts["status"] = solution.status
         reading = (

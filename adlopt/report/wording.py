@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -60,7 +60,7 @@ def prices_text(prices: PriceModel | None) -> str:
         shock = "" if prices.shock is None else f"; the shock: {_short(repr(prices.shock))}"
         return f"one factor moves all prices: {moves} per standard deviation{shock}"
     if isinstance(prices, LogNormal) and isinstance(prices.volatility, Mapping):
-        correlation = prices.correlation
+        correlation, days = prices.correlation, 365 * float(cast(float, prices.horizon))
         related = (
             f"correlation {correlation:g} of all pairs"
             if isinstance(correlation, int | float)
@@ -68,7 +68,7 @@ def prices_text(prices: PriceModel | None) -> str:
         )
         return (
             f"lognormal prices with annualized volatility {_by_asset(prices.volatility)}, "
-            f"{related}, over {figure(365 * float(prices.horizon), 4)} days; {prices.points:,} "
+            f"{related}, over {figure(days, 4)} days; {prices.points:,} "
             f"scenarios from seed {prices.seed}"
         )
     if isinstance(prices, History):
