@@ -1,7 +1,7 @@
 """A sample-average ADMM, written plainly: the general scheme that shadow prices compare with.
 
-minimise sum_p w_p [z_p]^+ over fractions y in [0, 1] with A y = 1 and z = a + D y: z and a copy u of
-y are updated by proximal steps, y by least squares with one factorisation of the normal equations.
+minimise sum_p w_p [z_p]^+ over fractions y in [0, 1] with A y = 1 and z = a + D y. Proximal steps
+update z and a copy u of y; least squares, with one factorisation of the normal equations, update y.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 import adlopt as adl
+from adlopt._internal.arrays import FloatArray
 from adlopt.methods.repair import restore_feasibility
-from adlopt.methods.shadow_price.pools import build
+from adlopt.methods.shadow_price.pools import PoolProgram, build
 from adlopt.methods.shadow_price.tuning import DEFAULTS
 from adlopt.model.losses import objective_value
 from adlopt.presolve.pairs import presolve
@@ -64,8 +65,10 @@ def seconds_to_gap(problem: adl.Problem, gap: float, limit: float) -> tuple[floa
     return time.perf_counter() - started, best, steps
 
 
-def _slopes(program, problem):  # type: ignore[no-untyped-def]
-    """Slopes of the hinges (hinges, v), probabilities, and the linear pairs' cost of each variable."""
+def _slopes(
+    program: PoolProgram, problem: adl.Problem
+) -> tuple[sp.csr_array, FloatArray, FloatArray]:
+    """Slopes of the hinges (hinges, v), probabilities, and the linear pairs' cost by variable."""
     pools, weights = program.pools, problem.scenarios.weights
     width, count = np.diff(pools.variable), np.diff(pools.hinge)
     owner = np.repeat(np.arange(width.size), count)
