@@ -7,6 +7,7 @@ update z and a copy u of y; least squares, with one factorisation of the normal 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,7 +36,8 @@ def seconds_to_gap(problem: adl.Problem, gap: float, limit: float) -> tuple[floa
     count = np.diff(pools.hinge)
     slopes, weights, shift = _slopes(program, problem)
     linear = np.zeros(v)
-    D, w, a = slopes, weights[pools.scenario], pools.level
+    D: Any = slopes
+    w, a = weights[pools.scenario], pools.level
     scale = np.median(np.abs(D.data)) if D.nnz else 1.0
     D, a, w = D / scale, a / scale, w * scale
     linear += shift
@@ -65,9 +67,7 @@ def seconds_to_gap(problem: adl.Problem, gap: float, limit: float) -> tuple[floa
     return time.perf_counter() - started, best, steps
 
 
-def _slopes(
-    program: PoolProgram, problem: adl.Problem
-) -> tuple[sp.csr_array, FloatArray, FloatArray]:
+def _slopes(program: PoolProgram, problem: adl.Problem) -> tuple[Any, FloatArray, FloatArray]:
     """Slopes of the hinges (hinges, v), probabilities, and the linear pairs' cost by variable."""
     pools, weights = program.pools, problem.scenarios.weights
     width, count = np.diff(pools.variable), np.diff(pools.hinge)
@@ -85,4 +85,4 @@ def _slopes(
     column = pools.variable[owner][row] + np.arange(row.size) - first[row]
     s = pools.linear_scenario[row]
     cost = weights[s] * pools.moves[s, pools.asset[column]] * pools.contracts[column]
-    return slopes, weights, np.bincount(column, cost, minlength=pools.asset.size)
+    return slopes, weights, np.bincount(column, cost, minlength=pools.asset.size).astype(float)
