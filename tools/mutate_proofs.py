@@ -192,7 +192,11 @@ def mutate(count: int, seed: int) -> Counter[str]:
         except Exception as error:  # any error is a refusal
             outcomes[f"refused ({type(error).__name__})"] += 1
             continue
-        wrong = false_claims(data)
+        try:
+            wrong = false_claims(data)
+        except RuntimeError:  # numbers of 200 bits and more: feasibility, value and gap hold
+            outcomes["accepted, and the linear program cannot be solved in floats"] += 1
+            continue
         assert not wrong, f"accepted, but these claims are false: {wrong}\n{text.decode()}"
         outcomes["accepted, and true"] += 1
     return outcomes
