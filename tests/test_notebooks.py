@@ -192,12 +192,22 @@ def test_pictures_have_captions(notebook):
 
 
 def test_claims_assert(notebook):
+    """Cells that claim something check it, and hide how behind one visible outcome."""
     claims = [cell for cell in notebook.cells if "claim" in cell.tags]
     assert claims
     for cell in claims:
-        assert any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))), (
-            cell.source
-        )
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        stated = "teaching.claim(" in cell.source
+        assert stated or any(isinstance(node, ast.Assert) for node in nodes), cell.source
+        assert "hide-input" in cell.tags, cell.source
+        assert cell.outputs, cell.source
+
+
+def test_teaching_cells_are_short(notebook):
+    """A visible cell has at most 15 lines, but for single statements that cannot be cut."""
+    for cell in notebook.code():
+        if "hide-input" not in cell.tags and len(ast.parse(cell.source).body) > 1:
+            assert len(cell.source.splitlines()) <= 15, cell.source
 
 
 def test_public_face_alone(notebook):

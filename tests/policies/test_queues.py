@@ -170,7 +170,7 @@ def test_refusals_name_the_policy_and_the_column() -> None:
     for score, message in (
         (lambda _: [1.0], r"expected 4 scores.*\(1,\)"),
         (lambda _: [1.0, 2.0, np.nan, 0.0], r"row 2 \(account 'c'.* is NaN"),
-        (lambda _: list("abcd"), "not a list of numbers"),
+        (lambda _: list("abcd"), "not an array of numbers"),
     ):
         with pytest.raises(adl.InputError, match=message):
             P.Queue(score).allocate(problem())
