@@ -40,7 +40,11 @@ class Cell:
     @property
     def text(self) -> str:
         """What the outputs say, in all their forms."""
-        parts = [part for out in self.outputs for part in (out, *out.get("data", {}).values())]
+        parts = [
+            part
+            for out in self.outputs
+            for part in (out, *(v for k, v in out.get("data", {}).items() if k.startswith("text/")))
+        ]
         return "\n".join(
             "".join(part.get("text", "")) if isinstance(part, dict) else "".join(part)
             for part in parts
