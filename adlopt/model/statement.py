@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.model.caps import most_contracts
 from adlopt.objectives import Custom, Objective, parse_objective
+
+UNLIKELY_RATIO = 3.0
+"""Of a settlement price to the mark: beyond it, or below its inverse, the unit is probably another.
+"""
 
 
 def read_size(what: str, value: object, book: Book, asset: object) -> float:
@@ -72,7 +77,22 @@ def settlement_offset(book: Book, settlement: object) -> FloatArray:
     for name, value in zip(book.assets, price, strict=True):
         if value <= 0:
             raise InputError(f"settlement, asset {name!r}: {value} is not a price > 0")
+    _warn_of_scale(book, price)
     return np.nan_to_num(price - book.marks)
+
+
+def _warn_of_scale(book: Book, price: FloatArray) -> None:
+    """Warn of settlement prices that are probably something else, or in another unit."""
+    ratio = price / book.marks
+    odd = np.flatnonzero((ratio >= UNLIKELY_RATIO) | (ratio <= 1.0 / UNLIKELY_RATIO))
+    if odd.size:
+        k = int(odd[0])
+        warnings.warn(
+            f"settlement, asset {book.assets[k]!r}: {price[k]:g} is {ratio[k]:.3g} times the mark "
+            f"{book.marks[k]:g}; expected a price per contract, in the currency of the marks",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def eligible_positions(book: Book, required: FloatArray) -> IntArray:

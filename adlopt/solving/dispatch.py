@@ -15,6 +15,7 @@ from adlopt.methods.choice import METHODS
 from adlopt.methods.result import Settings, Start
 from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
+from adlopt.objectives import Objective
 from adlopt.solving.running import build_solution, choose_method, run_method, solve_once
 from adlopt.solving.sampling_error import solve_with_enough_points, with_standard_error
 from adlopt.solving.solution import Solution
@@ -45,34 +46,25 @@ def solve(
     method : str
         "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
     constraints : function, str, or sequence of them
-        Each function maps the allocation as a cvxpy expression (e,), in contracts, to convex
-        constraints; common ones are in `adlopt.constraints`, and text names them, as in
-        "at-most-fraction:0.3". Only the conic method takes them.
+        Functions of the allocation as a cvxpy expression (e,) in contracts, or names as in
+        "at-most-fraction:0.3" (see `adlopt.constraints`). Only the conic method takes them.
     tolerance : float
-        Relative gap up to which the status is "optimal". The shadow-price method works until it is
-        reached. Pool losses in closed form are always solved to 1e-8: there a tighter gap costs
-        little and has no sampling error beside it.
+        Relative gap up to which the status is "optimal". Pool losses in closed form are always
+        solved to 1e-8: there a tighter gap costs little.
     time_limit : float, optional
-        Seconds after which the best allocation found so far is returned with its proven gap and
-        the status "time_limit".
+        Seconds after which the best allocation so far is returned, with status "time_limit".
     sampling_tolerance : float, optional
-        Largest sampling error of the value, as a share of it. Price models that draw scenarios are
-        drawn with more and more points until it is reached, and the status is "unproven" if it is
-        not. Left out, the model's own number of points is used.
+        Largest sampling error of the value, as a share of it: price models that draw scenarios
+        draw more until it is reached.
     then : Objective, str, or sequence of them
         Further criteria in order of priority: objectives, "fewest_accounts" or
-        "smallest_fraction". Each is optimised among the allocations as good as the best by all
-        criteria before it, within the slack stated in `Solution.stages`, which also says what was
-        proven of each. Solved as conic programs on the problem's scenarios.
+        "smallest_fraction". Each is optimised among the optima of all before it, within the slack
+        stated in `Solution.stages`, which also says what was proven of each.
     warm_start : Solution, optional
         An answer of the same or a similar problem to start from.
-    solver : str, optional
-        cvxpy's name of the solver of the conic method; Clarabel by default, "HIGHS" for linear
-        programs.
-    presolve : bool
-        Of the conic method: exact, and much faster; False solves the program as it is written down.
-    **options
-        Passed to the conic solver.
+    solver, presolve, **options
+        Of the conic method: cvxpy's name of the solver ("CLARABEL" by default), whether to
+        presolve (exact, and much faster), and options of the solver.
 
     Returns
     -------
@@ -83,22 +75,31 @@ def solve(
     NotApplicable
         The method cannot solve this problem.
     InfeasibleConstraints
-        No allocation meets the constraints; the message says what is the least that would do.
+        No allocation meets the constraints; the message says what would do.
     SolverFailed
         The conic solver gave no answer.
     """
     require_problem("solve", problem)
+    asked: dict[str, Any] = {"solver": solver, "presolve": presolve, "options": options}
     settings = Settings(
         tolerance=validation.as_positive("solve: tolerance", tolerance),
         time_limit=_optional_positive("solve: time_limit", time_limit),
         start=_start(problem, warm_start),
         constraints=read_all(problem, constraints),
-        solver=solver,
-        presolve=presolve,
-        options=options,
+        **asked,
     )
     accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
-    criteria = read_criteria(then)
+    return _solve(problem, method, settings, accuracy, read_criteria(then))
+
+
+def _solve(
+    problem: Problem,
+    method: str,
+    settings: Settings,
+    accuracy: float | None,
+    criteria: tuple[Objective | str, ...],
+) -> Solution:
+    """Solve with the scenarios that the accuracy needs, then by the further criteria."""
     once = partial(solve_once, method=method, settings=settings)
     if accuracy is not None:
         solution = solve_with_enough_points(problem, once, accuracy)

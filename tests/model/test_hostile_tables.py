@@ -199,3 +199,27 @@ def test_sizes_as_percentages() -> None:
             adl.Problem(book(), {"X": text})  # type: ignore[dict-item]
     with pytest.raises(adl.InfeasibleReduction):
         adl.Problem(book(), {"X": "101%"})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("price", [30.0, 3.0, 1e6])
+def test_settlement_prices_out_of_scale_are_questioned(price: float) -> None:
+    with pytest.warns(UserWarning, match=r"settlement, asset 'X': .* times the mark 10"):
+        adl.Problem(book(), {"X": 1.0}, settlement={"X": price})
+
+
+def test_no_negative_zeros() -> None:
+    problem = adl.Problem(book(), {"X": 0.5}, prices=adl.Scenarios([[4.0], [11.0]]))
+    table = adl.solve(problem).allocation
+    for column in ("reduction", "fraction", "remaining"):
+        assert not np.signbit(table.loc[table[column] == 0, column]).any()
+    shorts = adl.Problem(
+        adl.Book.from_frame(
+            pd.DataFrame(
+                {"account": ["a", "b"], "asset": "X", "size": [-2.0, -3.0], "equity": 9.0}
+            ),
+            marks=MARKS,
+        ),
+        {"X": -0.5},
+    )
+    table = adl.solve(shorts).allocation
+    assert not np.signbit(table.loc[table["fraction"] == 0, "fraction"]).any()

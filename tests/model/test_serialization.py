@@ -20,7 +20,9 @@ MODELS: dict[str, Any] = {
     "StudentT": lambda: adl.StudentT([[4e7, 1e6], [1e6, 9e4]], 4.0, points=64),
     "OneFactor": lambda: adl.OneFactor({"BTC": 6000.0, "ETH": 200.0}, points=64),
     "sample": lambda: adl.OneFactor({"BTC": 1.0, "ETH": 0.1}, shock=[-1.0, 0.5, 2.0]),
-    "Scenarios": lambda: adl.Scenarios([[60_000.0, 1_700.0], [74_000.0, 2_100.0]], weights=[0.25, 0.75]),
+    "Scenarios": lambda: adl.Scenarios(
+        [[60_000.0, 1_700.0], [74_000.0, 2_100.0]], weights=[0.25, 0.75]
+    ),
     "Stress": lambda: adl.Stress(
         {"crash": {"BTC": -0.3, "ETH": -0.4}, "rally": {"BTC": 0.2}}, others=0.1
     ),
