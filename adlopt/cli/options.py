@@ -120,11 +120,18 @@ Correlation = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+HorizonText = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Horizon of --volatility: a time span such as 10D or 8h, or years such as 0.25. "
+        "[default: 1D]",
+        rich_help_panel=MODEL,
+    ),
+]
 HorizonDays = Annotated[
     float | None,
-    typer.Option(
-        metavar="DAYS", help="Horizon of --volatility. [default: 1]", rich_help_panel=MODEL
-    ),
+    typer.Option(metavar="DAYS", help="The same in days.", rich_help_panel=MODEL),
 ]
 Covariance = Annotated[
     Path | None,

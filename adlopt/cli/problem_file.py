@@ -14,7 +14,7 @@ import typer
 from adlopt.errors import InputError
 
 MODELS = ("direction", "volatility", "covariance", "history", "scenarios")
-MODEL = (*MODELS, "correlation", "horizon_days", "degrees", "window", "points", "seed")
+MODEL = (*MODELS, "correlation", "horizon", "horizon_days", "degrees", "window", "points", "seed")
 """Entries of a price model: a model on the command line replaces the file's as a whole."""
 
 SIMULATION = "simulate"

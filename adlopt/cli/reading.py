@@ -18,6 +18,7 @@ from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
 from adlopt.policies.proportional import By
 from adlopt.policies.standard import BY_NAME
 from adlopt.prices import Gaussian, History, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
+from adlopt.prices.horizon import horizon_in_years
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -83,6 +84,7 @@ def read_prices(
     scenarios: Path | None,
     *,
     correlation: str | None,
+    horizon: str | None,
     horizon_days: float | None,
     degrees: float | None,
     window: str | None,
@@ -98,6 +100,7 @@ def read_prices(
         raise InputError(f"{' and '.join(chosen)} are different price models; give one")
     for flag, value, users in (
         ("--correlation", correlation, ["--volatility"]),
+        ("--horizon", horizon, ["--volatility"]),
         ("--horizon-days", horizon_days, ["--volatility"]),
         ("--degrees", degrees, ["--covariance"]),
         ("--window", window, ["--history"]),
@@ -112,7 +115,10 @@ def read_prices(
     if direction:
         return OneFactor(numbers("--direction", direction), **sampling)
     if volatility:
-        years = (1.0 if horizon_days is None else horizon_days) / 365
+        if horizon is not None and horizon_days is not None:
+            raise InputError("--horizon and --horizon-days both state the horizon; give one")
+        days = (1.0 if horizon_days is None else horizon_days) / 365
+        years = days if horizon is None else horizon_in_years("--horizon", horizon)
         matrix = 0.0 if correlation is None else read_correlation(correlation)
         return LogNormal(numbers("--volatility", volatility), matrix, years, **sampling)
     if covariance:
