@@ -49,13 +49,11 @@ def solve(
         Functions of the allocation as a cvxpy expression (e,) in contracts, or names as in
         "at-most-fraction:0.3" (see `adlopt.constraints`). Only the conic method takes them.
     tolerance : float
-        Relative gap up to which the status is "optimal". Pool losses in closed form are always
-        solved to 1e-8: there a tighter gap costs little.
+        Relative gap up to which the status is "optimal"; closed forms are solved to 1e-8 at least.
     time_limit : float, optional
         Seconds after which the best allocation so far is returned, with status "time_limit".
     sampling_tolerance : float, optional
-        Largest sampling error of the value, as a share of it: price models that draw scenarios
-        draw more until it is reached.
+        Largest sampling error, as a share of the value: more scenarios are drawn until it is met.
     then : Objective, str, or sequence of them
         Further criteria in order of priority: objectives, "fewest_accounts" or
         "smallest_fraction". Each is optimised among the optima of all before it, within the slack
@@ -72,21 +70,17 @@ def solve(
 
     Raises
     ------
-    NotApplicable
-        The method cannot solve this problem.
-    InfeasibleConstraints
-        No allocation meets the constraints; the message says what would do.
-    SolverFailed
-        The conic solver gave no answer.
+    NotApplicable, InfeasibleConstraints, SolverFailed
+        The method cannot solve this problem; no allocation meets the constraints (the message says
+        what would do); the conic solver gave no answer.
     """
     require_problem("solve", problem)
-    asked: dict[str, Any] = {"solver": solver, "presolve": presolve, "options": options}
     settings = Settings(
-        tolerance=validation.as_positive("solve: tolerance", tolerance),
-        time_limit=_optional_positive("solve: time_limit", time_limit),
-        start=_start(problem, warm_start),
-        constraints=read_all(problem, constraints),
-        **asked,
+        validation.as_positive("solve: tolerance", tolerance),
+        _optional_positive("solve: time_limit", time_limit),
+        _start(problem, warm_start),
+        read_all(problem, constraints),
+        *(solver, presolve, options),
     )
     accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
     return _solve(problem, method, settings, accuracy, read_criteria(then))
