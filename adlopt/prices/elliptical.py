@@ -81,14 +81,17 @@ class Elliptical(ABC):
         if names is None:
             if len(matrix) != len(assets):
                 raise InputError(
-                    f"{type(self).__name__}: a {len(matrix)} x {len(matrix)} {self.matrix_name} for the book's {len(assets)} assets "
-                    f"({validation.format_names(assets)}); name its rows with assets=[...] or give a DataFrame"
+                    f"{type(self).__name__}: a {len(matrix)} x {len(matrix)} {self.matrix_name} "
+                    f"for the book's {len(assets)} assets "
+                    f"({validation.format_names(assets)}); name its rows with assets=[...] or give "
+                    f"a DataFrame"
                 )
             return matrix
         where = names.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"{type(self).__name__}: the {self.matrix_name} has no row for asset {assets[where < 0][0]!r}; "
+                f"{type(self).__name__}: the {self.matrix_name} has no row for asset "
+                f"{assets[where < 0][0]!r}; "
                 f"it has {validation.format_names(names)}"
             )
         return matrix[np.ix_(where, where)]
@@ -177,11 +180,22 @@ class Gaussian(Elliptical):
 
     Parameters
     ----------
-    covariance : (d, d) DataFrame by asset, or array: of price moves over the horizon, money^2 per
-        contract^2.
-    assets : names of an array's rows; left out, they are the book's assets in its order.
-    points, seed : scrambled Sobol points, a power of two (rounded up to one), where scenarios are
-        needed.
+    covariance : DataFrame by asset, or array, of shape (d, d)
+        Of price moves over the horizon, in money^2 per contract^2; not of returns.
+    assets : sequence of str, optional
+        Names of an array's rows; left out, they are the book's assets in its order.
+    points : int, default 2**14
+        Scrambled Sobol points, rounded up to a power of two, where scenarios are needed.
+    seed : int, default 0
+        Of the scrambling.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.Gaussian([[4.4e7, 1.1e6], [1.1e6, 5.5e4]], assets=["BTC", "ETH"])
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> adl.solve(problem).standard_error  # the expected loss needs no scenarios
+    0.0
     """
 
     covariance: pd.DataFrame | npt.ArrayLike
@@ -266,11 +280,21 @@ class StudentT(Elliptical):
 
     Parameters
     ----------
-    scale : (d, d) DataFrame by asset, or array: scale matrix of price moves over the horizon,
-        money^2 per contract^2. The
-        covariance, where there is one, is df / (df - 2) times as large.
-    df : degrees of freedom, > 1: at 1 and below the expected loss is infinite.
-    assets, points, seed : as for `Gaussian`.
+    scale : DataFrame by asset, or array, of shape (d, d)
+        Scale matrix of price moves over the horizon, in money^2 per contract^2. The covariance,
+        where there is one, is df / (df - 2) times as large: see `from_covariance`.
+    df : float
+        Degrees of freedom, > 1: at 1 and below the expected loss is infinite.
+    assets, points, seed
+        As of `Gaussian`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.StudentT([[4.4e7, 1.1e6], [1.1e6, 5.5e4]], df=3.0)
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> adl.solve(problem).status
+    'optimal'
     """
 
     scale: pd.DataFrame | npt.ArrayLike

@@ -1,4 +1,4 @@
-"""Price moves as they were: returns over past windows, applied to today's marks."""
+"""Scenarios from past returns, applied to today's marks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,34 @@ class History:
 
     Parameters
     ----------
-    prices : DataFrame of past prices, rows in the order of time, a column per asset; it may hold
-        further assets.
-    horizon : length of a window, in rows (a whole number), or as a time span such as "10D" if the
-        index holds times: then
-        there must be a row exactly that much later.
-    overlapping : windows start at every row; without, they follow each other, the last one ending
-        at the last row.
-    half_life : age at which a window counts half, in rows or as a time span; equal weights if left
-        out.
-    drift : False takes the mean return out, of the kind named by `returns`: "simple" makes the mean
-        price move zero, "log"
-        the mean log return. With drift both kinds give the same scenarios.
+    prices : DataFrame
+        Past prices, rows in the order of time, a column per asset; it may hold further assets.
+    horizon : int, float, str or Timedelta, default 1
+        Length of a window: a whole number (int) counts rows; otherwise years, or a time span such
+        as "10D", if the index holds times and has a row exactly that much later.
+    returns : {"simple", "log"}, default "simple"
+        Kind of return that `drift=False` centres.
+    overlapping : bool, default True
+        Windows start at every row; without, they follow each other, the last one ending at the
+        last row.
+    half_life : float, str or Timedelta, optional
+        Age at which a window counts half, in rows or as a time span; equal weights if left out.
+    drift : bool, default True
+        False takes the mean return out: of "simple" returns so that the mean price move is zero,
+        of "log" returns so that the mean log return is. With drift both give the same scenarios.
+
+    Raises
+    ------
+    InputError
+        Prices that are missing or not > 0, rows out of order, or no window of this length.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import adlopt as adl
+    >>> prices = pd.DataFrame({"BTC": [100.0, 110.0, 99.0]})
+    >>> adl.History(prices).returns.round(3).ravel().tolist()
+    [0.1, -0.1]
     """
 
     scenario_kind: ScenarioKind = "given"
@@ -91,7 +107,8 @@ class History:
         where = self.assets.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"History: no prices for asset {assets[where < 0][0]!r}; it has {validation.format_names(self.assets)}"
+                f"History: no prices for asset {assets[where < 0][0]!r}; it has "
+                f"{validation.format_names(self.assets)}"
             )
         return ScenarioSet(self.returns[:, where] * marks, self.weights)
 
@@ -100,7 +117,8 @@ class History:
         return self.ends
 
     def __repr__(self) -> str:
-        return f"History({len(self.returns):,} windows of {self._horizon!r}, {validation.format_names(self.assets)})"
+        names = validation.format_names(self.assets)
+        return f"History({len(self.returns):,} windows of {self._horizon!r}, {names})"
 
 
 def _prices(prices: pd.DataFrame) -> FloatArray:
@@ -112,11 +130,13 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
         )
     if not prices.columns.is_unique:
         raise InputError(
-            f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} appears twice; keep one"
+            f"{table}: column {prices.columns[prices.columns.duplicated()][0]!r} appears twice; "
+            f"keep one"
         )
     if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
         raise InputError(
-            f"{table}: rows must be in the order of time, each time once; sort_index() and drop duplicates"
+            f"{table}: rows must be in the order of time, each time once; sort_index() and drop "
+            f"duplicates"
         )
     columns = []
     for name in prices.columns:
@@ -125,7 +145,8 @@ def _prices(prices: pd.DataFrame) -> FloatArray:
             prices,
             prices[name].isna(),
             name,
-            "is missing; fill it (prices.ffill()), drop the row (prices.dropna()) or leave the asset out",
+            "is missing; fill it (prices.ffill()), drop the row (prices.dropna()) or leave the "
+            "asset out",
         )
         column = validation.numbers(table, prices, name)
         validation.raise_for_rows(table, prices, column <= 0, name, "{} is not a price > 0")
@@ -150,13 +171,14 @@ def _windows(
         if (end < 0).any():
             first = times[start[end < 0][0]]
             raise InputError(
-                f"History: no price at {first + span}, which is {horizon!r} after {first}; fill the gaps "
+                f"History: no price at {first + span}, which is {horizon!r} after {first}; fill "
+                f"the gaps "
                 "(prices.resample(...).ffill()), or count the horizon in rows"
             )
     if start.size == 0:
         unit = " years" if isinstance(horizon, float | np.floating) else ""
         raise InputError(
-            f"History: {len(times)} rows of prices hold no window of {horizon!r}{unit}"
+            f"History: {len(times)} rows of prices contain no window of {horizon!r}{unit}"
         )
     if overlapping:
         return start, end
@@ -188,7 +210,7 @@ def _weights(
 def _span(what: str, given: Any, times: pd.Index[Any]) -> pd.Timedelta:
     if not isinstance(times, pd.DatetimeIndex):
         raise InputError(
-            f"History: {what} {given!r} is a time span, but the index of prices holds no times; "
+            f"History: {what} {given!r} is a time span, but the index of prices has no times; "
             "count it in rows, with a whole number"
         )
     return time_span(f"History: {what}", given)

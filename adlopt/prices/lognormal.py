@@ -26,12 +26,31 @@ class LogNormal:
 
     Parameters
     ----------
-    volatility : annualised, by asset.
-    correlation : (d, d) DataFrame by asset, array in the order of `volatility`, or one number for
-        all pairs.
-    horizon : years, or a time span such as "10D".
-    points : scrambled Sobol points, a power of two (rounded up to one).
-    seed : of the scrambling.
+    volatility : mapping, Series or array of shape (d,)
+        Annualised, by asset: 0.6 is 60 % a year.
+    correlation : float, DataFrame or array of shape (d, d), default 0.0
+        One number for all pairs, a table by asset, or an array in the order of `volatility`.
+    horizon : float, str or Timedelta, default 1 / 365
+        Years, or a time span such as "10D".
+    points : int, default 2**14
+        Scrambled Sobol points, rounded up to a power of two. `solve(sampling_tolerance=)` draws
+        more where they are too few.
+    seed : int, default 0
+        Of the scrambling.
+
+    Raises
+    ------
+    InputError
+        A negative volatility, a correlation matrix that no returns have, or a horizon that is not
+        > 0.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.LogNormal({"BTC": 0.60, "ETH": 0.75}, correlation=0.85, horizon="10D")
+    >>> book = adl.examples.paper_book()
+    >>> prices.scenarios(book.assets, book.marks).moves.shape
+    (16384, 2)
     """
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
@@ -79,7 +98,8 @@ class LogNormal:
         where = names.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
-                f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has {validation.format_names(names)}"
+                f"LogNormal: no volatility for asset {assets[where < 0][0]!r}; it has "
+                f"{validation.format_names(names)}"
             )
         volatility = validation.vector_by_asset("LogNormal, volatility", self.volatility, names)[
             where
@@ -122,7 +142,8 @@ def correlation_matrix(
         matrix = np.where(np.eye(d, dtype=bool), 1.0, matrix)
     if matrix.shape != (d, d):
         raise InputError(
-            f"{what}: the correlation matrix must be {d} x {d} ({validation.format_names(names)}); got shape {matrix.shape}"
+            f"{what}: the correlation matrix must be {d} x {d} ({validation.format_names(names)}); "
+            f"got shape {matrix.shape}"
         )
     if not np.isfinite(matrix).all():
         raise InputError(f"{what}: the correlation matrix has entries that are not finite numbers")
@@ -133,7 +154,8 @@ def correlation_matrix(
     lowest = float(np.linalg.eigvalsh(matrix)[0])
     if lowest < -PSD_TOLERANCE:
         raise InputError(
-            f"{what}: the correlation matrix is not positive semidefinite (smallest eigenvalue {lowest:.3g}); "
+            f"{what}: the correlation matrix is not positive semidefinite (smallest eigenvalue "
+            f"{lowest:.3g}); "
             "no set of returns has these correlations"
         )
     return matrix

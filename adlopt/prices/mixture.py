@@ -1,6 +1,4 @@
-"""Several price models, one of which turns out to be true: regimes, or a history with stress
-scenarios added.
-"""
+"""A weighted union of scenario sets: regimes, or a history with stress scenarios added."""
 
 from __future__ import annotations
 
@@ -25,11 +23,23 @@ from adlopt.prices.protocol import (
 
 
 class Mixture:
-    """Price moves drawn from each model with its probability: `Mixture([(history, 0.98),
-    (Stress({...}), 0.02)])`.
+    """Price moves drawn from each model with its probability.
 
-    It holds all scenarios of all models, so that its loss is known by scenarios even where its
-    models have closed forms.
+    It holds all scenarios of all models, so its loss is known by scenarios even where its models
+    have closed forms. Its fresh draws and its accuracy are those of its parts.
+
+    Parameters
+    ----------
+    parts : iterable of (price model, float)
+        The models and their probabilities, which sum to one.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> crash = adl.Stress({"crash": {"BTC": -0.30, "ETH": -0.40}})
+    >>> prices = adl.Mixture([(adl.examples.paper_lognormal(), 0.98), (crash, 0.02)])
+    >>> prices.scenario_kind
+    'drawn'
     """
 
     def __init__(self, parts: Iterable[tuple[PriceModel, float]]) -> None:
@@ -37,14 +47,16 @@ class Mixture:
             given = [(model, float(probability)) for model, probability in parts]
         except (TypeError, ValueError):
             raise InputError(
-                "Mixture: give pairs of a price model and its probability: [(model, 0.9), (other, 0.1)]"
+                "Mixture: give pairs of a price model and its probability: [(model, 0.9), (other, "
+                "0.1)]"
             ) from None
         if not given:
             raise InputError("Mixture: at least one price model is needed")
         for model, _ in given:
             if isinstance(model, type) or not hasattr(model, "scenarios"):
                 raise InputError(
-                    f"Mixture: {model!r} is not a price model such as LogNormal(...) or Scenarios(...)"
+                    f"Mixture: {model!r} is not a price model such as LogNormal(...) or "
+                    f"Scenarios(...)"
                 )
         self.models = tuple(model for model, _ in given)
         self.probabilities = probabilities(

@@ -31,12 +31,30 @@ class OneFactor:
 
     Parameters
     ----------
-    direction : v, money per contract and unit of shock, by asset (mapping, Series, or array in the
-        book's order).
-    shock : a frozen scipy.stats distribution or a sample of eps; standard normal if left out.
-    weights : probabilities of a sample; equal if left out.
-    points : strata of a continuous shock where scenarios are needed; each is represented by its
+    direction : mapping, Series or array of shape (d,)
+        v, in money per contract and unit of shock, by asset, or in the book's order.
+    shock : frozen scipy.stats distribution or array, optional
+        A continuous distribution with a finite mean, or a sample of eps; standard normal if left
+        out.
+    weights : array, optional
+        Probabilities of a sample; equal if left out.
+    points : int, default 2**14
+        Strata of a continuous shock where scenarios are needed; each is represented by its
         conditional mean.
+
+    Raises
+    ------
+    InputError
+        A shock that is discrete, has no finite mean, or whose density cannot be integrated.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> from scipy import stats
+    >>> prices = adl.OneFactor({"BTC": 6654.0, "ETH": 200.6}, stats.laplace())
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> adl.solve(problem).method
+    'factor_leverage'
     """
 
     def __init__(
@@ -53,7 +71,8 @@ class OneFactor:
         )
         if not isinstance(points, int | np.integer) or points < 3:
             raise InputError(
-                f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a middle"
+                f"OneFactor: points is {points!r}; a whole number >= 3 is needed: two tails and a "
+                f"middle"
             )
         self.points = int(points)
         self._given = shock
@@ -104,8 +123,10 @@ class OneFactor:
         factor.explained = share
         if share < WELL_EXPLAINED:
             warnings.warn(
-                f"one factor explains {share:.0%} of the variance; below {WELL_EXPLAINED:.0%} it is a poor description: "
-                "see what its allocation costs under the full model with certify(problem, allocation)",
+                f"one factor explains {share:.0%} of the variance; below {WELL_EXPLAINED:.0%} it "
+                f"is a poor description: "
+                "see what its allocation costs under the full model with certify(problem, "
+                "allocation)",
                 stacklevel=2,
             )
         return factor

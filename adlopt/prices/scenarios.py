@@ -20,10 +20,26 @@ class Scenarios:
 
     Parameters
     ----------
-    prices : (S, d) array or DataFrame with a column per asset; a DataFrame may hold further assets.
-    returns : the same for simple returns, price / mark - 1, instead of prices.
-    weights : (S,) probabilities; equal if left out.
-    assets : names of an array's columns; left out, they are the book's assets in its order.
+    prices : DataFrame or array of shape (S, d), optional
+        A column per asset; a DataFrame may hold further assets.
+    returns : DataFrame or array of shape (S, d), optional
+        Simple returns, price / mark - 1, instead of prices: -0.3 is a fall of 30 %.
+    weights : array of shape (S,), optional
+        Probabilities; equal if left out.
+    assets : sequence of str, optional
+        Names of an array's columns; left out, they are the book's assets in its order.
+
+    Raises
+    ------
+    InputError
+        Not exactly one of prices and returns, a return below -1, or weights that do not sum to one.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.Scenarios(returns=[[0.2, 0.1], [-0.1, 0.0]], assets=["BTC", "ETH"])
+    >>> prices
+    Scenarios(2 x BTC, ETH)
     """
 
     scenario_kind: ScenarioKind = "given"
@@ -44,7 +60,8 @@ class Scenarios:
         )
         if returns is not None and (self.values < -1).any():
             raise InputError(
-                "Scenarios: a simple return below -1 means a negative price; are these percent? divide by 100"
+                "Scenarios: a simple return below -1 means a negative price; are these percent? "
+                "divide by 100"
             )
         self.weights = probabilities("Scenarios", weights, len(self.values))
 
@@ -54,12 +71,14 @@ class Scenarios:
             where = self.assets.get_indexer(assets)
             if (where < 0).any():
                 raise InputError(
-                    f"Scenarios: no {self.quantity} for asset {assets[where < 0][0]!r}; they have {validation.format_names(self.assets)}"
+                    f"Scenarios: no {self.quantity} for asset {assets[where < 0][0]!r}; they have "
+                    f"{validation.format_names(self.assets)}"
                 )
             values = values[:, where]
         elif values.shape[1] != len(assets):
             raise InputError(
-                f"Scenarios: {values.shape[1]} columns for the book's {len(assets)} assets ({validation.format_names(assets)}); "
+                f"Scenarios: {values.shape[1]} columns for the book's {len(assets)} assets "
+                f"({validation.format_names(assets)}); "
                 "name the columns with assets=[...] or give a DataFrame"
             )
         return ScenarioSet(
@@ -91,17 +110,20 @@ def _table(
             raise InputError(f"Scenarios: {what} must be a table of numbers") from None
     if values.ndim != 2 or values.size == 0:
         raise InputError(
-            f"Scenarios: {what} must have a row per scenario and a column per asset; got shape {values.shape}"
+            f"Scenarios: {what} must have a row per scenario and a column per asset; got shape "
+            f"{values.shape}"
         )
     if names is not None and (len(names) != values.shape[1] or not names.is_unique):
         raise InputError(
-            f"Scenarios: {values.shape[1]} columns need as many different asset names; got {list(names)}"
+            f"Scenarios: {values.shape[1]} columns need as many different asset names; got "
+            f"{list(names)}"
         )
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
         name = int(column) if names is None else names[column]
         raise InputError(
-            f"Scenarios {what}, row {row}, column {name!r}: {values[row, column]} is not a finite number"
+            f"Scenarios {what}, row {row}, column {name!r}: {values[row, column]} is not a finite "
+            f"number"
         )
     return values, names

@@ -142,7 +142,8 @@ class SampleShock:
             values = np.array(sample, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(
-                "OneFactor: the shock must be a frozen scipy.stats distribution or a sample of numbers"
+                "OneFactor: the shock must be a frozen scipy.stats distribution or a sample of "
+                "numbers"
             ) from None
         if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
             raise InputError(

@@ -19,11 +19,18 @@ class Stress:
 
     Parameters
     ----------
-    returns : by scenario, simple returns to the horizon by asset: {"crash": {"BTC": -0.30, "ETH":
-        -0.40}}.
-    weights : probabilities of the scenarios, given that one of them happens; equal if left out.
-    others : return of assets that a scenario does not name; left out, it must name all of the
-        book's.
+    returns : mapping of mappings
+        By scenario, simple returns to the horizon by asset: {"crash": {"BTC": -0.30}}.
+    weights : array or mapping, optional
+        Probabilities of the scenarios, given that one of them happens; equal if left out.
+    others : float, optional
+        Return of assets that a scenario does not name; left out, it must name all of the book's.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.Stress({"crash": {"BTC": -0.30}, "squeeze": {"BTC": 0.25}}, others=0.0)
+    Stress(crash, squeeze)
     """
 
     scenario_kind: ScenarioKind = "given"
@@ -44,7 +51,8 @@ class Stress:
             odd = next(iter(set(weights) ^ set(returns)), None)
             if odd is not None:
                 raise InputError(
-                    f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; give it both"
+                    f"Stress: scenario {odd!r} has no {'return' if odd in weights else 'weight'}; "
+                    f"give it both"
                 )
             weights = [
                 validation.as_finite(f"Stress, weight of {name!r}", weights[name])
@@ -61,7 +69,8 @@ class Stress:
             missing = [asset for asset in assets if asset not in moves]
             if missing and self.others is None:
                 raise InputError(
-                    f"Stress, scenario {name!r}: no return of asset {missing[0]!r}; add it, or give others=0.0 for all the rest"
+                    f"Stress, scenario {name!r}: no return of asset {missing[0]!r}; add it, or "
+                    f"give others=0.0 for all the rest"
                 )
             for column, asset in enumerate(assets):
                 table[row, column] = moves.get(asset, table[row, column])
@@ -90,6 +99,7 @@ def _return(what: str, given: float) -> float:
     value = validation.as_finite(what, given)
     if value < -1:
         raise InputError(
-            f"{what}: a simple return of {value:g} means a negative price; is it percent? divide by 100"
+            f"{what}: a simple return of {value:g} means a negative price; is it percent? divide "
+            f"by 100"
         )
     return value

@@ -62,11 +62,11 @@ BAD = [
     (lambda: adl.History(gap(1, "BTC", "x")), r"row 2024-01-02.*'BTC': 'x' is not a number"),
     (lambda: adl.History(PRICES.drop(DAYS[3]), "1D"), r"no price at 2024-01-04 .*fill the gaps"),
     (lambda: adl.History(PRICES.iloc[::-1]), r"order of time"),
-    (lambda: adl.History(PRICES, 7), r"7 rows of prices hold no window of 7"),
+    (lambda: adl.History(PRICES, 7), r"7 rows of prices contain no window of 7"),
     (lambda: adl.History(PRICES, 0), r"horizon is 0"),
     (lambda: adl.History(PRICES, "soon"), r"horizon is 'soon'"),
-    (lambda: adl.History(PRICES, 1.5), r"hold no window of 1.5 years"),  # type: ignore[arg-type]
-    (lambda: adl.History(PRICES.reset_index(drop=True), "1D"), r"holds no times"),
+    (lambda: adl.History(PRICES, 1.5), r"contain no window of 1.5 years"),  # type: ignore[arg-type]
+    (lambda: adl.History(PRICES.reset_index(drop=True), "1D"), r"has no times"),
     (lambda: adl.History(PRICES, half_life=0), r"half_life is 0"),
     (lambda: adl.History(PRICES, half_life=np.nan), r"half_life: nan is not a finite number"),
     (lambda: adl.History(PRICES, returns="percent"), r"returns is 'percent'"),  # type: ignore[arg-type]
