@@ -50,8 +50,8 @@ def prices_text(prices: PriceModel | None) -> str:
     Examples
     --------
     >>> import adlopt as adl
-    >>> prices_text(adl.OneFactor({"BTC": 6654.0, "ETH": 201.0}))
-    'one factor moves all prices: BTC by 6,654, ETH by 201 per standard deviation'
+    >>> prices_text(adl.OneFactor({"BTC": 6654.0}))
+    'one factor moves all prices: BTC by 6,654 per standard deviation; the shock: standard normal'
     """
     if prices is None:
         return "none: water-filling needs none"
