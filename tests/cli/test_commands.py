@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import adlopt as adl
 from adlopt import cli
+from adlopt._internal.tables import EXACT
 from adlopt.cli import render
 from adlopt.datasets.examples import paper_book, paper_direction, paper_tables
 from tests.support import DATA
@@ -291,7 +292,7 @@ def test_method_and_solver(book):
 def test_out_round_trip(book, name):
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION, "--out", name)
     readers = {
-        ".csv": pd.read_csv,
+        ".csv": lambda path: pd.read_csv(path, **EXACT),
         ".parquet": pd.read_parquet,
         ".json": lambda path: pd.DataFrame(json.loads(path.read_text())),
     }

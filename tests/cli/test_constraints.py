@@ -20,7 +20,7 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     first, second = problem.book.assets
     return [
         *(str(path), "--reduce", f"{first}=-20%"),
-        *("--direction", f"{first}=10", "--direction", f"{second}=1"),
+        *("--direction", f"{first}=10", "--direction", f"{second}=0.1"),
         *("--objective", "cvar:0.9", "--points", "64"),
     ]
 
