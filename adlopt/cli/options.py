@@ -220,6 +220,14 @@ Method = Annotated[
         rich_help_panel=SOLVING,
     ),
 ]
+SamplingTolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Draw scenarios until the sampling error is at most this share of the value.",
+        rich_help_panel=SOLVING,
+    ),
+]
 Tolerance = Annotated[
     float,
     typer.Option(

@@ -119,6 +119,8 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
             "proven lower bound": figure(solution.lower_bound),
         }
         facts["relative gap"] = f"{solution.gap:.2g}"
+        error = solution.standard_error
+        facts["standard error"] = "unknown" if error is None else figure(error)
     for asset, level in _by_asset(solution.water_level).items():
         facts[f"water level {asset}".strip()] = figure(level)
     if solution.shadow_prices is not None:
@@ -173,6 +175,7 @@ def solution_json(solution: Solution, book: Book, before: float | None) -> str:
             "value": solution.value,
             "lower_bound": solution.lower_bound,
             "gap": solution.gap,
+            "standard_error": solution.standard_error,
             "tolerance": solution.tolerance,
             "water_level": level if level is None or isinstance(level, float) else level.to_dict(),
             "shadow_prices": None if prices is None else prices.to_dict(),

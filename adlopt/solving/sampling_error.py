@@ -110,10 +110,10 @@ def standard_error(
     Examples
     --------
     >>> import adlopt as adl
-    >>> prices = adl.examples.paper_lognormal(points=256)
+    >>> prices = adl.examples.paper_lognormal(points=4096)
     >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
     >>> error = adl.standard_error(problem, adl.solve(problem))
-    >>> 0 < error < 0.1 * adl.solve(problem).value
+    >>> 0 < error < 0.05 * adl.solve(problem).value
     True
     """
     if validation.as_finite("standard_error: replicates", replicates) < 2:

@@ -49,3 +49,11 @@ def test_bad_horizons_are_named(flags: list[str]) -> None:
     )
     assert result.exit_code == 2
     assert "--horizon" in result.output
+
+
+def test_sampling_tolerance() -> None:
+    marks = Path("marks.txt").read_text().split()
+    flags = ["--horizon", "10D", "--sampling-tolerance", "0.05"]
+    result = CliRunner().invoke(app, [*BASE, *MODEL, *marks, *flags])
+    answer = json.loads(result.stdout)
+    assert 0 < answer["standard_error"] <= 0.05 * answer["value"]
