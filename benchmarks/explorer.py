@@ -16,7 +16,7 @@ from tests.report.browser import CHROMIUM, browser
 LIMITS = {4: 0.050, 1_000: 0.100}
 MOVES = 41
 
-# Each move is a key press on a slider; the pictures are in the page, laid out, when the clock stops.
+# Each move is a key press on a slider; the pictures are laid out when the clock stops.
 SCRIPT = """(() => {
   const slider = document.getElementById("reduction"), times = [];
   for (let i = 0; i < %d; i++) {

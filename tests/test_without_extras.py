@@ -1,4 +1,4 @@
-"""Without numba, pyarrow, highspy and rich, as in a browser: small books are solved all the same."""
+"""Without numba, pyarrow, highspy and rich, as in a browser, small books are solved too."""
 
 from __future__ import annotations
 
