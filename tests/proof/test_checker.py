@@ -119,7 +119,7 @@ def test_work_beyond_the_limit_is_refused(file: dict[str, Any]) -> None:
         b"\xff\xff",
         b"[" * 2_000_000,
         b'{"a":' * 500_000,
-        gzip.compress(b"0" * (1 << 28)),
+        gzip.compress(b"0" * (1 << 28), mtime=0),
         gzip.compress(b'{"format": 1}', mtime=0)[:-5],
         b'{"fund": [' + b"9" * 1_000_000 + b"]}",
         b'{"format": "adlopt exact proof 1", "units": [1000000000000, 1, 1, 1], "fund": [1]}',
