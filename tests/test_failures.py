@@ -39,7 +39,9 @@ def book(**changed: Any) -> adl.Book:
 
 
 def with_accounts(**columns: Any) -> adl.Book:
-    return adl.Book.from_frame(positions().drop(columns="equity"), pd.DataFrame(columns), marks=MARKS)
+    return adl.Book.from_frame(
+        positions().drop(columns="equity"), pd.DataFrame(columns), marks=MARKS
+    )
 
 
 def prices(values: Any = ((90.0, 9.0), (110.0, 11.0)), **options: Any) -> adl.Scenarios:
@@ -442,8 +444,16 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         )
         for run in (adl.solve, adl.verify, adl.frontier, adl.compare, adl.optimal_set, adl.to_cvxpy)
     ),
-    ("certify a book", lambda: adl.certify(book(), pd.DataFrame()), r"expected a Problem, got a Book"),  # type: ignore[arg-type]
-    ("explore a book", lambda: adl.explore(book(), [adl.CVaR(0.5)]), r"expected a Problem, got a Book"),  # type: ignore[arg-type]
+    (
+        "certify a book",
+        lambda: adl.certify(book(), pd.DataFrame()),
+        r"expected a Problem, got a Book",
+    ),  # type: ignore[arg-type]
+    (
+        "explore a book",
+        lambda: adl.explore(book(), [adl.CVaR(0.5)]),
+        r"expected a Problem, got a Book",
+    ),  # type: ignore[arg-type]
     (
         "frontier of text",
         lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices=prices()), "x"),
@@ -483,12 +493,16 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),  # type: ignore[arg-type]
     (
         "hedged by nothing",
-        lambda: adl.constraints.hedged_together(adl.Problem(book(), {"BTC": -1}, prices=prices()), None),
+        lambda: adl.constraints.hedged_together(
+            adl.Problem(book(), {"BTC": -1}, prices=prices()), None
+        ),
         r"hedged_together: pairs is None; give a list",
     ),  # type: ignore[arg-type]
     (
         "hedged by a number",
-        lambda: adl.constraints.hedged_together(adl.Problem(book(), {"BTC": -1}, prices=prices()), [3]),
+        lambda: adl.constraints.hedged_together(
+            adl.Problem(book(), {"BTC": -1}, prices=prices()), [3]
+        ),
         r"hedged_together: 3 is not a pair of assets",
     ),  # type: ignore[arg-type]
     (
@@ -606,7 +620,8 @@ def test_fast_paths_refuse() -> None:
         adl.solve(adl.Problem(hedged, {"ETH": 1.0}, prices=one), "factor_leverage")
     with pytest.raises(adl.NotApplicable, match="off the mark"):
         adl.solve(
-            adl.Problem(hedged, {"BTC": -1.0}, prices=one, settlement={"BTC": 90.0}), "factor_leverage"
+            adl.Problem(hedged, {"BTC": -1.0}, prices=one, settlement={"BTC": 90.0}),
+            "factor_leverage",
         )
     with pytest.raises(adl.NotApplicable, match="off the mark"):
         adl.solve(adl.Problem(book(), {"BTC": -1.0}, settlement={"BTC": 90.0}), "water_filling")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ MARKS = {"BTC": 60_000.0, "ETH": 2_500.0, "SOL": 150.0}
 CORRELATION = [[1.0, 0.7, 0.6], [0.7, 1.0, 0.65], [0.6, 0.65, 1.0]]
 VOLATILITY = dict(zip(ASSETS, (0.6, 0.8, 1.1), strict=True))
 OBJECTIVES: tuple[Callable[[], Any], ...] = (
-    lambda: adl.ExpectedLoss(),
+    adl.ExpectedLoss,
     lambda: adl.CVaR(0.9),
-    lambda: adl.WorstCase(),
+    adl.WorstCase,
     lambda: adl.ExpectedLoss() + 0.5 * adl.CVaR(0.95),
     lambda: adl.Semideviation(0.5),
     lambda: adl.EVaR(0.9),
@@ -111,7 +112,8 @@ def values() -> dict[str, dict[str, Any]]:
         except adl.AdlError as error:
             found[name] = {"error": f"{type(error).__name__}: {error}"}
             continue
-        assert answer.value is not None and answer.lower_bound is not None
+        assert answer.value is not None
+        assert answer.lower_bound is not None
         found[name] = {
             "method": answer.method,
             "status": answer.status,
@@ -149,7 +151,7 @@ def main(arguments: list[str]) -> None:
         with open(arguments[1], "w", encoding="utf-8") as file:
             json.dump(found, file, indent=1)
         return
-    before, after = (json.load(open(path, encoding="utf-8")) for path in arguments[1:3])
+    before, after = (json.loads(Path(path).read_text(encoding="utf-8")) for path in arguments[1:3])
     lines = differences(before, after)
     print("\n".join(lines))
     print(f"{len(before)} solves, {len(lines)} differ")

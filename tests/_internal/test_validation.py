@@ -67,7 +67,7 @@ def test_text_where_it_is_documented() -> None:
     assert validation.read_number("it", " 1e3 ") == 1000.0
     assert validation.read_number("it", 5) == 5.0
     for bad in ("x", "", "nan", "inf", "1e400"):
-        with pytest.raises(adl.InputError, match="^it: "):
+        with pytest.raises(adl.InputError, match=r"^it: "):
             validation.read_number("it", bad)
 
 

@@ -61,7 +61,9 @@ def random_setting(seed: int, kind: str) -> tuple[adl.Problem, dict[str, object]
         setting |= {"normal": {"deviation": deviation, "correlation": rho}}
         return adl.Problem(book, {asset: required}, prices=adl.Gaussian(covariance)), setting
     setting |= {"direction": deviation, "alpha": 0.95, "points": 512}
-    return adl.Problem(book, {asset: required}, prices=adl.OneFactor(deviation, points=512)), setting
+    return adl.Problem(
+        book, {asset: required}, prices=adl.OneFactor(deviation, points=512)
+    ), setting
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ def test_the_percentage_stated_is_feasible(problem: adl.Problem) -> None:
         adl.solve(problem, constraints="at-most-account-fraction:0.01")
     percent = float(str(error.value).split("at least ")[1].split(" %")[0])
     adl.solve(problem, constraints=constraints.at_most_account_fraction(problem, percent / 100))
+    tighter = constraints.at_most_account_fraction(problem, percent / 100 * 0.99)
     with pytest.raises(adl.InfeasibleConstraints):
-        tighter = constraints.at_most_account_fraction(problem, percent / 100 * 0.99)
         adl.solve(problem, constraints=tighter)
 
 

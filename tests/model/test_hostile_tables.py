@@ -163,7 +163,7 @@ def test_rows_without_a_size_that_contradict() -> None:
     twice = pd.concat(
         [table(), pd.DataFrame({"account": ["a"], "equity": [5.0]})], ignore_index=True
     )
-    with pytest.raises(adl.InputError, match="row 2 .*'a' has other rows under cross margin"):
+    with pytest.raises(adl.InputError, match=r"row 2 .*'a' has other rows under cross margin"):
         adl.Book.from_frame(twice, marks=MARKS)
 
 

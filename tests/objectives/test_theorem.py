@@ -102,7 +102,11 @@ def test_cross_margin_is_solved_and_proven(measure, fund):
         returns=rng.normal(0, 0.35, (60, 3)).clip(-0.95), weights=random_weights(rng, 60)
     )
     problem = adl.Problem(
-        book, reductions(rng, book, ["X", "Y"]), prices=prices, objective=measure, insurance_fund=fund
+        book,
+        reductions(rng, book, ["X", "Y"]),
+        prices=prices,
+        objective=measure,
+        insurance_fund=fund,
     )
     solution = adl.solve(problem)
     assert solution.method in ("conic", "shadow_price")

@@ -22,7 +22,10 @@ def shorts(**options):
         {"account": ["a", "b"], "asset": "A", "size": -1.0, "equity": [50.0, 100.0], "mark": MARK}
     )
     return adl.Problem(
-        adl.Book.from_frame(table), {"A": -1.0}, prices=adl.Scenarios(PRICES, weights=WEIGHTS), **options
+        adl.Book.from_frame(table),
+        {"A": -1.0},
+        prices=adl.Scenarios(PRICES, weights=WEIGHTS),
+        **options,
     )
 
 

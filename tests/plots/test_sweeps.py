@@ -66,9 +66,9 @@ def test_factor_leverage_beside_another_model(paper_problem):
     v, book = paper_direction(), paper_book()
     held = book.to_frame().pivot(index="account", columns="asset", values="size")
     equity = book.accounts.set_index("account")["equity"]
-    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, prices=lognormal)).allocation.set_index("account")[
-        "remaining"
-    ]
+    best = adl.solve(adl.Problem(book, PAPER_REDUCTION, prices=lognormal)).allocation.set_index(
+        "account"
+    )["remaining"]
     for account in "1234":
         here, there = line(left, account)[:, 1], line(right, account)[:, 1]
         assert there[[0, 2]] == pytest.approx(here[[0, 2]])  # nothing is chosen at either end
@@ -83,7 +83,9 @@ def test_factor_leverage_beside_another_model(paper_problem):
 def test_factor_leverage_of_thousands():
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
     problem = adl.Problem(
-        book, {"A0": -0.3 * book.open_interest.loc["A0", "short"]}, prices=adl.OneFactor(0.1 * book.marks)
+        book,
+        {"A0": -0.3 * book.open_interest.loc["A0", "short"]},
+        prices=adl.OneFactor(0.1 * book.marks),
     )
     left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.required[0], 9))
     pools = book.pools.set_index("account").loc[problem.positions["account"], "leverage"]
@@ -94,7 +96,9 @@ def test_factor_leverage_of_thousands():
 
 
 def test_rules_that_do_not_apply(paper_problem):
-    lognormal = adl.Problem(paper_book(), PAPER_REDUCTION, prices=adl.examples.paper_lognormal(points=64))
+    lognormal = adl.Problem(
+        paper_book(), PAPER_REDUCTION, prices=adl.examples.paper_lognormal(points=64)
+    )
     with pytest.raises(adl.NotApplicable, match="OneFactor"):
         plots.factor_leverage(lognormal)
 

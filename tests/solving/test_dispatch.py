@@ -48,6 +48,8 @@ def test_insurance_fund_and_settlement_reach_the_value(margin: str) -> None:
     covered = adl.Problem(case.book, case.reduction, prices=case.prices, insurance_fund=1e12)
     assert adl.solve(covered).value == 0.0
     assert (
-        adl.solve(adl.Problem(case.book, case.reduction, prices=case.prices, insurance_fund=0.0)).value
+        adl.solve(
+            adl.Problem(case.book, case.reduction, prices=case.prices, insurance_fund=0.0)
+        ).value
         == whole.value
     )

@@ -27,7 +27,10 @@ def lognormal(points: int = 2**14, seed: int = 0) -> adl.LogNormal:
 
 def posed(prices: adl.PriceModel, objective: adl.Objective | None = None) -> adl.Problem:
     return adl.Problem(
-        adl.examples.paper_book(), {"BTC": -10.0}, prices=prices, objective=objective or adl.ExpectedLoss()
+        adl.examples.paper_book(),
+        {"BTC": -10.0},
+        prices=prices,
+        objective=objective or adl.ExpectedLoss(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import combinations
 
 import numpy as np
@@ -159,10 +160,8 @@ def test_smallest_fraction_is_a_cap() -> None:
         objective=problem.objective,
         caps=problem.positions[["account", "asset"]].assign(fraction=most * (1 - 1e-3)),
     )
-    try:
+    with contextlib.suppress(adl.InfeasibleReduction):
         assert adl.solve(capped).value > solution.stages.loc[0, "value"]
-    except adl.InfeasibleReduction:
-        pass
 
 
 def test_criteria_that_are_none() -> None:

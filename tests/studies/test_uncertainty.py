@@ -1,4 +1,4 @@
-"""Confidence intervals: their parts by hand, their coverage in a small experiment, their refusals."""
+"""Confidence intervals: parts by hand, coverage in a small experiment, refusals."""
 
 from __future__ import annotations
 
