@@ -147,13 +147,10 @@ class Problem(ProblemFacts):
         self._warn_of_odd_scales()
 
     def _warn_of_odd_scales(self) -> None:
-        """Issue a ScaleWarning for what is probably in another unit than meant."""
-        assets, marks = self.book.assets, self.book.marks
-        doubts = list(scale.settlement_doubts(marks + self.settlement_offset, assets, marks))
+        """Issue a ScaleWarning for prices that are probably in another unit than meant."""
         if self.prices is not None:
-            doubts += scale.doubts(self.prices, assets, marks)
-        for doubt in doubts:
-            warn_user(doubt, ScaleWarning)
+            for doubt in scale.doubts(self.prices, self.book.assets, self.book.marks):
+                warn_user(doubt, ScaleWarning)
 
     def _put(self, **values: Any) -> None:
         for name, value in values.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt.errors import InputError
+from adlopt._internal.warn import warn_user
+from adlopt.errors import InputError, ScaleWarning
 from adlopt.model.book import Book
 from adlopt.model.caps import most_contracts
 from adlopt.objectives import Custom, Objective, parse_objective
@@ -87,11 +87,10 @@ def _warn_of_scale(book: Book, price: FloatArray) -> None:
     odd = np.flatnonzero((ratio >= UNLIKELY_RATIO) | (ratio <= 1.0 / UNLIKELY_RATIO))
     if odd.size:
         k = int(odd[0])
-        warnings.warn(
+        warn_user(
             f"settlement, asset {book.assets[k]!r}: {price[k]:g} is {ratio[k]:.3g} times the mark "
             f"{book.marks[k]:g}; expected a price per contract, in the currency of the marks",
-            UserWarning,
-            stacklevel=4,
+            ScaleWarning,
         )
 
 

@@ -1,6 +1,6 @@
 """Price models: what prices may be at the horizon."""
 
-from adlopt.prices.elliptical import Gaussian, StudentT
+from adlopt.prices.elliptical_laws import Gaussian, StudentT
 from adlopt.prices.history import History
 from adlopt.prices.lognormal import LogNormal
 from adlopt.prices.lognormal_exact import ExactLogNormal

@@ -10,7 +10,7 @@ import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.prices.covariance import correlation, shift_correlation
-from adlopt.prices.elliptical import Gaussian, StudentT
+from adlopt.prices.elliptical_laws import Gaussian, StudentT
 from adlopt.prices.lognormal import LogNormal
 from adlopt.prices.mixture import Mixture
 from adlopt.prices.one_factor import OneFactor

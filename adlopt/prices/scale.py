@@ -39,8 +39,6 @@ class PlausibleScale:
     """Simple return of a scenario: +500 %. Larger ones are probably percentages."""
     price_ratio: float = 10.0
     """Of an asset's scenario prices to its mark, all on one side."""
-    settlement_ratio: float = 2.5
-    """Of a settlement price to the mark, either way."""
 
 
 PLAUSIBLE = PlausibleScale()
@@ -54,18 +52,6 @@ def doubts(model: PriceModel, assets: pd.Index[Any], marks: FloatArray) -> Itera
     for kind, doubt in _DOUBTS:
         if isinstance(model, kind):
             yield from doubt(model, assets, marks)
-
-
-def settlement_doubts(
-    settlement: FloatArray, assets: pd.Index[Any], marks: FloatArray
-) -> Iterator[str]:
-    """Settlement prices (d,) far from the marks."""
-    ratio = settlement / marks
-    for k in np.flatnonzero(np.maximum(ratio, 1 / ratio) > PLAUSIBLE.settlement_ratio)[:1]:
-        yield (
-            f"settlement, asset {assets[k]!r}: {settlement[k]:g} is {ratio[k]:.3g} times the mark "
-            f"{marks[k]:g}; is it the price of another asset or contract size?"
-        )
 
 
 def _lognormal(model: LogNormal, assets: pd.Index[Any], marks: FloatArray) -> Iterator[str]:
