@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted(ROOT.glob("docs/*/*.md"))]
 MAX_README_LINES = 120
-ELSEWHERE = ("micropip", "tcp://scheduler")
-"""Marks of examples that need a browser's Python or a cluster; they are not run here."""
+ELSEWHERE = ("micropip", "scheduler:8786", "adl_detailed_analysis")
+"""Marks of examples that need a browser, a cluster or a file of others; they are not run here."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
