@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import adlopt as adl
 from adlopt import policies as rules
+from adlopt._internal.arrays import FloatArray
 from adlopt.policies.protocol import name_of
 from tests.simulation.random_crashes import conservation_error, random_crash
 
@@ -55,10 +56,10 @@ def ordering(count: int) -> None:
         still = pd.DataFrame([book.marks], columns=book.assets)
         moves, weights = model(book, 8192, 2).scenarios(book.assets, book.marks)
 
-        def losses(rule: object) -> np.ndarray:
+        def losses(rule: rules.Policy) -> FloatArray:
             end = adl.simulate(book, still, rule, exchange=exchange).book  # noqa: B023
             equity = end.equity[end.solvent][:, None] + _sizes(end)[end.solvent] @ moves.T  # noqa: B023
-            return np.maximum(-equity, 0.0).sum(axis=0)
+            return np.asarray(np.maximum(-equity, 0.0).sum(axis=0))
 
         least = losses(rules.Optimal(prices=model(book, 1024, 0)))
         for rule in RULES:
