@@ -1,4 +1,7 @@
-"""Examples in the README and on the site's pages run and print what they say; commands succeed."""
+"""The README's example prints what it says; commands of the README and of the pages succeed.
+
+Python on the site's pages runs in tests/test_documentation_code.py.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,12 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted(ROOT.glob("docs/*/*.md"))]
 MAX_README_LINES = 120
-ELSEWHERE = ("micropip", "scheduler:8786", "adl_detailed_analysis")
-"""Marks of examples that need a browser, a cluster or a file of others; they are not run here."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     """Language and text of the code blocks of a page, in order."""
     return BLOCK.findall(page.read_text(encoding="utf-8"))
-
-
-def with_python(pages: list[Path]) -> list[Path]:
-    return [page for page in pages if any(kind == "python" for kind, _ in blocks(page))]
 
 
 @pytest.fixture
@@ -47,16 +44,15 @@ def test_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
 
 
-@pytest.mark.parametrize("page", with_python(PAGES), ids=lambda page: page.stem)
 def test_python_examples_print_what_is_shown(
-    page: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+    workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names: dict[str, object] = {}
-    shown = blocks(page)
+    shown = blocks(README)
     for i, (kind, text) in enumerate(shown):
-        if kind != "python" or any(word in text for word in ELSEWHERE):
+        if kind != "python":
             continue
-        exec(compile(text, str(page), "exec"), names)
+        exec(compile(text, str(README), "exec"), names)
         printed = capsys.readouterr().out
         if i + 1 < len(shown) and shown[i + 1][0] == "text":
             assert printed == shown[i + 1][1]

@@ -91,4 +91,5 @@ def require_path(path: object) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    reason = error.strerror if isinstance(error, OSError) else None  # str() repeats number and path
+    return " ".join((reason or str(error)).split())

@@ -37,7 +37,8 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
     method's own reason if it does not apply.
     """
     if method not in METHODS:
-        raise InputError(f"method {method!r} is unknown; use one of {', '.join(METHODS)}")
+        given = repr(method) if isinstance(method, str) else f"of type {type(method).__name__}"
+        raise InputError(f"method {given} is unknown; use one of {', '.join(METHODS)}")
     if problem.market is not None and method not in ("auto", "conic"):
         raise NotApplicable(f"{method}: {NO_MARKET}")
     if method == "auto":

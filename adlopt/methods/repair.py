@@ -19,7 +19,7 @@ def typical_loss(problem: Problem) -> float:
     """Money unit of the program: the objective when every position gives the same share, or before
     any reduction.
     """
-    # What rounding leaves of a loss that is zero is no unit.
+    # If the loss is zero up to rounding, it cannot serve as a unit.
     equity = float(problem.book.equity[problem.book.solvent].sum())
     for allocation in (problem.pro_rata(), None):
         value = float(problem.scenarios.weights @ losses_beyond_fund(problem, allocation))

@@ -28,10 +28,11 @@ def reason_not_applicable(problem: Problem) -> str | None:
     held = np.diff(problem.book.start)
     several = np.flatnonzero(held[problem.pool] > 1)
     if several.size:
+        count = np.unique(problem.pool[several]).size
         account = problem.book.names[problem.book.pool_account[problem.pool[several[0]]]]
         return (
-            f"{np.unique(problem.pool[several]).size} pools to be reduced hold more than one asset "
-            f"under cross margin (account {account!r} for one), where gross leverage ignores hedges"
+            f"pools to be reduced hold more than one asset under cross margin (the first of "
+            f"{count:,} is account {account!r}), where gross leverage ignores hedges"
         )
     return None
 
