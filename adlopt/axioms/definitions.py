@@ -178,7 +178,7 @@ class PathIndependent(Axiom):
 
 class LeveragePriority(Axiom):
     name = "leverage priority"
-    promise = "whoever is reduced ends at no less leverage than anybody who could still give"
+    promise = "a reduced account ends at no less leverage than any account that could still give"
 
     def violated(self, rule: Rule, book: SmallBook, change: Any) -> Finding | None:
         took = rule(book)

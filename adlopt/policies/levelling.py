@@ -34,7 +34,7 @@ WATER_FILLING_THEORY = {
         "draining to one level and then to a lower one is draining to the lower one"
     ),
     "leverage priority": (
-        "whoever is reduced ends at the level, and nobody who could still give stands above it"
+        "a reduced account ends at the level, and no account that could still give is above it"
     ),
     "monotone": "the share taken is 1 - level / leverage",
     "anonymous": "size and equity decide, not the row",

@@ -32,7 +32,7 @@ class ConicMasterTuning:
     stalled: int = 4
     """Sweeps without progress after which iterations end."""
     progress: float = 0.1
-    """Of the tolerance: a smaller improvement is no progress."""
+    """Of the tolerance: a smaller improvement does not count as progress."""
     patience: int = 4
     """Sweeps after which a column without weight is forgotten."""
     weight: float = 1e-4
