@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit, jit_sums, on_all, shares
+from adlopt._internal.parallel import jit, jit_inner, jit_sums, on_all, shares
 
 
-@jit_sums
+@jit_inner
 def pool_equity(
     i: int,
     equity: FloatArray,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from adlopt._internal.arrays import AnyIntArray, BoolArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit_sums
+from adlopt._internal.parallel import jit_inner, jit_sums
 
 
 class Blocks(NamedTuple):
@@ -33,7 +33,7 @@ class Ranges(NamedTuple):
     slack: FloatArray  # (n,) money by which the range is widened
 
 
-@jit_sums
+@jit_inner
 def lowest_equity(i: int, ranges: Ranges, low: FloatArray, high: FloatArray) -> float:
     """A lower bound of pool i's equity over its reductions and over moves from low to high (d,).
 
@@ -56,7 +56,7 @@ def lowest_equity(i: int, ranges: Ranges, low: FloatArray, high: FloatArray) -> 
     return bound
 
 
-@jit_sums
+@jit_inner
 def equity_and_range(
     i: int,
     ranges: Ranges,
