@@ -40,7 +40,8 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         """As numba's, but without the imports that only compiling needs: they take longer than
         loading.
 
-        Stored code needs numba's runtime. numba imports the rest itself when it compiles.
+        Stored code needs numba's runtime. numba imports the rest itself when it compiles. Functions
+        compiled with parallel=True, or with sets or dictionaries, need more: do not store them.
         """
         rtsys.initialize(target_context)
         with self._guard_against_spurious_io_errors():
