@@ -78,6 +78,13 @@ __version__ = "0.2.0"  # the one place: packaging and the site read it here
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
     """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed
     and solved at will.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> model = adl.to_cvxpy(adl.examples.paper_problem(64))
+    >>> model.allocation.shape
+    (4,)
     """
     from adlopt.methods import conic  # loads cvxpy
 

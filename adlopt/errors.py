@@ -4,11 +4,25 @@ from __future__ import annotations
 
 
 class AdlError(Exception):
-    """Base of all errors raised by adlopt."""
+    """Base of all errors raised by adlopt.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.AdlError, Exception)
+    True
+    """
 
 
 class InputError(AdlError, ValueError):
-    """Bad input: the message names the table, row and column, and what would be right."""
+    """Bad input: the message names the table, row and column, and what would be right.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.InputError, ValueError)
+    True
+    """
 
 
 class InfeasibleReduction(AdlError, ValueError):
@@ -18,6 +32,12 @@ class InfeasibleReduction(AdlError, ValueError):
     ----------
     shortfalls : list of (asset, required, available)
         In contracts, both unsigned.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.InfeasibleReduction, ValueError)
+    True
     """
 
     def __init__(self, shortfalls: list[tuple[str, float, float]]) -> None:
@@ -40,6 +60,12 @@ class InfeasibleLots(AdlError, ValueError):
     ----------
     nearest : list of (asset, required, nearest)
         In contracts, both unsigned: what is required, and the nearest that whole lots make up.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.InfeasibleLots, ValueError)
+    True
     """
 
     def __init__(self, nearest: list[tuple[str, float, float]]) -> None:
@@ -63,6 +89,12 @@ class InfeasibleConstraints(AdlError, ValueError):
         What would do, one constraint at a time with the others kept: the number of the constraint,
         from 1, and the least parameter that is feasible (for the constraints of
         `adlopt.constraints`), or else the least excess relative to its size.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.InfeasibleConstraints, ValueError)
+    True
     """
 
     def __init__(self, message: str, relaxations: list[tuple[int, float]]) -> None:
@@ -71,19 +103,46 @@ class InfeasibleConstraints(AdlError, ValueError):
 
 
 class NotApplicable(AdlError):
-    """The chosen method cannot solve this problem; the message says why and what can."""
+    """The chosen method cannot solve this problem; the message says why and what can.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.NotApplicable, adl.AdlError)
+    True
+    """
 
 
 class SolverFailed(AdlError):
-    """The conic solver gave no usable answer; the message has its status and likely causes."""
+    """The conic solver gave no usable answer; the message has its status and likely causes.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.SolverFailed, adl.AdlError)
+    True
+    """
 
 
 class ConservationError(AdlError, ArithmeticError):
-    """In a simulation contracts or money appeared or vanished: a defect, never the user's input."""
+    """In a simulation contracts or money appeared or vanished: a defect, never the user's input.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.ConservationError, ArithmeticError)
+    True
+    """
 
 
 class ScaleWarning(UserWarning):
     """An input that is legal, but probably in another unit than meant; the message says which.
 
     Silence it with `warnings.simplefilter("ignore", adlopt.ScaleWarning)`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> issubclass(adl.ScaleWarning, UserWarning)
+    True
     """

@@ -23,7 +23,15 @@ DIGITS = 3  # significant digits that an answer needs
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """The result of a check. A notebook shows its text and stores its score as JSON."""
+    """The result of a check. A notebook shows its text and stores its score as JSON.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> verdict = adl.teaching.Verdict(answered=True, passed=True, text="Right.")
+    >>> verdict, verdict.score
+    (Right., 1.0)
+    """
 
     answered: bool
     passed: bool

@@ -45,6 +45,11 @@ def test_every_public_name_says_what_it_is(name):
     assert not text.startswith(f"{name}("), "a dataclass without a docstring of its own"
 
 
+@pytest.mark.parametrize("name", sorted(name for name in public() if callable(public()[name])))
+def test_every_public_name_has_an_example_that_runs_as_a_doctest(name):
+    assert ">>> " in (public()[name].__doc__ or ""), name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -60,7 +60,15 @@ class Counterexample:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit:
-    """Which axioms a rule satisfies in the books tried, and counterexamples to the others."""
+    """Which axioms a rule satisfies in the books tried, and counterexamples to the others.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> report = adl.audit(adl.policies.ProRata(), trials=20)
+    >>> report.holds["leverage priority"]
+    False
+    """
 
     policy: str
     trials: int

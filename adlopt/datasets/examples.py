@@ -29,6 +29,13 @@ _PAPER_ACCOUNTS = (
 def paper_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables `positions` and `accounts` that `Book.from_frame` takes: entry prices and
     collateral.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> positions, accounts = adl.examples.paper_tables()
+    >>> positions.shape, accounts.shape
+    ((8, 4), (4, 2))
     """
     positions = pd.DataFrame(
         [
@@ -44,6 +51,12 @@ def paper_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
 def paper_book() -> Book:
     """Four cross-margined accounts, all short BTC: two short ETH as well, two long ETH as a
     hedge.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.examples.paper_book().names.tolist()
+    ['1', '2', '3', '4']
     """
     return Book.from_frame(*paper_tables(), marks=PAPER_MARKS)
 
@@ -53,6 +66,12 @@ def paper_direction() -> dict[str, float]:
 
     It is the leading principal component of the price covariance, whose entries are rho vol vol'
     mark mark' horizon.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> {asset: round(move) for asset, move in adl.examples.paper_direction().items()}
+    {'BTC': 6654, 'ETH': 201}
     """
     assets = list(PAPER_MARKS)
     deviation = np.array(
@@ -67,12 +86,26 @@ def paper_direction() -> dict[str, float]:
 
 
 def paper_problem(points: int = 2**12) -> Problem:
-    """Ten BTC off the shorts of the four accounts, under one factor."""
+    """Ten BTC off the shorts of the four accounts, under one factor.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.examples.paper_problem().required.tolist()
+    [-10.0, 0.0]
+    """
     return Problem(
         paper_book(), PAPER_REDUCTION, prices=OneFactor(paper_direction(), points=points)
     )
 
 
 def paper_lognormal(points: int = 2**14, seed: int = 0) -> LogNormal:
-    """The paper's price model: correlated geometric Brownian motion over ten days."""
+    """The paper's price model: correlated geometric Brownian motion over ten days.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.examples.paper_lognormal(points=256).points
+    256
+    """
     return LogNormal(PAPER_VOLATILITY, PAPER_CORRELATION, PAPER_HORIZON, points, seed)

@@ -48,6 +48,12 @@ def problem(
     reduce : share of each reduced asset's short open interest that must go, in (0, 1].
     reduced_assets : how many assets are reduced (the first ones); all of them if left out.
     objective : expected loss if left out.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.synthetic.problem(100, 2, scenarios=50).book.size.size
+    200
     """
     for name, value in (("pools", pools), ("assets", assets), ("scenarios", scenarios)):
         _at_least_one(name, value, None)

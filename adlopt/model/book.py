@@ -30,6 +30,16 @@ class Book:
     position. Arrays cannot be written to. With n pools, m positions sorted by pool and d assets, a
     singular name (`pool`, `asset`, `size`) is an array, and a plural one (`pools`, `accounts`) a
     table. Sizes are in contracts, long > 0; money is in one currency.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import pandas as pd
+    >>> rows = [("a", "BTC", -2.0, 50.0), ("b", "BTC", 1.0, 80.0)]
+    >>> positions = pd.DataFrame(rows, columns=["account", "asset", "size", "equity"])
+    >>> book = adl.Book.from_frame(positions, marks={"BTC": 100.0})
+    >>> book.equity.tolist()
+    [50.0, 80.0]
     """
 
     assets: pd.Index

@@ -36,6 +36,13 @@ class ProportionalLimit:
 
     It is a function of the allocation expression, as `solve(constraints=...)` takes them, and it
     knows what it would say with a looser parameter.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> limit = adl.constraints.at_most_fraction(adl.examples.paper_problem(), 0.5)
+    >>> limit.relaxed_sentence(0.6)
+    'at least 60 % of each position must be allowed'
     """
 
     name: str
@@ -117,6 +124,13 @@ def at_most_account_fraction(problem: Problem, fraction: float) -> ProportionalL
     -------
     ProportionalLimit
         For `solve(problem, constraints=...)`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.constraints.at_most_account_fraction(problem, 0.5)
+    at_most_account_fraction(0.5)
     """
     book = problem.book
     owner = book.pool_account[book.pool]
@@ -146,6 +160,13 @@ def at_most_equity(problem: Problem, multiple: float) -> ProportionalLimit:
     -------
     ProportionalLimit
         For `solve(problem, constraints=...)`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.constraints.at_most_equity(problem, 2)
+    at_most_equity(2)
     """
     book = problem.book
     solvent = np.where(book.solvent, book.equity, 0.0)
@@ -165,6 +186,14 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
     """Pools that hold both assets of a pair on eligible sides lose the same fraction of both.
 
     Pairs of assets of which only one is reduced bind nothing: the other leg cannot move.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> hedge = adl.constraints.hedged_together(problem, [("BTC", "ETH")])
+    >>> callable(hedge)
+    True
     """
     rows: list[tuple[int, int]] = []
     at = {
@@ -231,6 +260,13 @@ def parse_constraint(problem: Problem, text: str, *, what: str = "constraints") 
     ------
     InputError
         The name is unknown or the parameter is not right.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.constraints.parse_constraint(problem, "at-most-equity:2")
+    at_most_equity(2)
     """
     name, _, parameter = text.partition(":")
     key = name.strip().replace("_", "-")
@@ -243,7 +279,15 @@ def parse_constraint(problem: Problem, text: str, *, what: str = "constraints") 
 
 
 def read_all(problem: Problem, constraints: object) -> tuple[Constraints, ...]:
-    """Functions of the allocation from one or a sequence of functions and texts."""
+    """Functions of the allocation from one or a sequence of functions and texts.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.constraints.read_all(problem, ["at-most-fraction:0.3", "at-most-equity:2"])
+    (at_most_fraction(0.3), at_most_equity(2))
+    """
     single = isinstance(constraints, str) or callable(constraints)
     given = (constraints,) if single else constraints
     if not isinstance(given, Iterable):

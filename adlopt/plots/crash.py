@@ -31,6 +31,16 @@ def fund_and_inventory(
     Returns
     -------
     tuple of Axes
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> path = adl.paths.slow_bleed(book, fall=0.3, steps=4)
+    >>> crash = adl.simulate(book, path, adl.policies.ProRata())
+    >>> left, right = adl.plots.fund_and_inventory(crash)
+    >>> left.get_xlabel()
+    'Step'
     """
     _require(crash, "fund_and_inventory")
     canvas.require_matplotlib()
@@ -93,6 +103,16 @@ def leverage_before_after(crash: Simulation, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> path = adl.paths.slow_bleed(book, fall=0.3, steps=4)
+    >>> crash = adl.simulate(book, path, adl.policies.ProRata())
+    >>> ax = adl.plots.leverage_before_after(crash)
+    >>> ax.get_xlabel()
+    'Gross leverage before'
     """
     _require(crash, "leverage_before_after")
     accounts = crash.accounts
@@ -144,6 +164,16 @@ def who_paid(crash: Simulation, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> path = adl.paths.slow_bleed(book, fall=0.3, steps=4)
+    >>> crash = adl.simulate(book, path, adl.policies.ProRata())
+    >>> ax = adl.plots.who_paid(crash)
+    >>> ax.get_xlabel()
+    'Money'
     """
     _require(crash, "who_paid")
     accounts = crash.accounts

@@ -37,6 +37,14 @@ def water_filling(
     may be left out if only
     one is reduced. Of thousands of accounts, bars that would not fit into the frame are counted
     under the axis.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> ax = adl.plots.water_filling(problem, adl.solve(problem))
+    >>> ax.get_ylabel()
+    'Leverage (notional / equity)'
     """
     k = canvas.one_asset(problem, asset)
     taken = canvas.reductions(problem, solution)
@@ -77,6 +85,13 @@ def volatility_filling(
 
     Areas are money per standard deviation. `level` is drawn if given; few accounts carry their
     `names`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> ax = adl.plots.volatility_filling([2.0, 1.0], [0.5, 0.8], [0.5, 0.6], 0.6)
+    >>> ax.get_xlabel()
+    'Equity of accounts, highest volatility first'
     """
     width = _numbers("equity", equity)
     heights = [_numbers(what, given) for what, given in (("before", before), ("after", after))]

@@ -35,6 +35,14 @@ def loss_exceedance(
     reduction. Losses are before the
     insurance fund, which is drawn as a line where there is one. Raises NotApplicable without a
     price model.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem(64)
+    >>> ax = adl.plots.loss_exceedance(problem, {"optimum": adl.solve(problem), "none": None})
+    >>> ax.get_xscale()
+    'log'
     """
     if not allocations:
         raise InputError("loss_exceedance: give at least one allocation by name")
@@ -95,6 +103,14 @@ def stressed_probabilities(
     (of a coherent objective). Where a small part of all scenarios is stressed, the view shows twice
     that part. None stands
     for no reduction. Raises NotApplicable without a price model.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem(64)
+    >>> ax = adl.plots.stressed_probabilities(problem, adl.solve(problem))
+    >>> ax.get_ylabel()
+    'Stressed / physical probability'
     """
     weights = problem.scenarios.weights
     losses = losses_beyond_fund(problem, canvas.reductions(problem, solution))

@@ -47,6 +47,13 @@ def factor_leverage(
     quantiles. With another price model `beside` it, the right picture shows the same factor
     leverage where reductions are
     optimal under that model. Raises NotApplicable where the rule does not apply.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> left, right = adl.plots.factor_leverage(adl.examples.paper_problem(), [0, 5, 10])
+    >>> left.get_xlabel()
+    'Reduction (BTC contracts)'
     """
     reason = method.reason_not_applicable(problem)
     if reason is not None:
@@ -180,6 +187,14 @@ def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> 
     Money that one more contract of required reduction saves, against the reduction in contracts if
     one asset is reduced,
     else its multiple; or against the insurance fund or the risk level that was swept.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> sweep = adl.frontier(adl.examples.paper_problem(), multiples=[0.5, 1.0])
+    >>> ax = adl.plots.shadow_prices(sweep)
+    >>> ax.get_xlabel()
+    'Reduction (BTC contracts)'
     """
     sweep = canvas.as_frame(sweep)
     swept = next((name for name in ("multiple", "insurance_fund", "level") if name in sweep), None)

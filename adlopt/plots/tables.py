@@ -34,6 +34,14 @@ def risk_against_concentration(
     `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such
     table with its columns
     named. Risk is drawn logarithmically where policies lie decades apart.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> comparison = adl.compare(adl.examples.paper_problem(), [adl.policies.BitMEX()])
+    >>> ax = adl.plots.risk_against_concentration(comparison)
+    >>> ax.get_xlabel()
+    'Accounts'
     """
     comparison = canvas.as_frame(comparison)
     given = canvas.columns_of("comparison", comparison, [risk, concentration])
@@ -76,6 +84,15 @@ def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None
     The best of a column is marked 0 %. The scale ends at twice the best: what is beyond has the
     last colour. Where the best
     is zero, any loss is infinitely worse.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem(64)
+    >>> study = adl.explore(problem, [adl.ExpectedLoss(), adl.CVaR(0.9)])
+    >>> ax = adl.plots.cross_evaluation(study)
+    >>> len(ax.get_yticks())
+    2
     """
     exploration = canvas.as_frame(exploration)
     columns = list(exploration.columns)
@@ -143,6 +160,15 @@ def optimal_band(
     sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most
     that they may lose; the
     axis of many unequal ones is logarithmic.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import pandas as pd
+    >>> ranges = pd.DataFrame({"least": [0.0, 1.0], "most": [2.0, 3.0]}, index=["a", "b"])
+    >>> ax = adl.plots.optimal_band(ranges)
+    >>> ax.get_xlabel()
+    'Account'
     """
     ranges = canvas.as_frame(ranges)
     given = canvas.columns_of(

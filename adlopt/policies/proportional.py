@@ -38,7 +38,14 @@ CONTRACTS_THEORY = {
 
 
 class Proportional(Policy):
-    """Reductions in proportion to `weight`, within the bounds of each position."""
+    """Reductions in proportion to `weight`, within the bounds of each position.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> isinstance(adl.policies.RiskAware(), adl.policies.Proportional)
+    True
+    """
 
     @abstractmethod
     def weight(self, problem: Problem) -> FloatArray:
@@ -151,6 +158,13 @@ class RiskAware(Proportional):
     Notes
     -----
     Source: Chitra and others, arXiv 2602.15182 (RAP).
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.RiskAware().reductions(problem).round(2).tolist()
+    [-1.6, -2.39, -2.89, -3.12]
     """
 
     g: Callable[[FloatArray], Any] | None = None

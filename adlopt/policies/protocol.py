@@ -28,7 +28,14 @@ class HasAllocate(Protocol):
 
 
 class Policy(ABC):
-    """A rule from book and reduction to an allocation. Subclasses define `reductions`."""
+    """A rule from book and reduction to an allocation. Subclasses define `reductions`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> isinstance(adl.policies.ProRata(), adl.policies.Policy)
+    True
+    """
 
     theory: ClassVar[Mapping[str, str]] = {}
     """Axioms of `adl.audit` that the rule satisfies by proof, with the reason."""

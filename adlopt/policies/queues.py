@@ -120,6 +120,13 @@ class BitMEX(ScoreQueue):
     -----
     Source: support.bitmex.com, article 18589621443357, "What is Auto-Deleveraging". Delta Exchange
     publishes the same rule.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.BitMEX().allocate(problem)["reduction"].tolist()
+    [0.0, 0.0, -3.0, -7.0]
     """
 
     def scores(self, problem: Problem) -> FloatArray:
@@ -149,6 +156,13 @@ class Binance(ScoreQueue):
     -----
     Source: binance.com FAQ 360033525471 for the rule; the formula is second-hand, as quoted at
     dev.binance.vision/t/17801.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.Binance().allocate(problem)["reduction"].tolist()
+    [0.0, 0.0, -3.0, -7.0]
     """
 
     maintenance: float | Mapping[str, float] = 0.005
@@ -194,6 +208,13 @@ class Hyperliquid(ScoreQueue):
     Notes
     -----
     Source: hyperliquid.gitbook.io/hyperliquid-docs, "Auto-deleveraging".
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.Hyperliquid().allocate(problem)["reduction"].tolist()
+    [0.0, -10.0, 0.0, 0.0]
     """
 
     def scores(self, problem: Problem) -> FloatArray:
@@ -220,6 +241,13 @@ class DydxV4(ScoreQueue):
     Notes
     -----
     Source: dydxprotocol/v4-chain, protocol/x/clob/keeper/deleveraging.go.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> adl.policies.DydxV4(seed=1).allocate(problem)["reduction"].tolist()
+    [0.0, -10.0, 0.0, 0.0]
     """
 
     seed: int = 0

@@ -31,6 +31,13 @@ BY_NAME: dict[str, Callable[..., Policy]] = {
 def standard(problem: Problem) -> list[Any]:
     """Every rule, with its defaults, for which the problem has the data (entry prices, a price
     model).
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> [str(rule) for rule in adl.policies.standard(problem)][:3]
+    ['BitMEX', 'Binance', 'Hyperliquid']
     """
     entry = problem.book.entry_price
     rules: list[Policy] = []

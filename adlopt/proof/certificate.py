@@ -52,6 +52,14 @@ class Certificate:
         zero equity, or a solve of the problem.
     rounding : float
         Money below which a difference of value and bound means nothing in floating point.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> certificate = adl.certify(problem, adl.policies.ProRata().allocate(problem))
+    >>> bool(certificate.lower_bound < certificate.value)
+    True
     """
 
     value: float

@@ -46,6 +46,15 @@ class ExactProof:
         No feasible allocation has a smaller objective, in money.
     document : dict
         All that a checker needs, in integers; what `save` writes.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.Scenarios([[60_000.0, 1_700.0], [74_000.0, 2_100.0]])
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> proof = adl.prove(problem, adl.solve(problem))
+    >>> proof.lower_bound <= proof.value
+    True
     """
 
     value: Fraction

@@ -29,6 +29,15 @@ class Simulation:
 
     Money is in the currency of the book; `deleveraged` and `sold` are money at the settlement price
     and at the mark.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> path = adl.paths.slow_bleed(book, fall=0.3, steps=4)
+    >>> crash = adl.simulate(book, path, adl.policies.ProRata())
+    >>> crash.steps["step"].tolist()
+    [1, 2, 3, 4]
     """
 
     steps: pd.DataFrame

@@ -89,7 +89,16 @@ def slow_bleed(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices fall by the same share in every step. Parameters as in `flash_crash`."""
+    """Prices fall by the same share in every step. Parameters as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.slow_bleed(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.92, 0.84, 0.77, 0.71, 0.65, 0.6]
+    """
     check_sizes(steps, count, seed)
     shape = np.outer(np.arange(1, steps + 1) / steps, _log_fall(book, fall))
     return _varied(book, "slow_bleed", shape, count, volatility, dispersion, seed)
@@ -106,7 +115,16 @@ def staircase(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices fall in `stairs` equal jumps with pauses between them. Others as in `flash_crash`."""
+    """Prices fall in `stairs` equal jumps with pauses between them. Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.staircase(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.84, 0.84, 0.71, 0.71, 0.6, 0.6]
+    """
     check_sizes(steps, count, seed)
     validation.require_integer("staircase: stairs", stairs, 1)
     share = np.ceil(np.arange(1, steps + 1) * stairs / steps) / stairs
@@ -128,6 +146,14 @@ def whipsaw(
     """Prices fall until half time, then rise above where they started, by `overshoot` of the fall
     in log prices. Whoever was deleveraged at the trough misses the recovery. Others as in
     `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.whipsaw(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.84, 0.71, 0.6, 0.74, 0.92, 1.14]
     """
     check_sizes(steps, count, seed)
     half = max(1, steps // 2)
@@ -151,6 +177,14 @@ def decoupling(
     """One asset falls while the others rise: hedges between them lose on one leg or on both.
 
     `asset` is the book's last one if left out. Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.decoupling(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.89, 0.79, 0.71, 0.63, 0.56, 0.5]
     """
     check_sizes(steps, count, seed)
     chosen = book.assets[-1] if asset is None else asset
@@ -180,6 +214,14 @@ def whale_default(
 
     The move is the same share of all its prices, reached at half time, and stays. `account` is the
     solvent one of the largest gross notional if left out. Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.whale_default(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [1.32, 1.63, 1.95, 1.95, 1.95, 1.95]
     """
     check_sizes(steps, count, seed)
     pool = _whale(book, account)
@@ -209,6 +251,14 @@ def thin_depth(
 
     The default is what remained of the depth at 100 basis points on 10 October 2025 (arXiv
     2603.09164). It matters only for an exchange with `depth`. Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.thin_depth(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.92, 0.84, 0.77, 0.71, 0.65, 0.6]
     """
     paths = slow_bleed(
         book,
@@ -244,6 +294,14 @@ def oracle_gap(
 
     Accounts are liquidated at the marks, and the engine sells at the market, so the fund bears the
     gap. It matters only for an exchange with `depth`. Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.oracle_gap(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [0.94, 0.89, 0.84, 0.79, 0.74, 0.7]
     """
     paths = slow_bleed(
         book,
@@ -278,6 +336,14 @@ def funding_squeeze(
     """Prices rise, and shorts pay longs a share `rate` of notional in every step as well.
 
     Others as in `flash_crash`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(40, 1, seed=1)
+    >>> path = adl.paths.funding_squeeze(book, steps=6)
+    >>> (path.prices[0, :, 0] / book.marks[0]).round(2).tolist()
+    [1.04, 1.09, 1.14, 1.19, 1.24, 1.3]
     """
     check_sizes(steps, count, seed)
     moves = np.full(

@@ -37,6 +37,15 @@ class StressTest:
     """Outcomes of rules on common paths.
 
     All differences are paired: rules are compared path by path.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> paths = adl.paths.slow_bleed(book, fall=0.3, steps=4, count=20)
+    >>> test = adl.stress_test(book, paths, [adl.policies.ProRata()], workers=1)
+    >>> len(test.outcomes)
+    20
     """
 
     outcomes: pd.DataFrame

@@ -34,7 +34,18 @@ GAP = 5_000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WaveReplay:
-    """Waves in their order, each rule with a book of its own."""
+    """Waves in their order, each rule with a book of its own.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import pandas as pd
+    >>> fills = pd.DataFrame({"wave": [1, 2], "account": "a", "asset": "BTC", "mark": 50.0})
+    >>> fills = fills.assign(size=[-4, -3], equity=100.0, realised_reduction=-1)
+    >>> done = adl.replay(fills, [adl.policies.ProRata()], carry=True)
+    >>> done.books["ProRata(contracts)"].size.tolist()
+    [-2.0]
+    """
 
     table: pd.DataFrame
     """A row per wave and policy: contracts' value required, taken and unmet; accounts; solvent

@@ -73,6 +73,13 @@ def solve(
     NotApplicable, InfeasibleConstraints, SolverFailed
         The method cannot solve this problem; no allocation meets the constraints (the message says
         what would do); the conic solver gave no answer.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> solution = adl.solve(adl.examples.paper_problem())
+    >>> solution.status, solution.method
+    ('optimal', 'factor_leverage')
     """
     require_problem("solve", problem)
     settings = Settings(

@@ -41,6 +41,15 @@ class Solution:
 
     `value`, `lower_bound` and `gap` are None without a price model: water-filling is then optimal
     by theorem.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> solution = adl.solve(adl.examples.paper_problem())
+    >>> solution.status, solution.method
+    ('optimal', 'factor_leverage')
+    >>> solution.allocation["reduction"].round(2).tolist()
+    [-3.02, -0.14, -6.85, 0.0]
     """
 
     allocation: pd.DataFrame

@@ -22,6 +22,12 @@ NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it coun
 class Verification:
     """Values of two independent solutions of one scenario problem; `agree` if they differ by at
     most `tolerance`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> adl.verify(adl.examples.paper_problem(64)).agree
+    True
     """
 
     method: str

@@ -27,6 +27,14 @@ class Loaded:
     `rejected` has a row each: `record` (its place in what was loaded), `account`, `symbol`, `side`,
     `size` as they stood
     there, and the `reason`. If no row could be taken the book is empty.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import pandas as pd
+    >>> nothing = pd.DataFrame({"reason": []})
+    >>> len(adl.sources.Loaded(adl.examples.paper_book(), nothing).rejected)
+    0
     """
 
     book: Book

@@ -28,7 +28,16 @@ SAME_PRIORITY = 1e-12  # fractions that differ by less share a rank
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exposure(TableResult):
-    """Rank and reduction of one account under each policy, along a ladder of reductions."""
+    """Rank and reduction of one account under each policy, along a ladder of reductions.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book, rules = adl.examples.paper_book(), [adl.policies.BitMEX()]
+    >>> standing = adl.exposure(book, "4", ladder=[{"BTC": -5.0}], policies=rules)
+    >>> standing.table["rank"].tolist()
+    [1]
+    """
 
     account: Any
     table: pd.DataFrame

@@ -42,7 +42,17 @@ PriceModels = PriceModel | Callable[[Book], PriceModel]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay:
-    """Realised reductions and what policies would have done, by wave."""
+    """Realised reductions and what policies would have done, by wave.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> import pandas as pd
+    >>> fills = pd.DataFrame({"wave": 1, "account": ["a", "b"], "asset": "BTC", "mark": 50.0})
+    >>> fills = fills.assign(size=[-4, -4], equity=100.0, realised_reduction=[-2, 0])
+    >>> type(adl.replay(fills, [adl.policies.ProRata()])).__name__
+    'Replay'
+    """
 
     comparisons: dict[Any, Comparison]
     """The `Comparison` of each wave; its row "realised" is what happened."""

@@ -25,7 +25,15 @@ from adlopt.studies._sentences import sentences
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why one account was reduced, or was not."""
+    """Why one account was reduced, or was not.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> solution = adl.solve(adl.examples.paper_problem())
+    >>> adl.explain(solution, "2", what_if=False).sentences[0]
+    'Account 2: 0.139087 BTC (1.39 %) were taken from its short position of 10 BTC.'
+    """
 
     account: Any
     table: pd.DataFrame

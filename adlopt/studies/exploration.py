@@ -25,6 +25,14 @@ class Exploration(TableResult):
     """Cross-evaluation of objectives.
 
     The smallest value of each column lies on the diagonal, up to the proven gaps.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem(64)
+    >>> study = adl.explore(problem, [adl.ExpectedLoss(), adl.CVaR(0.9)])
+    >>> study.table.columns.tolist()
+    ['ExpectedLoss()', 'CVaR(level=0.9)']
     """
 
     table: pd.DataFrame

@@ -40,6 +40,15 @@ _FORMAT = "{:,.6g}".format
 class OptimalSet:
     """The allocations of least CVaR: `low` <= |reductions| <= `high`, with the required sums, and
     with the losses of `binding_scenarios` at most `limit`.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> book = adl.examples.paper_book().with_margin("isolated")
+    >>> prices = adl.OneFactor({"BTC": 6654.0, "ETH": 200.6})
+    >>> problem = adl.Problem(book, {"BTC": -3.0}, prices=prices, objective=adl.CVaR(0.99))
+    >>> round(adl.optimal_set(problem).cutoff, 2)
+    4.33
     """
 
     problem: Problem

@@ -30,6 +30,14 @@ class Rounding:
     """An allocation in whole lots and what the rounding costs.
 
     The money is None without a price model.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.examples.paper_problem()
+    >>> rounded = adl.round_to_lots(problem, adl.solve(problem), lots={"BTC": 1.0})
+    >>> rounded.allocation["reduction"].tolist()
+    [-3.0, 0.0, -7.0, 0.0]
     """
 
     allocation: pd.DataFrame

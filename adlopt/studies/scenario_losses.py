@@ -15,7 +15,16 @@ from adlopt.studies.table_result import TableResult
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ScenarioLosses(TableResult):
-    """Losses of the exchange by scenario, before and after an allocation."""
+    """Losses of the exchange by scenario, before and after an allocation.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.Stress({"calm": {"BTC": 0.0, "ETH": 0.0}, "rally": {"BTC": 0.3, "ETH": 0.1}})
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> adl.scenario_table(problem, adl.solve(problem)).table.index.tolist()
+    ['calm', 'rally']
+    """
 
     table: pd.DataFrame
     """A row per scenario, by name: `probability`, and the loss beyond the fund `before` any

@@ -32,7 +32,15 @@ AT_CAP = 1e-9  # relative: a reduction this close to its cap is at it
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sensitivity:
-    """What the optimum depends on."""
+    """What the optimum depends on.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> result = adl.sensitivity(adl.examples.paper_problem())
+    >>> result.table["name"].head(2).tolist()
+    ['BTC', 'ETH']
+    """
 
     solution: Solution
     """The optimum itself."""

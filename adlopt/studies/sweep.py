@@ -25,7 +25,15 @@ from adlopt.studies.table_result import TableResult
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Frontier(TableResult):
-    """A problem solved along a sweep of one quantity."""
+    """A problem solved along a sweep of one quantity.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> sweep = adl.frontier(adl.examples.paper_problem(), multiples=[0.5, 1.0])
+    >>> sweep.table["multiple"].tolist()
+    [0.5, 1.0]
+    """
 
     table: pd.DataFrame
     """A row per point: the swept quantity, value, lower_bound, gap, status, method,

@@ -39,7 +39,17 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConfidenceInterval:
-    """What sampling leaves uncertain about the optimum."""
+    """What sampling leaves uncertain about the optimum.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> prices = adl.examples.paper_lognormal(points=256)
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=prices)
+    >>> interval = adl.confidence_interval(problem, replicates=5)
+    >>> bool(interval.value.low < interval.value.high)
+    True
+    """
 
     value: Interval
     """Of the optimal value, in money."""
