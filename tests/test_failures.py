@@ -409,7 +409,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     (
         "exact of a number",
         lambda: adl.ExactLogNormal.from_lognormal(3, MARKS),
-        r"3 is no LogNormal",
+        r"3 is not a LogNormal",
     ),  # type: ignore[arg-type]
     ("levels no list", lambda: adl.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),  # type: ignore[arg-type]
     (

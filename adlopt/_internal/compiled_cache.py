@@ -18,7 +18,6 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, NullCache
-from numba.core.runtime import rtsys
 
 
 def enable(dispatcher: Any) -> None:
@@ -35,17 +34,6 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return (*super()._index_key(sig, codegen), called_sources(self._py_func))
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """As numba's, but without the imports that only compiling needs: they take longer than
-        loading.
-
-        Stored code needs numba's runtime. numba imports the rest itself when it compiles. Functions
-        compiled with parallel=True, or with sets or dictionaries, need more: do not store them.
-        """
-        rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
 
 
 class ForgivingCache:

@@ -36,7 +36,11 @@ class PlausibleScale:
     plausible_return: tuple[float, float] = (1e-4, 3.0)
     """Standard deviations that would make sense as returns."""
     max_return: float = 5.0
-    """Simple return of a scenario: +500 %. Larger ones are probably percentages."""
+    """Simple return of a scenario: +500 %. Larger ones are probably percentages, if the asset's
+    typical return is large too; fat tails have large returns beside many small ones.
+    """
+    max_typical_return: float = 0.5
+    """Median of an asset's absolute returns over all scenarios."""
     price_ratio: float = 10.0
     """Of an asset's scenario prices to its mark, all on one side."""
 
@@ -134,7 +138,9 @@ def _stress(model: Stress, assets: pd.Index[Any], marks: FloatArray) -> Iterator
 
 
 def _returns(what: str, returns: FloatArray, assets: pd.Index[Any]) -> Iterator[str]:
-    for row, k in np.argwhere(returns >= PLAUSIBLE.max_return)[:1]:
+    typical = np.median(np.abs(returns), axis=0)
+    wrong = (returns >= PLAUSIBLE.max_return) & (typical > PLAUSIBLE.max_typical_return)
+    for row, k in np.argwhere(wrong)[:1]:
         value = returns[row, k]
         yield (
             f"{what}: the return of {assets[k]!r} in scenario {row} is {value:g}, that is "

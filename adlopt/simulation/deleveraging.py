@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.errors import AdlError, InputError
+from adlopt.errors import AdlError, InputError, ScaleWarning
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
@@ -66,7 +68,7 @@ def deleverage(
     if not wanted:
         return None
     settlement = settlement_prices(state, exchange)
-    problem = Problem(
+    problem = _computed_problem(
         book,
         {book.assets[k]: float(-np.sign(held[k]) * required[k]) for k in wanted},
         prices=prices(book) if callable(prices) and not hasattr(prices, "scenarios") else prices,
@@ -77,6 +79,13 @@ def deleverage(
     )
     taken = feasible_reductions(policy, problem, step)
     return execute(state, problem, taken, settlement, np.abs(held))
+
+
+def _computed_problem(book: Book, reduction: dict[Any, float], **others: Any) -> Problem:
+    """A problem whose numbers the simulation computed: far from the marks, they are no typos."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScaleWarning)
+        return Problem(book, reduction, **others)
 
 
 def settlement_prices(state: State, exchange: Exchange) -> FloatArray:

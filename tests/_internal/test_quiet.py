@@ -22,7 +22,7 @@ book = adl.Book.from_frame(pd.DataFrame({
     "account": list("abcd"), "asset": "BTC", "size": [-4.0, -3.0, -5.0, 12.0],
     "equity": [9.0, 20.0, 31.0, 500.0]}), marks={"BTC": 10.0})
 prices = adl.Scenarios(pd.DataFrame({"BTC": [8.0, 12.0, 14.0, 17.0, 21.0]}))
-problem = adl.Problem(book, {"BTC": -5.0}, prices, adl.CVaR(0.5))
+problem = adl.Problem(book, {"BTC": -5.0}, prices=prices, objective=adl.CVaR(0.5))
 """
 
 # Several assets and both sides: limits on unstressed losses couple the positions.
@@ -37,7 +37,7 @@ table.loc[0, "size"] *= -1
 moved = adl.Scenarios(pd.DataFrame({"A": rng.uniform(5, 16, 12), "B": rng.uniform(5, 16, 12)}))
 limited = adl.optimal_set(adl.Problem(
     adl.Book.from_frame(table, marks={"A": 10.0, "B": 10.0}).with_margin("isolated"),
-    {"A": -4.0, "B": -3.0}, moved, adl.CVaR(0.5)))
+    {"A": -4.0, "B": -3.0}, prices=moved, objective=adl.CVaR(0.5)))
 assert limited.binding_scenarios.size
 limited.select("fewest_accounts")
 """

@@ -139,7 +139,7 @@ STORED = [
     ),
     ("mark", lambda x: book().with_margin("cross").at({"X": x}).marks[0].item(), 1.5),
     ("StudentT df", lambda x: adl.StudentT([[1.0]], x).df, 3.0),
-    ("LogNormal horizon", lambda x: adl.LogNormal({"X": 0.5}, horizon=x).horizon, 0.5),
+    ("LogNormal horizon", lambda x: adl.LogNormal({"X": 0.5}, horizon=x).years, 0.5),
 ]
 
 

@@ -54,11 +54,8 @@ def test_path_independence(seed: int) -> None:
     left = frame[key].merge(first[[*key, "reduction"]], how="left")["reduction"].fillna(0.0)
     then = adl.Book.from_frame(frame.assign(size=frame["size"] - left), marks=case.marks)
     second = adl.solve(adl.Problem(then, {name: amount - first["reduction"].sum()})).allocation
-    both = (
-        first[[*key, "reduction"]]
-        .merge(second[[*key, "reduction"]], on=key, how="left")
-        .fillna(0.0)
-    )
+    both = first[[*key, "reduction"]].merge(second[[*key, "reduction"]], on=key, how="left")
+    both = both.fillna({"reduction_x": 0.0, "reduction_y": 0.0})
     np.testing.assert_allclose(
         both["reduction_x"] + both["reduction_y"],
         at_once["reduction"],

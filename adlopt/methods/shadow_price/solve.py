@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ def plan(problem: Problem) -> Plan | Refusal:
         from adlopt.methods.shadow_price.conic_solve import ConicDecompositionPlan
 
         return ConicDecompositionPlan(problem)
+    if find_spec("highspy") is None:
+        return Refusal("its linear programs need HiGHS", "install highspy, or use method='conic'")
     return ShadowPrice(problem)
 
 
