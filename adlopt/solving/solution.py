@@ -124,6 +124,10 @@ class Solution:
         """The allocation as a table of its own."""
         return self.allocation.copy()
 
+    def __getstate__(self) -> dict[str, object]:
+        """What travels to another process: all but the solver's state, which lives in this one."""
+        return {**self.__dict__, "_warm_start": None}
+
     @property
     def sold(self) -> pd.Series[float] | None:
         """Contracts by reduced asset that are sold in the market instead of being taken from

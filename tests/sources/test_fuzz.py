@@ -183,9 +183,10 @@ def check(result, held, symbol, sign):
         record = held.get(
             account, {}
         )  # another account's name may have been mutated into the row's
+        entries = record.get("assetPositions") if isinstance(record, dict) else None
         positions = (
-            [p["position"] for p in record["assetPositions"]]
-            if "assetPositions" in record
+            [p.get("position") for p in entries if isinstance(p, dict)]
+            if isinstance(entries, list)
             else [record]
         )
         told = {
