@@ -204,8 +204,18 @@ def _frame(
     ax.set_xlim(0.0, right)
     ax.set_ylim(0.0, top or 1.0)
     beyond, above = int((edges[:-1] >= right).sum()), int((before > top).sum())
-    notes = (
-        [f"{above:,} bars end above the frame, the highest at {before[0]:,.4g}"] if above else []
-    )
-    notes += [f"{beyond:,} further accounts, untouched, stand to the right"] if beyond else []
-    return "\n".join(notes)
+    return "\n".join(_outside(above, before[0], beyond))
+
+
+def _outside(above: int, highest: float, beyond: int) -> list[str]:
+    """What to say of bars outside the frame: `above` end over it, `beyond` stand right of it."""
+    notes = []
+    if above == 1:
+        notes.append(f"1 bar ends above the frame, at {highest:,.4g}")
+    elif above:
+        notes.append(f"{above:,} bars end above the frame, the highest at {highest:,.4g}")
+    if beyond == 1:
+        notes.append("1 further account, untouched, stands to the right")
+    elif beyond:
+        notes.append(f"{beyond:,} further accounts, untouched, stand to the right")
+    return notes

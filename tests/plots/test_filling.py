@@ -9,6 +9,7 @@ import pytest
 import adlopt as adl
 from adlopt import plots
 from adlopt.datasets.examples import PAPER_REDUCTION, paper_book
+from adlopt.plots import filling
 from tests.plots.reading import assert_readable, legend, line, stairs, texts
 
 
@@ -143,3 +144,29 @@ def test_volatility(count):
 def test_volatility_refuses(equity, before, message):
     with pytest.raises(adl.InputError, match=message):
         plots.volatility_filling(equity, before, before)
+
+
+@pytest.mark.parametrize(
+    ("above", "beyond", "said"),
+    [
+        (0, 0, []),
+        (
+            1,
+            1,
+            [
+                "1 bar ends above the frame, at 40",
+                "1 further account, untouched, stands to the right",
+            ],
+        ),
+        (
+            2,
+            1200,
+            [
+                "2 bars end above the frame, the highest at 40",
+                "1,200 further accounts, untouched, stand to the right",
+            ],
+        ),
+    ],
+)
+def test_notes_on_bars_outside_agree_in_number(above: int, beyond: int, said: list[str]) -> None:
+    assert filling._outside(above, 40.0, beyond) == said
