@@ -473,7 +473,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("synthetic seed", lambda: adl.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
     (
         "optimal method",
-        lambda: adl.policies.Optimal("simplex"),
+        lambda: adl.policies.Optimal(method="simplex"),
         r"Optimal: method 'simplex' is unknown",
     ),
     (

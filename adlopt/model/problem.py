@@ -237,7 +237,7 @@ class Problem(ProblemFacts):
         *,
         multiple: float = 1.0,
         insurance_fund: float | None = None,
-        objective: Objective | Callable[..., Any] | None = None,
+        objective: Objective | str | Callable[..., Any] | None = None,
     ) -> Problem:
         """The same problem with `multiple` > 0 times the reduction, another fund or another
         objective.

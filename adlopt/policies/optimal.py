@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
+from adlopt.model.statement import as_objective
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import Policy
 from adlopt.prices.protocol import PriceModel
@@ -21,30 +23,34 @@ class Optimal(Policy):
 
     Parameters
     ----------
-    method : str, default "auto"
-        Of `adl.solve`.
-    objective : Objective, optional
-        Minimised instead of the problem's own.
+    objective : Objective, str or function, optional
+        Minimised instead of the problem's own, as in `adl.Problem`.
     prices : price model, or function from a book to one, optional
         In place of the problem's own. In a simulation each wave has its own book and marks.
+    method : str, default "auto"
+        Of `adl.solve`.
 
     Raises
     ------
+    InputError
+        An unknown method, or an objective that cannot be read.
     NotApplicable
         No method solves the problem, as without a price model under cross margin.
 
     Examples
     --------
     >>> import adlopt as adl
-    >>> print(adl.policies.Optimal(objective=adl.CVaR(0.99)))
+    >>> print(adl.policies.Optimal("cvar:0.99"))
     Optimal(CVaR(level=0.99))
     """
 
-    method: str = "auto"
-    objective: Objective | None = None
+    objective: Objective | str | Callable[..., Any] | None = None
     prices: PriceModel | Callable[[Book], PriceModel] | None = None
+    method: str = field(default="auto", kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.objective is not None:
+            object.__setattr__(self, "objective", as_objective(self.objective))
         if self.method not in METHODS:
             raise InputError(
                 f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}"

@@ -238,7 +238,7 @@ def compare(
     limits = read_all(problem, constraints)
     check_executor("compare", executor)
     best = _optimum(problem, method, solution, limits)
-    known = None if best is None or limits else Optimal(method)
+    known = None if best is None or limits else Optimal(method=method)
     asked = {name: p for name, p in chosen.items() if not isinstance(p, Optimal) or p != known}
     tasks = [(policy, problem) for policy in asked.values()]
     answers = run_tasks(apply_policy, tasks, executor=executor)

@@ -70,7 +70,8 @@ def test_optimal_is_what_solve_says() -> None:
     )
     other = P.Optimal(objective=adl.CVaR(0.999))
     assert str(other) == "Optimal(CVaR(level=0.999))"
-    assert str(P.Optimal("conic")) == "Optimal(conic)"
+    assert P.Optimal("cvar:0.999") == P.Optimal(adl.CVaR(0.999))
+    assert str(P.Optimal(method="conic")) == "Optimal(conic)"
     with pytest.raises(adl.NotApplicable):
         P.Optimal().allocate(adl.Problem(problem.book, {"BTC": -1.0}))
 
