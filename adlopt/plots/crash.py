@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,48 +46,50 @@ def fund_and_inventory(
     canvas.require_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
-    steps = crash.steps
     left, right = canvas.pair_of_axes(axes, (9.0, 3.6))
-    at = np.append(0.0, steps["step"])
-    fund = np.append(crash.exchange.fund, steps["fund"])
-    lost = np.append(0.0, steps["socialised_loss"].cumsum())
-    left.plot(at, fund, color=canvas.BLUE, marker="o", markersize=4, label="fund")
-    left.plot(
-        at,
-        lost,
-        color=canvas.VERMILLION,
-        linestyle="--",
-        marker="s",
-        markersize=4,
-        label="socialised loss so far",
-    )
-    left.set_ylabel("Money")
-    width, base = 0.8, np.zeros(len(steps))
-    for name, colour, hatch in (
-        ("sold", canvas.SKY, ""),
-        ("deleveraged", canvas.VERMILLION, "///"),
-        ("inventory", "0.75", "..."),
-    ):
-        values = steps[name].to_numpy()
-        right.bar(
-            steps["step"],
-            values,
-            width,
-            bottom=base,
-            color=colour,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0.0,
-            label="left in the inventory" if name == "inventory" else name,
-        )
-        base = base + values
-    right.set_ylabel("Contracts at the mark (money)")
+    _draw_fund(left, crash)
+    _draw_contracts(right, crash)
     for ax in (left, right):
         ax.set_xlabel("Step")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         canvas.count_money(ax.yaxis)
         canvas.legend_above(ax)
     return left, right
+
+
+def _draw_fund(ax: Axes, crash: Simulation) -> None:
+    """Fund, and socialised loss so far, after each step; step 0 is before the crash."""
+    steps = crash.steps
+    at = np.append(0.0, steps["step"])
+    fund = np.append(crash.exchange.fund, steps["fund"])
+    lost = np.append(0.0, steps["socialised_loss"].cumsum())
+    for values, name, colour, line, marker in (
+        (fund, "fund", canvas.BLUE, "-", "o"),
+        (lost, "socialised loss so far", canvas.VERMILLION, "--", "s"),
+    ):
+        ax.plot(at, values, color=colour, linestyle=line, marker=marker, markersize=4, label=name)
+    ax.set_ylabel("Money")
+
+
+def _draw_contracts(ax: Axes, crash: Simulation) -> None:
+    """Stacked bars by step: contracts sold, deleveraged, and left in the inventory."""
+    steps = crash.steps
+    base = np.zeros(len(steps))
+    for column, label, colour, hatch in (
+        ("sold", "sold", canvas.SKY, ""),
+        ("deleveraged", "deleveraged", canvas.VERMILLION, "///"),
+        ("inventory", "left in the inventory", "0.75", "..."),
+    ):
+        values = steps[column].to_numpy()
+        style: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.0,
+        }
+        ax.bar(steps["step"], values, 0.8, bottom=base, label=label, **style)
+        base = base + values
+    ax.set_ylabel("Contracts at the mark (money)")
 
 
 def leverage_before_after(crash: Simulation, *, ax: Axes | None = None) -> Axes:
@@ -131,24 +133,14 @@ def leverage_before_after(crash: Simulation, *, ax: Axes | None = None) -> Axes:
         (shown & ~touched, "0.6", "o", "not deleveraged"),
         (touched, canvas.VERMILLION, "^", "deleveraged"),
     ):
-        ax.plot(
-            before[mask],
-            after[mask],
-            linestyle="none",
-            marker=marker,
-            color=colour,
-            markersize=4,
-            alpha=0.7,
-            label=f"{name} ({mask.sum():,})",
-        )
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlim(low, high)
-    ax.set_ylim(low, high)
+        style: dict[str, Any] = {"linestyle": "none", "marker": marker, "markersize": 4}
+        label = f"{name} ({mask.sum():,})"
+        ax.plot(before[mask], after[mask], color=colour, alpha=0.7, label=label, **style)
+    ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     ax.set_xlabel("Gross leverage before")
     ax.set_ylabel("Gross leverage after the crash")
-    canvas.count_money(ax.xaxis)
-    canvas.count_money(ax.yaxis)
+    for axis in (ax.xaxis, ax.yaxis):
+        canvas.count_money(axis)
     canvas.legend_above(ax)
     return ax
 

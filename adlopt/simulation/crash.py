@@ -111,14 +111,13 @@ def simulate(
     Returns
     -------
     Simulation
-        With `.steps`, `.accounts`, `.by_asset`, `.totals` and the final `.book`.
 
     Raises
     ------
     InputError
         A path that does not fit the book, or a rule that takes what it may not.
     ConservationError
-        Contracts or money have appeared or vanished, which would be a defect of this package.
+        Contracts or money have appeared or vanished: a defect of this package.
 
     Source: the seven steps are those of docs/theory/simulation.md, equations (S1) to (S7).
 
@@ -139,6 +138,13 @@ def simulate(
             f"simulate: {len(paths)} paths were given; take one, as in paths[0], or use stress_test"
         )
     state, steps = run(book, paths, policy, rules, prices=prices, objective=objective)
+    return _simulation(state, steps, paths, policy, rules)
+
+
+def _simulation(
+    state: State, steps: list[Step], path: Paths, policy: AnyPolicy, exchange: Exchange
+) -> Simulation:
+    book = state.start
     return Simulation(
         steps=_steps_table(book, steps),
         by_asset=_asset_table(book, steps),
@@ -146,9 +152,9 @@ def simulate(
         totals=pd.Series(totals(state, steps), index=list(TOTALS), name=name_of(policy)),
         book=state.book(),
         start=book,
-        path=paths,
+        path=path,
         policy=name_of(policy),
-        exchange=rules,
+        exchange=exchange,
     )
 
 

@@ -12,18 +12,17 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.prices.protocol import PriceModel
+from adlopt.simulation.market_shapes import funding_squeeze, oracle_gap, thin_depth
 from adlopt.simulation.price_paths import Paths, check_sizes, generators
 from adlopt.simulation.shapes import (
     decoupling,
     flash_crash,
-    funding_squeeze,
-    oracle_gap,
     slow_bleed,
     staircase,
-    thin_depth,
     whale_default,
     whipsaw,
 )
@@ -158,13 +157,7 @@ def bootstrap(
     """
     check_sizes(steps, count, seed)
     validation.require_integer("bootstrap: block", block, 1)
-    validation.require_columns("bootstrap: history", history, tuple(book.assets))
-    past = np.column_stack(
-        [validation.numbers("bootstrap: history", history, name) for name in book.assets]
-    )
-    if len(past) < 2 or not (past > 0).all():
-        raise InputError("bootstrap: history needs at least two rows, and prices > 0")
-    growth = past[1:] / past[:-1]
+    growth = _past_growth(book, history)
     blocks = -(-steps // block)
     prices = np.empty((count, steps, len(book.assets)))
     for path, rng in enumerate(generators(seed, count)):
@@ -172,3 +165,14 @@ def bootstrap(
         rows = (start[:, None] + np.arange(block)).ravel()[:steps] % len(growth)
         prices[path] = book.marks * np.cumprod(growth[rows], axis=0)
     return Paths(book.assets, prices, name="bootstrap")
+
+
+def _past_growth(book: Book, history: pd.DataFrame) -> FloatArray:
+    """(rows - 1, d) each past price over the one before it."""
+    validation.require_columns("bootstrap: history", history, tuple(book.assets))
+    past = np.column_stack(
+        [validation.numbers("bootstrap: history", history, name) for name in book.assets]
+    )
+    if len(past) < 2 or not (past > 0).all():
+        raise InputError("bootstrap: history needs at least two rows, and prices > 0")
+    return np.asarray(past[1:] / past[:-1])

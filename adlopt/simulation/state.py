@@ -24,8 +24,8 @@ class State:
     """The exchange between two steps. Arrays are changed in place, so no table is built per step.
 
     Besides the book's pools three parties hold contracts: the liquidation engine (`inventory`), the
-    market it has sold to, and whoever is on the other side of a book whose sizes do not sum to zero
-    (`outside`, constant). Their money counts profit since the start.
+    market it has sold to, and the other side of a book whose sizes do not sum to zero (`outside`,
+    constant). Their money counts profit since the start.
     """
 
     start: Book

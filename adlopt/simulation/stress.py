@@ -219,24 +219,16 @@ def stress_test(
     book : Book
     paths : Paths, array (paths, steps, d), or a list of paths
     policies : policies of any kind, perhaps by name
-    exchange : Exchange, optional
-        `Exchange()` if left out.
-    prices : price model, or function from a wave's book to one, optional
-        For rules that need one.
-    objective : Objective, optional
-        Of the waves' problems; expected loss if left out.
+    exchange, prices, objective : optional
+        As in `simulate`.
     executor : concurrent.futures.Executor, optional
-        Where the paths run: processes, Dask's `client.get_executor()`, MPI's. The numbers do not
-        depend on it, to the last bit.
+        Where the paths run, such as Dask's `client.get_executor()`; it changes no number.
     workers : int, optional
-        Processes to start where there is no executor. Left out, all processors are used if the work
-        takes longer than starting them; 1 stays in this process.
+        Processes to start without an executor: left out, as many as the work repays.
 
     Returns
     -------
     StressTest
-        With `.outcomes`, `.summary`, `.differences()`, `.fund_size(probability)` and
-        `.newsvendor_fund(...)`.
 
     Raises
     ------
@@ -258,35 +250,39 @@ def stress_test(
     check_executor("stress_test", executor)
     if workers is not None:
         validation.require_integer("stress_test: workers", workers, 1)
-    given = as_paths(paths, book)
-    chosen = by_name(policies)
+    given, chosen = as_paths(paths, book), by_name(policies)
     if not chosen:
         raise InputError("stress_test: give at least one policy, such as adl.policies.ProRata()")
     if executor is None and workers is None:
         work = book.size.size * given.steps * len(given) * len(chosen)
         workers = None if work > WORTH_PROCESSES else 1
-    parts = min(len(given), CHUNKS_PER_WORKER * worker_count(executor, workers))
-    bounds = np.linspace(0, len(given), parts + 1).astype(int)
-    tasks = [
-        (book, given[int(low) : int(high)], list(chosen.values()), rules, prices, objective)
-        for low, high in pairwise(bounds)
-    ]
+    found = _play(book, given, (list(chosen.values()), rules, prices, objective), executor, workers)
+    return StressTest(_outcomes_table(found, list(chosen)), tuple(chosen), given, rules)
+
+
+def _outcomes_table(found: FloatArray, policies: list[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_product([policies, range(found.shape[1])], names=["policy", "path"])
+    return pd.DataFrame(found.reshape(-1, len(TOTALS)), index=index, columns=list(TOTALS))
+
+
+Settings = tuple[list[AnyPolicy], Exchange, PriceModels | None, Objective | None]
+
+
+def _play(
+    book: Book, paths: Paths, settings: Settings, executor: Executor | None, workers: int | None
+) -> FloatArray:
+    """(policies, paths, len(TOTALS)) of all paths, played in shares by the workers."""
+    parts = min(len(paths), CHUNKS_PER_WORKER * worker_count(executor, workers))
+    bounds = np.linspace(0, len(paths), parts + 1).astype(int)
     with Progress("stress test") as progress:
         outcomes = run_tasks(
             _outcomes,
-            tasks,
+            [(book, paths[int(low) : int(high)], *settings) for low, high in pairwise(bounds)],
             executor=executor,
             workers=workers,
-            done=lambda count: progress.report(f"{bounds[count]:,} of {len(given):,} paths"),
+            done=lambda count: progress.report(f"{bounds[count]:,} of {len(paths):,} paths"),
         )
-    table = np.concatenate(outcomes, axis=1).reshape(-1, len(TOTALS))
-    index = pd.MultiIndex.from_product([chosen, range(len(given))], names=["policy", "path"])
-    return StressTest(
-        outcomes=pd.DataFrame(table, index=index, columns=list(TOTALS)),
-        policies=tuple(chosen),
-        paths=given,
-        exchange=rules,
-    )
+    return np.concatenate(outcomes, axis=1)
 
 
 def _outcomes(

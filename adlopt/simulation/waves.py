@@ -88,9 +88,8 @@ def replay(
     policies : policies of any kind, perhaps by name
         Left out: all that the table has the data for.
     carry : bool, default False
-        Carry each rule's book from wave to wave: positions are those that its own earlier
-        reductions have left, and equities move with the marks. Otherwise each wave starts from what
-        the table states.
+        Carry each rule's book from wave to wave: its own earlier reductions stay, and equities move
+        with the marks. Otherwise each wave starts from what the table states.
     gap : float, optional
         Join rows into waves: a new one starts where the wave column, a time, rises by more than
         this (`waves.GAP` is five seconds in HyperReplay's milliseconds).
@@ -111,9 +110,8 @@ def replay(
     --------
     >>> import pandas as pd
     >>> import adlopt as adl
-    >>> fills = pd.DataFrame(
-    ...     {"wave": [1, 1, 2, 2], "account": ["a", "b"] * 2, "asset": "BTC"}
-    ... ).assign(size=[-4, -4, -3, -4], equity=100.0, mark=[50.0, 50.0, 40.0, 40.0])
+    >>> fills = pd.DataFrame({"wave": [1, 1, 2, 2], "account": ["a", "b"] * 2, "asset": "BTC"})
+    >>> fills = fills.assign(size=[-4, -4, -3, -4], equity=100.0, mark=[50.0, 50.0, 40.0, 40.0])
     >>> fills["realised_reduction"] = [-1, 0, -3, 0]
     >>> done = adl.replay(fills, [adl.policies.ProRata()], carry=True)
     >>> done.books["ProRata(contracts)"].size.tolist()
