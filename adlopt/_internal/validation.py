@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -262,25 +262,29 @@ def as_finite(what: str, value: object) -> float:
 
 def as_positive(what: str, value: object) -> float:
     """One finite number > 0, or an InputError that names it."""
-    result = as_finite(what, value)
-    if not result > 0:
-        raise InputError(f"{what} is {value}; it must be > 0")
-    return result
+    return _within(what, value, "be > 0", lambda number: number > 0)
 
 
 def as_nonnegative(what: str, value: object) -> float:
     """One finite number >= 0, or an InputError that names it."""
-    result = as_finite(what, value)
-    if result < 0:
-        raise InputError(f"{what} is {value}; it must be >= 0")
-    return result
+    return _within(what, value, "be >= 0", lambda number: number >= 0)
 
 
 def as_fraction(what: str, value: object) -> float:
     """One number in [0, 1], or an InputError that names it."""
+    return _within(what, value, "lie in [0, 1]", lambda number: 0 <= number <= 1)
+
+
+def as_open_fraction(what: str, value: object) -> float:
+    """One number in (0, 1), or an InputError that names it."""
+    return _within(what, value, "lie in (0, 1)", lambda number: 0 < number < 1)
+
+
+def _within(what: str, value: object, rule: str, holds: Callable[[float], bool]) -> float:
+    """One finite number that keeps a rule, or an InputError that states the rule."""
     result = as_finite(what, value)
-    if not 0 <= result <= 1:
-        raise InputError(f"{what} is {value}; it must lie in [0, 1]")
+    if not holds(result):
+        raise InputError(f"{what} is {value}; it must {rule}")
     return result
 
 

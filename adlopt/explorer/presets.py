@@ -6,6 +6,9 @@ from typing import Any
 
 BTC, ETH = 67_000.0, 1_900.0
 
+Account = tuple[str, float, dict[str, float], dict[str, float]]
+"""Name, equity, and contracts and entry prices by asset."""
+
 
 def presets() -> list[dict[str, Any]]:
     """Four books of growing interest, each with a setting to start from."""
@@ -50,20 +53,10 @@ def presets() -> list[dict[str, Any]]:
             "A hedge that breaks",
             {"BTC": BTC, "ETH": ETH},
             [
-                (
-                    "hedged",
-                    60_000.0,
-                    {"BTC": -6.0, "ETH": 160.0},
-                    {"BTC": 75_000.0, "ETH": 1_950.0},
-                ),
-                ("half", 90_000.0, {"BTC": -6, "ETH": 80}, {"BTC": 79_000, "ETH": 2_000}),
+                _pair("hedged", 60_000.0, -6.0, 75_000.0, 160.0, 1_950.0),
+                _pair("half", 90_000.0, -6, 79_000, 80, 2_000),
                 ("naked", 150_000.0, {"BTC": -6.0}, {"BTC": 72_000.0}),
-                (
-                    "twice",
-                    160_000.0,
-                    {"BTC": -3.0, "ETH": -120.0},
-                    {"BTC": 81_000.0, "ETH": 2_300.0},
-                ),
+                _pair("twice", 160_000.0, -3.0, 81_000.0, -120.0, 2_300.0),
             ],
             reduction=300,
         ),
@@ -72,16 +65,23 @@ def presets() -> list[dict[str, Any]]:
 
 def _paper(
     name: str, collateral: float, btc: float, btc_entry: float, eth: float, eth_entry: float
-) -> tuple[str, float, dict[str, float], dict[str, float]]:
+) -> Account:
     """An account of Campbell, Hey, Moallemi, Nutz, arXiv 2603.15963, section 4."""
     equity = collateral + btc * (BTC - btc_entry) + eth * (ETH - eth_entry)
+    return _pair(name, equity, btc, btc_entry, eth, eth_entry)
+
+
+def _pair(
+    name: str, equity: float, btc: float, btc_entry: float, eth: float, eth_entry: float
+) -> Account:
+    """An account with positions in both coins."""
     return name, equity, {"BTC": btc, "ETH": eth}, {"BTC": btc_entry, "ETH": eth_entry}
 
 
 def _preset(
     name: str,
     marks: dict[str, float],
-    accounts: list[tuple[str, float, dict[str, float], dict[str, float]]],
+    accounts: list[Account],
     *,
     reduction: int,
 ) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.proof.multipliers import Multipliers
 
@@ -49,6 +50,13 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the conic solver
     # the relative gap that is proven of a result, for methods that choose among several
     gap: Callable[[Result], float] | None = None
+
+    def __post_init__(self) -> None:
+        tolerance = validation.as_positive("tolerance", self.tolerance)
+        object.__setattr__(self, "tolerance", tolerance)
+        if self.time_limit is not None:
+            limit = validation.as_positive("time_limit", self.time_limit)
+            object.__setattr__(self, "time_limit", limit)
 
 
 class Plan(Protocol):

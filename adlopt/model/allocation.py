@@ -90,8 +90,13 @@ def _from_table(problem: Problem, frame: pd.DataFrame, table: str) -> FloatArray
     return reductions
 
 
-def _from_array(problem: Problem, given: object, table: str) -> FloatArray:
+def _from_array(problem: Problem, given: Any, table: str) -> FloatArray:
     e = problem.eligible.size
+    if isinstance(given, str) or np.ndim(given) != 1:
+        raise InputError(
+            f"{table}: expected a Solution, a table with account, asset and reduction, or an array "
+            f"of {e} reductions; got a {type(given).__name__}"
+        )
     amount = validation.as_vector(table, given)
     if amount.shape != (e,):
         raise InputError(

@@ -276,6 +276,17 @@ class Problem(ProblemFacts):
         object.__setattr__(other, "prices", prices)
         return other
 
+    def with_max_reduction(self, max_reduction: FloatArray) -> Problem:
+        """The same problem with other caps (e,), signed like the positions; InfeasibleReduction if
+        they leave too little to take.
+        """
+        other = copy.copy(self)
+        for name in ("available", "exhausted_assets"):
+            other.__dict__.pop(name, None)  # cached facts that depend on caps
+        other._put(max_reduction=frozen(max_reduction))
+        other._put(required=frozen(other._within_capacity(self.required)))
+        return other
+
     # ------------------------------------------------------------------ validation
 
     def _within_capacity(self, required: FloatArray) -> FloatArray:

@@ -14,9 +14,8 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import AdlError, InputError
-from adlopt.model.allocation import read_allocation
+from adlopt.model.allocation import AnyAllocation, read_allocation
 from adlopt.model.problem import Problem
-from adlopt.solving.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,9 +113,15 @@ def legend_above(ax: Axes, columns: int = 3) -> None:
     )
 
 
-def legend_beside(ax: Axes, title: str | None = None) -> None:
+def legend_beside(ax: Axes, title: str | None = None, *, of: Axes | None = None) -> None:
+    """A legend to the right, of these axes' lines or of others'."""
     ax.legend(
-        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, title=title, alignment="left"
+        *(of or ax).get_legend_handles_labels(),
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        title=title,
+        alignment="left",
     )
 
 
@@ -142,17 +147,9 @@ def decades(least: float, most: float) -> tuple[float, float]:
     return 10.0**low, 10.0 ** max(high, low + 1)
 
 
-def reductions(problem: Problem, given: Solution | pd.DataFrame | None) -> FloatArray | None:
-    """Reductions (e,) of a solution or of an allocation table; None stands for no reduction."""
-    if given is None:
-        return None
-    table = given.allocation if isinstance(given, Solution) else given
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(
-            "allocation: expected a Solution or a table with account, asset and reduction, got "
-            f"{given!r}"
-        )
-    return read_allocation(problem, table)
+def reductions(problem: Problem, given: AnyAllocation | None) -> FloatArray | None:
+    """Reductions (e,) of any allocation; None stands for no reduction."""
+    return None if given is None else read_allocation(problem, given)
 
 
 def one_asset(problem: Problem, asset: str | None) -> int:

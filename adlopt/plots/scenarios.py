@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.allocation import AnyAllocation
 from adlopt.model.losses import losses_beyond_fund, scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.objectives.protocol import ROUNDING
 from adlopt.plots import _canvas as canvas
-from adlopt.solving.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,16 +25,30 @@ SPAN = 1e6  # largest over smallest loss, or probability, that is shown
 
 def loss_exceedance(
     problem: Problem,
-    allocations: Mapping[str, Solution | pd.DataFrame | None],
+    allocations: Mapping[str, AnyAllocation | None],
     *,
     ax: Axes | None = None,
 ) -> Axes:
     """Probability that the exchange loses at least so much, by policy, both axes logarithmic.
 
-    `allocations` by name: solutions or allocation tables of any rules; None stands for no
-    reduction. Losses are before the
-    insurance fund, which is drawn as a line where there is one. Raises NotApplicable without a
-    price model.
+    Losses are before the insurance fund, which is drawn as a line where there is one.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a price model.
+    allocations : mapping from name to Solution, DataFrame or array (e,)
+        Allocations of any rules; None stands for no reduction.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    NotApplicable
+        The problem has no price model.
 
     Examples
     --------
@@ -47,44 +61,22 @@ def loss_exceedance(
     if not allocations:
         raise InputError("loss_exceedance: give at least one allocation by name")
     ax = canvas.axes(ax)
-    weights = problem.scenarios.weights
-    curves = {}
-    for given, allocation in allocations.items():
-        losses = scenario_losses(problem, canvas.reductions(problem, allocation))
-        order = np.argsort(losses, kind="stable")
-        exceeded = np.cumsum(weights[order][::-1])[::-1]  # P(L >= loss)
-        shown = (losses[order] > 0) & (exceeded > 0)
-        curves[given] = losses[order][shown], exceeded[shown]
-    for (given, (loss, exceeded)), style in zip(
-        curves.items(), canvas.styles(len(curves)), strict=True
-    ):
-        label = canvas.name(given) + ("" if loss.size else " (no loss)")
-        every = max(loss.size // 10, 1)
+    curves = {name: _exceedance(problem, given) for name, given in allocations.items()}
+    styles = canvas.styles(len(curves))
+    for (name, (loss, exceeded)), style in zip(curves.items(), styles, strict=True):
+        label = canvas.name(name) + ("" if loss.size else " (no loss)")
         ax.plot(
-            loss,
-            exceeded,
+            *(loss, exceeded),
             drawstyle="steps-pre",
-            markevery=every,
+            markevery=max(loss.size // 10, 1),
             markersize=4,
             label=label,
             **style,
         )
     if problem.insurance_fund > 0:
         ax.axvline(problem.insurance_fund, color="0.4", linestyle=":", label="insurance fund")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    lossy = [curve for curve in curves.values() if curve[0].size]
-    if not lossy:
-        ax.set(xlim=(1.0, 10.0), ylim=(0.1, 1.0))
-    else:
-        most = max(loss[-1] for loss, _ in lossy)
-        ax.set_xlim(canvas.decades(max(min(loss[0] for loss, _ in lossy), most / SPAN), most))
-        likeliest = max(exceeded[0] for _, exceeded in lossy)
-        ax.set_ylim(
-            canvas.decades(
-                max(min(exceeded[-1] for _, exceeded in lossy), likeliest / SPAN), likeliest
-            )
-        )
+    ax.set(xscale="log", yscale="log")
+    _limit(ax, [curve for curve in curves.values() if curve[0].size])
     ax.set_xlabel("Loss of the exchange (money)")
     ax.set_ylabel("Probability of at least this loss")
     canvas.count_money(ax.xaxis)
@@ -92,17 +84,55 @@ def loss_exceedance(
     return ax
 
 
+def _exceedance(
+    problem: Problem, allocation: AnyAllocation | None
+) -> tuple[FloatArray, FloatArray]:
+    """Losses > 0 in increasing order, and the probability of at least each."""
+    losses = scenario_losses(problem, canvas.reductions(problem, allocation))
+    order = np.argsort(losses, kind="stable")
+    exceeded = np.cumsum(problem.scenarios.weights[order][::-1])[::-1]  # P(L >= loss)
+    shown = (losses[order] > 0) & (exceeded > 0)
+    return losses[order][shown], exceeded[shown]
+
+
+def _limit(ax: Axes, curves: list[tuple[FloatArray, FloatArray]]) -> None:
+    """Whole decades around the curves, at most `SPAN` below the largest loss and probability."""
+    if not curves:
+        ax.set(xlim=(1.0, 10.0), ylim=(0.1, 1.0))
+        return
+    most = max(loss[-1] for loss, _ in curves)
+    ax.set_xlim(canvas.decades(max(min(loss[0] for loss, _ in curves), most / SPAN), most))
+    likeliest = max(exceeded[0] for _, exceeded in curves)
+    rarest = min(exceeded[-1] for _, exceeded in curves)
+    ax.set_ylim(canvas.decades(max(rarest, likeliest / SPAN), likeliest))
+
+
 def stressed_probabilities(
-    problem: Problem, solution: Solution | pd.DataFrame | None, *, ax: Axes | None = None
+    problem: Problem, allocation: AnyAllocation | None, *, ax: Axes | None = None
 ) -> Axes:
     """Stressed over physical probability of each scenario at an allocation, scenarios from the
     least to the largest loss.
 
-    Bars are as wide as physical probabilities, so that areas are stressed ones: the objective is
-    the mean loss under them
-    (of a coherent objective). Where a small part of all scenarios is stressed, the view shows twice
-    that part. None stands
-    for no reduction. Raises NotApplicable without a price model.
+    Bars are as wide as physical probabilities, so their areas are stressed ones. The mean loss
+    under these is the objective, if it is coherent. Where few scenarios are stressed, the picture
+    shows twice their part.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a price model.
+    allocation : Solution, DataFrame, array (e,) or None
+        None stands for no reduction.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    NotApplicable
+        The problem has no price model.
 
     Examples
     --------
@@ -112,16 +142,7 @@ def stressed_probabilities(
     >>> ax.get_ylabel()
     'Stressed / physical probability'
     """
-    weights = problem.scenarios.weights
-    losses = losses_beyond_fund(problem, canvas.reductions(problem, solution))
-    stressed = problem.objective.stressed_probabilities(losses, weights)
-    possible = np.flatnonzero(weights > 0)
-    ratios = stressed[possible] / weights[possible]
-    order = np.lexsort(
-        (ratios, losses[possible])
-    )  # which of equal losses are stressed is arbitrary: those next to the tail
-    width, ratio = canvas.merged(weights[possible][order], ratios[order])
-    edges = np.concatenate([[0.0], np.cumsum(width)])
+    ratio, edges = _stress_ratio(problem, allocation)
     ax = canvas.axes(ax)
     canvas.steps(
         ax,
@@ -140,13 +161,26 @@ def stressed_probabilities(
     left = left if left > 0.5 else 0.0
     ax.set_xlim(left, edges[-1])
     ax.set_ylim(0.0, 1.1 * max(1.0, float(ratio.max())))
-    ax.set_xlabel(
-        "Probability of a smaller loss"
-        + (f" (the worst {100 * (1 - left):.3g} % are shown)" if left else "")
-    )
+    shown = f" (the worst {100 * (1 - left):.3g} % are shown)" if left else ""
+    ax.set_xlabel(f"Probability of a smaller loss{shown}")
     ax.set_ylabel("Stressed / physical probability")
     canvas.legend_above(ax, columns=2)
     return ax
+
+
+def _stress_ratio(
+    problem: Problem, allocation: AnyAllocation | None
+) -> tuple[FloatArray, FloatArray]:
+    """Stressed over physical probability by increasing loss, and the edges of the bars."""
+    weights = problem.scenarios.weights
+    losses = losses_beyond_fund(problem, canvas.reductions(problem, allocation))
+    stressed = problem.objective.stressed_probabilities(losses, weights)
+    possible = np.flatnonzero(weights > 0)
+    ratios = stressed[possible] / weights[possible]
+    # Which of equal losses are stressed is arbitrary: those next to the tail.
+    order = np.lexsort((ratios, losses[possible]))
+    width, ratio = canvas.merged(weights[possible][order], ratios[order])
+    return ratio, np.concatenate([[0.0], np.cumsum(width)])
 
 
 def _short(text: str) -> str:

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 POINTS = 60
 QUANTILES = (0.99, 0.9, 0.5, 0.1)
 PREFIX = "shadow_price_"  # of the columns of `frontier`
+SWEPT = {
+    "multiple": "Multiple of the reduction",
+    "insurance_fund": "Insurance fund",
+    "level": "Level of the CVaR",
+}
+"""Columns of `frontier` that hold what is swept, and their labels."""
 
 
 def factor_leverage(
@@ -36,17 +42,30 @@ def factor_leverage(
     axes: Sequence[Axes] | None = None,
 ) -> tuple[Axes, Axes]:
     """Factor leverage of each account against the size of the reduction (left), and gross leverage
-    beside it (right).
+    (right).
 
     At each size the factor-leverage rule reduces anew (paper, section 4). Factor leverage is the
-    share of equity lost when
-    the factor moves by one unit against the reduced side. `contracts` are sizes of the reduction,
-    unsigned, from zero to
-    all that is eligible if left out; the dotted line is the reduction that the problem asks for.
-    Many accounts are drawn as
-    quantiles. With another price model `beside` it, the right picture shows the same factor
-    leverage where reductions are
-    optimal under that model. Raises NotApplicable where the rule does not apply.
+    fraction of equity lost when the factor moves by one unit against the reduced side. The dotted
+    line is the reduction that the problem requires. Many accounts are drawn as quantiles.
+
+    Parameters
+    ----------
+    problem : Problem
+        Under a one-factor model.
+    contracts : iterable of float, optional
+        Sizes of the reduction, unsigned; from zero to all that is eligible if left out.
+    beside : PriceModel, optional
+        The right picture then shows the factor leverage of the optimum under this model.
+    axes : two matplotlib axes, optional
+
+    Returns
+    -------
+    tuple of Axes
+
+    Raises
+    ------
+    NotApplicable
+        The factor-leverage rule does not apply.
 
     Examples
     --------
@@ -58,42 +77,37 @@ def factor_leverage(
     reason = method.reason_not_applicable(problem)
     if reason is not None:
         raise NotApplicable(f"factor_leverage: {reason}")
-    k = int(problem.reduced_assets[0])
-    required = abs(float(problem.required[k]))
+    required = abs(float(problem.required[problem.reduced_assets[0]]))
     sizes = _sizes(contracts, float(np.abs(problem.max_reduction).sum()))
     factor, gross, level = _sweep(problem, sizes / required)
-    other, ylabel = gross, "Gross leverage"
-    if beside is not None:
-        other, ylabel = (
-            _optima(problem, beside, sizes / required),
-            f"Factor leverage, {type(beside).__name__} optimum",
-        )
     left, right = canvas.pair_of_axes(axes, (9.0, 3.8))
-    pools = np.unique(problem.pool)
-    book = problem.book
-    names = [canvas.name(given) for given in book.names.take(book.pool_account[pools])]
-    few = pools.size <= canvas.FEW
-    title = f"Reduction ({canvas.name(book.assets[k])} contracts)"
-    for ax, lines, what in ((left, factor, "Factor leverage"), (right, other, ylabel)):
-        if few:
-            _lines(ax, sizes, lines, names)
-        else:
-            _quantiles(ax, sizes, lines)
-        ax.axvline(required, color="0.4", linestyle=":", linewidth=1.2, label="required")
-        ax.set(xlabel=title, ylabel=what, xlim=(sizes[0], sizes[-1]))
-        canvas.count_money(ax.xaxis)
+    _draw(left, problem, sizes, factor, "Factor leverage")
     left.plot(sizes, level, color=canvas.BLACK, linewidth=4, alpha=0.3, label="water level")
-    if beside is not None:
+    if beside is None:
+        _draw(right, problem, sizes, gross, "Gross leverage")
+    else:
+        label = f"Factor leverage, {type(beside).__name__} optimum"
+        _draw(right, problem, sizes, _optima(problem, beside, sizes / required), label)
         right.set_ylim(left.get_ylim())
-    right.legend(
-        *left.get_legend_handles_labels(),
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        frameon=False,
-        title="Account" if few else None,
-        alignment="left",
-    )
+    few = factor.shape[1] <= canvas.FEW
+    canvas.legend_beside(right, "Account" if few else None, of=left)
     return left, right
+
+
+def _draw(ax: Axes, problem: Problem, sizes: FloatArray, lines: FloatArray, label: str) -> None:
+    """Leverage (points, pools to be reduced) against the size of the reduction."""
+    book, k = problem.book, problem.reduced_assets[0]
+    pools = np.unique(problem.pool)
+    if pools.size <= canvas.FEW:
+        accounts = book.names.take(book.pool_account[pools])
+        _lines(ax, sizes, lines, [canvas.name(account) for account in accounts])
+    else:
+        _quantiles(ax, sizes, lines)
+    required = abs(float(problem.required[k]))
+    ax.axvline(required, color="0.4", linestyle=":", linewidth=1.2, label="required")
+    title = f"Reduction ({canvas.name(book.assets[k])} contracts)"
+    ax.set(xlabel=title, ylabel=label, xlim=(sizes[0], sizes[-1]))
+    canvas.count_money(ax.xaxis)
 
 
 def _sizes(contracts: Iterable[float] | None, available: float) -> FloatArray:
@@ -182,11 +196,26 @@ def _quantiles(ax: Axes, sizes: FloatArray, lines: FloatArray) -> None:
 
 
 def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Shadow price of each reduced asset along a sweep: the table that `adl.frontier` returns.
+    """Shadow price of each reduced asset along a sweep.
 
-    Money that one more contract of required reduction saves, against the reduction in contracts if
-    one asset is reduced,
-    else its multiple; or against the insurance fund or the risk level that was swept.
+    It is the money that one more contract of required reduction saves. The horizontal axis is the
+    reduction in contracts if one asset is reduced, else its multiple; or the insurance fund or the
+    CVaR level that was swept.
+
+    Parameters
+    ----------
+    sweep : Frontier or DataFrame
+        The result of `adl.frontier`, or its table.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The table has no swept column or no shadow prices.
 
     Examples
     --------
@@ -196,50 +225,45 @@ def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> 
     >>> ax.get_xlabel()
     'Reduction (BTC contracts)'
     """
-    sweep = canvas.as_frame(sweep)
-    swept = next((name for name in ("multiple", "insurance_fund", "level") if name in sweep), None)
-    assets = [
-        str(column).removeprefix(PREFIX)
-        for column in sweep.columns
-        if str(column).startswith(PREFIX)
-    ]
-    if swept is None or not assets:
+    table = canvas.as_frame(sweep)
+    swept = next((name for name in SWEPT if name in table), None)
+    columns = [str(column) for column in table.columns if str(column).startswith(PREFIX)]
+    if swept is None or not columns:
         raise InputError(
             "shadow_prices: give adl.frontier(problem, multiples=[...]) of a problem with a price "
             "model"
         )
-    x, label = (
-        swept,
-        {"insurance_fund": "Insurance fund", "level": "Level of the CVaR"}.get(
-            swept, "Multiple of the reduction"
-        ),
-    )
+    assets = [column.removeprefix(PREFIX) for column in columns]
+    x, label = swept, SWEPT[swept]
     if swept == "multiple" and len(assets) == 1:
         x, label = f"reduction_{assets[0]}", f"Reduction ({canvas.name(assets[0])} contracts)"
-    given = canvas.columns_of("shadow_prices", sweep, [x, *(PREFIX + asset for asset in assets)])
+    given = canvas.columns_of("shadow_prices", table, [x, *columns])
     order = np.argsort(np.abs(given[x]))
-    prices = {asset: given[PREFIX + asset][order] for asset in assets}
+    prices = [given[column][order] for column in columns]
     ax = canvas.axes(ax)
-    for (asset, price), style in zip(prices.items(), canvas.styles(len(assets)), strict=True):
+    for asset, price, style in zip(assets, prices, canvas.styles(len(assets)), strict=True):
         ax.plot(np.abs(given[x])[order], price, label=canvas.name(asset), markersize=5, **style)
-    largest = [float(np.abs(price).max()) for price in prices.values()]
-    if (
-        max(largest) > 100 * min(largest) > 0
-    ):  # contracts of different worth: one line would lie on the axis
-        linear = min(largest) / 100
-        low, high = (round(np.log10(end)) for end in (10 * linear, max(largest)))
-        ax.set_yscale("asinh", linear_width=linear)
-        ax.set_yticks(
-            [0.0, *(10.0**power for power in range(low, high + 1, max(1, (high - low) // 6)))]
-        )
-        ax.set_yticks([], minor=True)
-    else:
-        ax.set_ylim(bottom=1.1 * min(0.0, *(float(price.min()) for price in prices.values())))
-    ax.set_xlabel(label)
-    ax.set_ylabel("Shadow price (money saved per contract)")
+    _scale(ax, prices)
+    ax.set(xlabel=label, ylabel="Shadow price (money saved per contract)")
     canvas.count_money(ax.yaxis)
     if swept != "level":
         canvas.count_money(ax.xaxis)
     if len(assets) > 1:
         canvas.legend_beside(ax)
     return ax
+
+
+def _scale(ax: Axes, prices: list[FloatArray]) -> None:
+    """The vertical axis: from zero, and logarithmic above it where contracts differ much in worth,
+    or one line would lie on the axis.
+    """
+    largest = [float(np.abs(price).max()) for price in prices]
+    if not max(largest) > 100 * min(largest) > 0:
+        ax.set_ylim(bottom=1.1 * min(0.0, *(float(price.min()) for price in prices)))
+        return
+    linear = min(largest) / 100
+    low, high = (round(np.log10(end)) for end in (10 * linear, max(largest)))
+    ax.set_yscale("asinh", linear_width=linear)
+    powers = range(low, high + 1, max(1, (high - low) // 6))
+    ax.set_yticks([0.0, *(10.0**power for power in powers)])
+    ax.set_yticks([], minor=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.methods.choice import METHODS
@@ -46,23 +45,23 @@ def solve(
     method : str
         "auto", "water_filling", "factor_leverage", "shadow_price" or "conic".
     constraints : function, str, or sequence of them
-        Functions of the allocation as a cvxpy expression (e,) in contracts, or names as in
+        Functions of the allocation, a cvxpy expression (e,) in contracts, or names such as
         "at-most-fraction:0.3" (see `adlopt.constraints`). Only the conic method takes them.
     tolerance : float
         Relative gap up to which the status is "optimal"; closed forms are solved to 1e-8 at least.
     time_limit : float, optional
         Seconds after which the best allocation so far is returned, with status "time_limit".
     sampling_tolerance : float, optional
-        Largest sampling error, as a share of the value: more scenarios are drawn until it is met.
+        Largest relative sampling error of the value: more scenarios are drawn until it is met.
     then : Objective, str, or sequence of them
-        Further criteria in order of priority: objectives, "fewest_accounts" or
-        "smallest_fraction". Each is optimised among the optima of all before it, within the slack
-        stated in `Solution.stages`, which also says what was proven of each.
+        Further objectives, "fewest_accounts" or "smallest_fraction", in order of priority: each is
+        optimised among the optima of those before it. `Solution.stages` states slacks and proofs.
     warm_start : Solution, optional
         An answer of the same or a similar problem to start from.
-    solver, presolve, **options
-        Of the conic method: cvxpy's name of the solver ("CLARABEL" by default), whether to
-        presolve (exact, and much faster), and options of the solver.
+    solver, presolve : str and bool, optional
+        Of the conic method: cvxpy's name of the solver, and whether to presolve (much faster).
+    **options
+        Passed to this solver.
 
     Returns
     -------
@@ -71,8 +70,7 @@ def solve(
     Raises
     ------
     NotApplicable, InfeasibleConstraints, SolverFailed
-        The method cannot solve this problem; no allocation meets the constraints (the message says
-        what would do); the conic solver gave no answer.
+        The method does not apply; no allocation meets the constraints; the solver gave no answer.
 
     Examples
     --------
@@ -82,35 +80,25 @@ def solve(
     ('optimal', 'factor_leverage')
     """
     require_problem("solve", problem)
-    settings = Settings(
-        validation.as_positive("solve: tolerance", tolerance),
-        _optional_positive("solve: time_limit", time_limit),
-        _start(problem, warm_start),
-        read_all(problem, constraints),
-        *(solver, presolve, options),
-    )
-    accuracy = _optional_positive("solve: sampling_tolerance", sampling_tolerance)
-    return _solve(problem, method, settings, accuracy, read_criteria(then))
+    start, limits = _start(problem, warm_start), read_all(problem, constraints)
+    settings = Settings(tolerance, time_limit, start, limits, solver, presolve, options)
+    return _solve(problem, method, settings, sampling_tolerance, read_criteria(then))
 
 
 def _solve(
     problem: Problem,
     method: str,
     settings: Settings,
-    accuracy: float | None,
+    sampling_tolerance: float | None,
     criteria: tuple[Objective | str, ...],
 ) -> Solution:
-    """Solve with the scenarios that the accuracy needs, then by the further criteria."""
+    """Solve with the scenarios that the sampling tolerance needs, then by the further criteria."""
     once = partial(solve_once, method=method, settings=settings)
-    if accuracy is not None:
-        solution = solve_with_enough_points(problem, once, accuracy)
+    if sampling_tolerance is not None:
+        solution = solve_with_enough_points(problem, once, sampling_tolerance)
     else:
         solution = with_standard_error(problem, once(problem))
     return solve_stages(solution, criteria, settings) if criteria else solution
-
-
-def _optional_positive(what: str, value: float | None) -> float | None:
-    return None if value is None else validation.as_positive(what, value)
 
 
 def _start(problem: Problem, warm_start: Solution | None) -> Start | None:

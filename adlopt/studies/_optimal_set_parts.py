@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,7 +113,31 @@ def binding_scenarios(found: OptimalSet, adverse: FloatArray) -> IntArray:
     return np.array(kept, dtype=np.int64)
 
 
-def fewest_by_program(forced: BoolArray, supply: FloatArray, needed: FloatArray) -> BoolArray:
+def fewest_accounts_mask(optima: OptimalSet, remaining: Mapping[int, float]) -> BoolArray:
+    """(e,) mask of positions whose accounts are reduced: those that must be, and as few others as
+    possible to take the contracts by asset that remain beyond `low`.
+    """
+    problem, room = optima.problem, optima.high - optima.low
+    _, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
+    forced = np.bincount(account, optima.low) > 0
+    supply = np.array(
+        [np.bincount(account, np.where(problem.asset == k, room, 0.0)) for k in remaining]
+    )
+    needed = np.array(list(remaining.values())) * (1 - ROUNDING)
+    if len(remaining) > 1:
+        return np.asarray(_fewest_by_program(forced, supply, needed)[account])
+    # Largest first: no other set of so many accounts can give more.
+    order = np.lexsort((-supply[0], ~forced))
+    enough = int(np.searchsorted(np.cumsum(supply[0, order]), needed[0])) + 1
+    count = int(forced.sum())
+    if needed[0] > 0:
+        count = max(count, enough)
+    reduced = np.zeros(forced.size, dtype=bool)
+    reduced[order[:count]] = True
+    return np.asarray(reduced[account])
+
+
+def _fewest_by_program(forced: BoolArray, supply: FloatArray, needed: FloatArray) -> BoolArray:
     """Smallest superset of `forced` (accounts,) whose supply (assets, accounts) meets `needed`."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 

@@ -103,31 +103,47 @@ def exposure(
     >>> standing.table[["required", "rank", "reduction"]].to_numpy().tolist()
     [[-5.0, 1.0, -5.0], [-10.0, 1.0, -7.0]]
     """
-    if not isinstance(book, Book):
-        raise InputError(f"exposure: expected a Book, got a {type(book).__name__}")
-    position = int(book.names.get_indexer(pd.Index([account]))[0])
-    if position < 0:
-        raise InputError(
-            f"exposure: account {account!r} is not in the book; "
-            f"it has {validation.format_names(book.names)}"
-        )
-    rows: list[dict[str, Any]] = []
-    for required in _rungs(book, account, position, ladder, fractions):
-        problem = Problem(
-            book,
-            required,
-            prices=prices,
-            objective=objective or ExpectedLoss(),
-            settlement=settlement,
-        )
-        own = np.flatnonzero(book.pool_account[problem.pool] == position)
-        for name, policy in _policies(problem, policies).items() if own.size else ():
-            rows += _standing(problem, own, name, policy)
+    code = _account_code(book, account)
+    terms: dict[str, Any] = {
+        "prices": prices,
+        "objective": objective or ExpectedLoss(),
+        "settlement": settlement,
+    }
+    rungs = _rungs(book, account, code, ladder, fractions)
+    rows = [row for rung in rungs for row in _rung(Problem(book, rung, **terms), code, policies)]
     if not rows:
         raise InputError(
             f"exposure: account {account!r} has no position that the reductions could take from"
         )
     return Exposure(account, pd.DataFrame(rows))
+
+
+def _account_code(book: Book, account: Any) -> int:
+    """The account's place in `book.names`."""
+    if not isinstance(book, Book):
+        raise InputError(f"exposure: expected a Book, got a {type(book).__name__}")
+    code = int(book.names.get_indexer(pd.Index([account]))[0])
+    if code < 0:
+        raise InputError(
+            f"exposure: account {account!r} is not in the book; "
+            f"it has {validation.format_names(book.names)}"
+        )
+    return code
+
+
+def _rung(
+    problem: Problem,
+    code: int,
+    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+) -> list[dict[str, Any]]:
+    """The account's rows at one rung; none if the reduction cannot take from it."""
+    own = np.flatnonzero(problem.book.pool_account[problem.pool] == code)
+    if not own.size:
+        return []
+    rows: list[dict[str, Any]] = []
+    for name, policy in _policies(problem, policies).items():
+        rows += _standing(problem, own, name, policy)
+    return rows
 
 
 def _policies(
@@ -189,11 +205,11 @@ def _rank(priority: FloatArray, rivals: IntArray, i: int, *, in_order: bool) -> 
 
 
 def _rungs(
-    book: Book, account: Any, position: int, ladder: Any, fractions: Sequence[float] | None
+    book: Book, account: Any, code: int, ladder: Any, fractions: Sequence[float] | None
 ) -> list[dict[str, float]]:
     """The rungs as reductions by asset."""
     if ladder is None:
-        return _rungs_of_open_interest(book, account, position, fractions)
+        return _rungs_of_open_interest(book, account, code, fractions)
     if fractions is not None:
         raise InputError("exposure: give ladder or fractions, not both")
     steps = [ladder] if isinstance(ladder, Mapping | pd.Series) else ladder
@@ -215,7 +231,7 @@ def _rungs(
 
 
 def _rungs_of_open_interest(
-    book: Book, account: Any, position: int, fractions: Sequence[float] | None
+    book: Book, account: Any, code: int, fractions: Sequence[float] | None
 ) -> list[dict[str, float]]:
     """For each asset and side the account holds, fractions of the open interest on that side."""
     given = FRACTIONS if fractions is None else fractions
@@ -229,7 +245,7 @@ def _rungs_of_open_interest(
             raise InputError(
                 f"exposure, fractions: {part:g} is not in (0, 1]; for contracts use ladder="
             )
-    held = (book.pool_account[book.pool] == position) & book.solvent[book.pool] & (book.size != 0)
+    held = (book.pool_account[book.pool] == code) & book.solvent[book.pool] & (book.size != 0)
     if not held.any():
         raise InputError(
             f"exposure: account {account!r} has no position in a solvent pool, so nothing can be "

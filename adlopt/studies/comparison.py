@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
@@ -27,6 +24,7 @@ from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
 from adlopt.policies.standard import standard
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
+from adlopt.studies import _comparison_tables as tables
 from adlopt.studies import policy_measures
 
 OPTIMUM = "Optimal"
@@ -120,7 +118,7 @@ class Comparison:
             "policies": policies,
             "unhedged": self.unhedged.to_dict("records"),
         }
-        return json.dumps(_plain(content), indent=1)
+        return json.dumps(tables.as_json_values(content), indent=1)
 
     @classmethod
     def from_json(cls, text: str, *, problem: Problem | None = None) -> Comparison:
@@ -141,7 +139,7 @@ class Comparison:
             content = json.loads(text)
             policies = content["policies"]
             blocks = {
-                block: _table_of({name: row[block] for name, row in policies.items()})
+                block: tables.table_of({name: row[block] for name, row in policies.items()})
                 for block in BLOCKS
             }
             return cls(
@@ -150,7 +148,7 @@ class Comparison:
                     content["unhedged"], columns=["policy", "account", "before", "after"]
                 ),
                 allocations={
-                    name: _allocation_of(row["allocation"]) for name, row in policies.items()
+                    name: tables.allocation_of(row["allocation"]) for name, row in policies.items()
                 },
                 before=pd.Series(content["before"], dtype=float, name="before"),
                 lower_bound=content["lower_bound"],
@@ -164,12 +162,13 @@ class Comparison:
             ) from error
 
     def __repr__(self) -> str:
-        blocks = [f"{name}\n{_as_text(getattr(self, name)).to_string()}" for name in BLOCKS]
+        blocks = [f"{name}\n{tables.as_text(getattr(self, name)).to_string()}" for name in BLOCKS]
         return "\n\n".join(blocks)
 
     def _repr_html_(self) -> str:
         return "".join(
-            f"<h4>{escape(name)}</h4>{_as_text(getattr(self, name)).to_html()}" for name in BLOCKS
+            f"<h4>{escape(name)}</h4>{tables.as_text(getattr(self, name)).to_html()}"
+            for name in BLOCKS
         )
 
 
@@ -200,13 +199,12 @@ def compare(
     method : str, default "auto"
         Method of `adl.solve` for the optimum.
     solution : Solution, optional
-        A known solution of this problem, so that it is not solved again.
+        A known solution of this problem, which is then not solved again.
     constraints : function, str, or sequence of them
-        As for `adl.solve`: the optimum and the bound are those under them. Policies need not meet
-        them; the column `constraint_violation` says by how much they do not, relative to the size
-        of a constraint.
+        As for `adl.solve`, which the optimum and the bound obey. Policies need not: the column
+        `constraint_violation` shows by how much they break them, relative to a constraint's size.
     executor : concurrent.futures.Executor, optional
-        Applies the policies in parallel; in this process if left out. Answers do not depend on it.
+        Applies the policies in parallel, with the same answers.
 
     Returns
     -------
@@ -225,36 +223,71 @@ def compare(
     ['4']
     """
     require_problem("compare", problem)
-    tail = CVaR(level)
-    chosen = by_name(standard(problem) if policies is None else policies)
-    if not chosen:
-        raise InputError("compare: give at least one policy, such as adl.policies.BitMEX()")
-    assets = problem.book.assets
-    v = (
-        features.factor(problem)
-        if direction is None
-        else validation.vector_by_asset("compare: direction", direction, assets)
-    )
+    tail, v = CVaR(level), _factor(problem, direction)
+    chosen = _chosen(problem, policies)
     limits = read_all(problem, constraints)
     check_executor("compare", executor)
     best = _optimum(problem, method, solution, limits)
     known = None if best is None or limits else Optimal(method=method)
+    answers = _answers(problem, chosen, known, executor)
+    taken, bound = _allocations(chosen, best, answers)
+    return _measured(problem, taken, bound, tail=tail, v=v, constraints=limits)
+
+
+def _chosen(
+    problem: Problem, policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None
+) -> dict[str, AnyPolicy]:
+    """The policies by row name, at least one."""
+    chosen = by_name(standard(problem) if policies is None else policies)
+    if not chosen:
+        raise InputError("compare: give at least one policy, such as adl.policies.BitMEX()")
+    return chosen
+
+
+def _factor(problem: Problem, direction: Mapping[str, float] | None) -> FloatArray:
+    """(d,) factor of the hedge columns, in money per contract."""
+    if direction is None:
+        return features.factor(problem)
+    return validation.vector_by_asset("compare: direction", direction, problem.book.assets)
+
+
+def _answers(
+    problem: Problem,
+    chosen: Mapping[str, AnyPolicy],
+    known: Optimal | None,
+    executor: Executor | None,
+) -> dict[str, FloatArray]:
+    """Reductions (e,) of every policy by name, but for the one whose answer is known."""
     asked = {name: p for name, p in chosen.items() if not isinstance(p, Optimal) or p != known}
     tasks = [(policy, problem) for policy in asked.values()]
-    answers = run_tasks(apply_policy, tasks, executor=executor)
-    taken, bound = _allocations(chosen, best, dict(zip(asked, answers, strict=True)))
+    return dict(zip(asked, run_tasks(apply_policy, tasks, executor=executor), strict=True))
+
+
+def _measured(
+    problem: Problem,
+    taken: Mapping[str, FloatArray],
+    bound: float | None,
+    *,
+    tail: CVaR,
+    v: FloatArray,
+    constraints: tuple[Constraints, ...],
+) -> Comparison:
+    """The result from the reductions (e,) of each row."""
     rows = {
-        name: policy_measures.measures(problem, amounts, tail, v, bound, limits)
+        name: policy_measures.measures(problem, amounts, tail, v, bound, constraints)
         for name, amounts in taken.items()
     }
     return Comparison(
-        **{block: _table_of({name: row[block] for name, row in rows.items()}) for block in BLOCKS},
+        **{
+            block: tables.table_of({name: row[block] for name, row in rows.items()})
+            for block in BLOCKS
+        },
         unhedged=policy_measures.unhedged_pools(problem, taken, v),
         allocations={name: as_table(problem, amounts) for name, amounts in taken.items()},
         before=pd.Series(policy_measures.risk(problem, None, tail), name="before"),
         lower_bound=bound,
         level=tail.level,
-        direction=pd.Series(v, index=assets, name="direction"),
+        direction=pd.Series(v, index=problem.book.assets, name="direction"),
         problem=problem,
     )
 
@@ -290,50 +323,3 @@ def _optimum(
     except NotApplicable:
         return None
     return solution.allocation["reduction"].to_numpy(), solution.lower_bound
-
-
-def _table_of(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """A row per policy, a column per measure, each of its own type; None becomes NaN."""
-    names = next(iter(rows.values())).keys()
-    columns = {
-        column: [np.nan if row[column] is None else row[column] for row in rows.values()]
-        for column in names
-    }
-    return pd.DataFrame(columns, index=pd.Index(list(rows), name="policy"))
-
-
-def _allocation_of(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """An allocation table from its rows, with the column types of `Solution.allocation`."""
-    table = pd.DataFrame(records)
-    margin_mode = pd.Categorical(table["margin_mode"], categories=["cross", "isolated"])
-    return table.assign(margin_mode=margin_mode)
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON has: no numpy types, no NaN or infinity."""
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _as_text(block: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of a block, with as few digits as distinguish the rows."""
-    columns = {name: [_format_cell(value) for value in block[name]] for name in block.columns}
-    return pd.DataFrame(columns, index=block.index)
-
-
-def _format_cell(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "NO"
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    if np.isnan(value):
-        return "-"
-    value = value + 0.0  # no negative zero
-    if abs(value) >= 1e5:
-        return f"{value:,.0f}"
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.1f}"

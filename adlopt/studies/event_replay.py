@@ -147,17 +147,16 @@ def replay(
     """Compare realised reductions with each policy at the same requirement, wave by wave.
 
     Positions that were not reduced belong in the table too, with a reduction of zero: a rule can
-    choose only among the positions it is given. If an account's rows of one wave state different
-    equities, or an asset's different marks, the first is taken. Bankrupt accounts take no part,
-    and what was taken from them is left out of the requirement.
+    choose only among the positions it is given. The first equity that a wave states for an
+    account counts, as does the first mark of an asset. Bankrupt accounts take no part, and what
+    was taken from them is left out of the requirement.
 
     Parameters
     ----------
     realised : DataFrame or path of a CSV or Parquet file
         Columns `account`, `asset`, `size` (before the reduction, long > 0), `equity`, `mark` and
-        the realised reduction in contracts; optional `entry_price` and `wave`, which separates
-        reductions of different moments. HyperReplay's `adl_detailed_analysis_REALTIME.csv` is
-        read as it is, with each `time` a wave.
+        the realised reduction in contracts; optional `entry_price` and `wave`. HyperReplay's
+        `adl_detailed_analysis_REALTIME.csv` is read as it is, with each `time` a wave.
     policies : Policy, iterable or mapping from name to policy, optional
         By default all rules that the table has the data for.
     prices : price model, or function from a wave's book to one, optional
@@ -167,7 +166,7 @@ def replay(
     column : str
         Column of the realised reductions; their sign is that of the position.
     wave : str
-        Column of the wave; without it all rows are one wave.
+        Column that separates reductions of different moments; without it they are one wave.
     level : float
         Level of the column `cvar`.
 
@@ -192,15 +191,20 @@ def replay(
     [['a', 0.0, 0.4], ['b', 0.4, 0.0]]
     """
     table = read_realised(realised, column, wave)
-    waves = {None: table} if "wave" not in table else dict(list(table.groupby("wave", sort=False)))
-    comparisons = {}
-    for name, rows in waves.items():
-        problem, happened = _stated(rows, prices, objective)
-        rules = by_name(standard(problem) if policies is None else policies)
-        comparisons[1 if name is None else name] = compare(
-            problem, {REALISED: _fixed_policy(happened), **rules}, level=level
-        )
-    return Replay(comparisons)
+    waves = {1: table} if "wave" not in table else dict(list(table.groupby("wave", sort=False)))
+    stated = {name: _stated(rows, prices, objective) for name, rows in waves.items()}
+    return Replay({name: _compared(*wave, policies, level) for name, wave in stated.items()})
+
+
+def _compared(
+    problem: Problem,
+    happened: FloatArray,
+    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+    level: float,
+) -> Comparison:
+    """What happened in one wave (e,), beside the policies."""
+    rules = by_name(standard(problem) if policies is None else policies)
+    return compare(problem, {REALISED: _fixed_policy(happened), **rules}, level=level)
 
 
 def _fixed_policy(reductions: FloatArray) -> Callable[[Problem], FloatArray]:

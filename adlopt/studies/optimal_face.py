@@ -20,7 +20,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.errors import InputError, NotApplicable
 from adlopt.methods import water_filling
 from adlopt.model.allocation import AnyAllocation, as_table, read_allocation
@@ -160,7 +160,13 @@ class OptimalSet:
             name = criterion if isinstance(criterion, str) else "nearest"
             return self._table(_coupled_optimal_set.select(self, name, wanted))
         fewest = isinstance(criterion, str) and criterion == "fewest_accounts"
-        high = np.where(self._fewest_accounts_mask(), self.high, self.low) if fewest else self.high
+        high = (
+            np.where(
+                parts.fewest_accounts_mask(self, self._remaining_requirement()), self.high, self.low
+            )
+            if fewest
+            else self.high
+        )
         return self._table(self._spread(high, wanted))
 
     def _spread(self, high: FloatArray, wanted: FloatArray | None) -> FloatArray:
@@ -243,30 +249,6 @@ class OptimalSet:
             least[rows] += np.clip(rest - (room.sum() - room), 0.0, room)
         return least, most
 
-    def _fewest_accounts_mask(self) -> BoolArray:
-        """(e,) mask of positions whose accounts are reduced: those that must be, and as few others
-        as possible.
-        """
-        problem, room = self.problem, self.high - self.low
-        _, account = np.unique(problem.book.pool_account[problem.pool], return_inverse=True)
-        forced = np.bincount(account, self.low) > 0
-        remaining = self._remaining_requirement()
-        supply = np.array(
-            [np.bincount(account, np.where(problem.asset == k, room, 0.0)) for k in remaining]
-        )
-        needed = np.array(list(remaining.values())) * (1 - ROUNDING)
-        if len(remaining) > 1:
-            return np.asarray(parts.fewest_by_program(forced, supply, needed)[account])
-        # Largest first: no other set of so many accounts can give more.
-        order = np.lexsort((-supply[0], ~forced))
-        enough = int(np.searchsorted(np.cumsum(supply[0, order]), needed[0])) + 1
-        count = int(forced.sum())
-        if needed[0] > 0:
-            count = max(count, enough)
-        reduced = np.zeros(forced.size, dtype=bool)
-        reduced[order[:count]] = True
-        return np.asarray(reduced[account])
-
 
 def optimal_set(problem: Problem) -> OptimalSet:
     """The set of all allocations of least CVaR under isolated margin.
@@ -303,7 +285,11 @@ def optimal_set(problem: Problem) -> OptimalSet:
     reason = water_filling.reason_not_applicable(problem)
     if reason is not None:
         raise NotApplicable(f"optimal_set: {reason}")
-    level = _level(problem)
+    return _optimal_set(problem, _level(problem))
+
+
+def _optimal_set(problem: Problem, level: float) -> OptimalSet:
+    """The set around the water-filling solution."""
     best = water_filling.solve(problem)
     assert best.water_level is not None
     losses = scenario_losses(problem, best.allocation)

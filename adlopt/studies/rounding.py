@@ -145,9 +145,18 @@ def round_to_lots(
     require_problem("round_to_lots", problem)
     reductions = read_allocation(problem, allocation)
     lot, least = _lots_and_minimum(problem, lots, minimum)
-    taken = np.zeros(reductions.size, dtype=np.int64)
-    rounded = np.zeros(reductions.size)
     wanted = np.abs(reductions) / lot[problem.asset]
+    taken, rounded = _rounded(problem, wanted, lot, least)
+    table = as_table(problem, rounded).assign(lots=taken)
+    return _rounding(problem, reductions, table, float(np.abs(taken - wanted).max()))
+
+
+def _rounded(
+    problem: Problem, wanted: FloatArray, lot: FloatArray, least: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """(e,) whole lots nearest to those wanted, unsigned, and (e,) the contracts they come to."""
+    taken = np.zeros(wanted.size, dtype=np.int64)
+    rounded = np.zeros(wanted.size)
     impossible: list[tuple[str, float, float]] = []
     for k in problem.reduced_assets:
         rows = problem.rows_of(k)
@@ -165,8 +174,7 @@ def round_to_lots(
         rounded[rows] = np.sign(problem.required[k]) * amount
     if impossible:
         raise InfeasibleLots(impossible)
-    table = as_table(problem, rounded).assign(lots=taken)
-    return _rounding(problem, reductions, table, float(np.abs(taken - wanted).max()))
+    return taken, rounded
 
 
 def _rounding(

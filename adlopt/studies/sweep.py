@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from adlopt._internal import validation
 from adlopt.errors import InfeasibleConstraints, InputError
-from adlopt.methods.result import Result
+from adlopt.methods.result import Result, Settings, Start
 from adlopt.model.constraints import Constraints, read_all
 from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
@@ -61,8 +61,6 @@ def frontier(
 ) -> Frontier:
     """Solve one problem along a sweep of the reduction, the insurance fund or the CVaR level.
 
-    A conic program is compiled once; only its parameters change from point to point.
-
     Parameters
     ----------
     problem : Problem
@@ -77,8 +75,8 @@ def frontier(
     tolerance : float, default 1e-6
         Relative gap up to which a point counts as optimal.
     constraints : function, str, or sequence of them
-        As for `adl.solve`. A point that no allocation can meet has the status "infeasible", and
-        the column `relaxation` says what is the least that would do.
+        As for `adl.solve`. Where none can be met the status is "infeasible", and the column
+        `relaxation` states the smallest relaxation that can.
     progress : callable, optional
         Wraps the points as they are solved, for a progress bar such as `rich.progress.track`.
 
@@ -102,54 +100,62 @@ def frontier(
     """
     require_problem("frontier", problem)
     validation.as_positive("frontier: tolerance", tolerance)
-    swept, points = _points(
-        {"multiple": multiples, "insurance_fund": insurance_fund, "level": level}
-    )
-    if swept == "level" and not isinstance(problem.objective, CVaR):
+    sweeps = {"multiple": multiples, "insurance_fund": insurance_fund, "level": level}
+    points = _points(problem, sweeps)  # all are validated before any is solved
+    asked = Settings(tolerance, constraints=read_all(problem, constraints))
+    solver = _solver(points, method, asked)
+    rows = [_row(points[i], solver, asked) for i in progress(range(len(points)))]
+    return Frontier(pd.DataFrame(rows), points[0].swept)
+
+
+class _Point(NamedTuple):
+    """A value of the quantity that is swept, and the problem with it."""
+
+    swept: str
+    value: float
+    problem: Problem
+
+
+class _Solver(NamedTuple):
+    """The method of all points, and the function that solves one."""
+
+    method: str
+    solve: Callable[[Problem, float], Result]
+
+
+def _points(problem: Problem, sweeps: Mapping[str, Iterable[float] | float | None]) -> list[_Point]:
+    """The points of the one quantity that is swept."""
+    given = {name: values for name, values in sweeps.items() if values is not None}
+    if len(given) != 1:
+        raise InputError("frontier: sweep one of multiples, insurance_fund and level")
+    ((name, values),) = given.items()
+    listed = list(values) if isinstance(values, Iterable) else [values]
+    if not listed:
+        raise InputError(f"frontier: {name} has no points")
+    finite = [validation.as_finite(f"frontier, {name}", value) for value in listed]
+    if name == "level" and not isinstance(problem.objective, CVaR):
         raise InputError(
             "frontier: a sweep of the level needs the objective CVaR(level), not "
             f"{problem.objective}"
         )
-    # All points are validated before any is solved.
-    variants = [_variant(problem, swept, point) for point in points]
-    limits = read_all(problem, constraints)
-    if limits:
-        chosen, solver = _constrained(variants, limits, method, tolerance)
-    else:
-        chosen, solver = _solver(variants, points, swept, method, tolerance)
-    rows = [
-        {swept: points[i], **_row(variants[i], chosen, solver, points[i], tolerance, limits)}
-        for i in progress(range(len(points)))
-    ]
-    return Frontier(pd.DataFrame(rows), swept)
+    return [_Point(name, value, _variant(problem, name, value)) for value in finite]
 
 
-def _points(sweeps: Mapping[str, Iterable[float] | float | None]) -> tuple[str, list[float]]:
-    """The one quantity that is swept, and its values."""
-    given = {name: points for name, points in sweeps.items() if points is not None}
-    if len(given) != 1:
-        raise InputError("frontier: sweep one of multiples, insurance_fund and level")
-    ((name, points),) = given.items()
-    listed = list(points) if isinstance(points, Iterable) else [points]
-    if not listed:
-        raise InputError(f"frontier: {name} has no points")
-    return name, [validation.as_finite(f"frontier, {name}", point) for point in listed]
-
-
-def _variant(problem: Problem, name: str, point: float) -> Problem:
+def _variant(problem: Problem, name: str, value: float) -> Problem:
     if name == "multiple":
-        return problem.with_changes(multiple=point)
+        return problem.with_changes(multiple=value)
     if name == "insurance_fund":
-        return problem.with_changes(insurance_fund=point)
-    return problem.with_changes(objective=CVaR(point))
+        return problem.with_changes(insurance_fund=value)
+    return problem.with_changes(objective=CVaR(value))
 
 
-def _solver(
-    variants: list[Problem], points: list[float], name: str, method: str, tolerance: float
-) -> tuple[str, Callable[[Problem, float], Result]]:
+def _solver(points: list[_Point], method: str, asked: Settings) -> _Solver:
     """One method for all points: one that compiles nothing per problem, or one conic program
     compiled for all of them.
     """
+    variants = [point.problem for point in points]
+    if asked.constraints:
+        return _separately(choose_method(variants[0], method, constrained=True), asked)
     methods = {choose_method(variant, method) for variant in variants}
     chosen = "conic" if "conic" in methods else methods.pop()
     if chosen in ("conic", "shadow_price") and method in ("auto", "shadow_price"):
@@ -157,70 +163,58 @@ def _solver(
 
         # What a single small problem does not repay, a sweep does.
         if all(isinstance(plan(variant), ShadowPrice) for variant in variants):
-            return "shadow_price", _warm_started(tolerance)
+            return _Solver("shadow_price", _warm_started(asked))
     if chosen != "conic":
-        return chosen, lambda variant, point: run_method(variant, chosen, tolerance=tolerance)
+        return _separately(chosen, asked)
     from adlopt.methods import conic
 
-    middle = variants[int(np.argsort(points)[len(points) // 2])]  # whose scale suits all
-    return chosen, conic.compile_sweep(middle, name)
+    middle = int(np.argsort([point.value for point in points])[len(points) // 2])
+    # The scale of the middle one suits all.
+    return _Solver(chosen, conic.compile_sweep(variants[middle], points[middle].swept))
 
 
-def _constrained(
-    variants: list[Problem],
-    constraints: tuple[Constraints, ...],
-    method: str,
-    tolerance: float,
-) -> tuple[str, Callable[[Problem, float], Result]]:
-    """The conic method, point by point, under the user's constraints."""
-    chosen = choose_method(variants[0], method, constrained=True)
-    return chosen, lambda variant, point: run_method(
-        variant, chosen, tolerance=tolerance, constraints=constraints
-    )
+def _separately(method: str, asked: Settings) -> _Solver:
+    """Each point solved on its own."""
+    settings = {"tolerance": asked.tolerance, "constraints": asked.constraints}
+    return _Solver(method, lambda variant, _: run_method(variant, method, **settings))
 
 
-def _warm_started(tolerance: float) -> Callable[[Problem, float], Result]:
+def _warm_started(asked: Settings) -> Callable[[Problem, float], Result]:
     """A function that solves variants by shadow prices, each starting from the last."""
-    from adlopt.methods.result import Settings, Start
     from adlopt.methods.shadow_price.solve import ShadowPrice
 
     last: Result | None = None
 
-    def solve_at(variant: Problem, point: float) -> Result:
+    def solve_at(variant: Problem, _: float) -> Result:
         nonlocal last
         start = None
         if last is not None:
             start = Start(last.allocation, last.multipliers, None, last.warm_start)
-        last = ShadowPrice(variant).solve(Settings(tolerance=tolerance, start=start))
+        last = ShadowPrice(variant).solve(replace(asked, start=start))
         return last
 
     return solve_at
 
 
-def _row(
-    problem: Problem,
-    method: str,
-    solver: Callable[[Problem, float], Result],
-    point: float,
-    tolerance: float,
-    constraints: tuple[Constraints, ...] = (),
-) -> dict[str, Any]:
+def _row(point: _Point, solver: _Solver, asked: Settings) -> dict[str, Any]:
     """One point, solved and certified; the tables of a Solution would double the time."""
     started = time.perf_counter()
+    problem, method = point.problem, solver.method
+    row: dict[str, Any] = {point.swept: point.value}
     try:
-        result = solver(problem, point)
+        result = solver.solve(problem, point.value)
     except InfeasibleConstraints as error:
-        return {"status": "infeasible", "method": method, "relaxation": str(error)}
+        return row | {"status": "infeasible", "method": method, "relaxation": str(error)}
     proof = None
     if problem.prices is not None:
-        oracle = linear_minimum(problem, constraints)
+        oracle = linear_minimum(problem, asked.constraints)
         proof = certify_array(problem, result.allocation, result.multipliers, oracle)
     taken = result.allocation != 0
-    row: dict[str, Any] = {
+    row |= {
         "value": None if proof is None else proof.value,
         "lower_bound": None if proof is None else proof.lower_bound,
         "gap": None if proof is None else proof.gap,
-        "status": "optimal" if proof is None or proof.gap <= tolerance else "unproven",
+        "status": "optimal" if proof is None or proof.gap <= asked.tolerance else "unproven",
         "method": method,
         "accounts_reduced": np.unique(problem.book.pool_account[problem.pool[taken]]).size,
         "largest_fraction": float((result.allocation / problem.book.size[problem.eligible]).max()),

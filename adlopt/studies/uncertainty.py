@@ -41,6 +41,18 @@ class Interval(NamedTuple):
 class ConfidenceInterval:
     """What sampling leaves uncertain about the optimum.
 
+    Notes
+    -----
+    The optimum of drawn scenarios is optimistic: it is below the true optimum on average. With
+    draws, the low end is therefore one of the mean optimum, and the high end one of the value of
+    the mean allocation [1]_. An optimum that is not unique has no single true allocation, and the
+    intervals for reductions then only show how far the solver's choice moves.
+
+    References
+    ----------
+    .. [1] W.-K. Mak, D. P. Morton, R. K. Wood, "Monte Carlo bounding techniques for determining
+       solution quality in stochastic programs", Operations Research Letters 24 (1999).
+
     Examples
     --------
     >>> import adlopt as adl
@@ -137,18 +149,6 @@ def confidence_interval(
         Nothing is sampled: the value has a closed form, or the scenarios are given outright and
         `source="bootstrap"` was not chosen.
 
-    Notes
-    -----
-    The optimum of drawn scenarios is optimistic: it is below the true optimum on average. With
-    draws, the low end is therefore one of the mean optimum, and the high end one of the value of
-    the mean allocation [1]_. An optimum that is not unique has no single true allocation, and the
-    intervals for reductions then only show how far the solver's choice moves.
-
-    References
-    ----------
-    .. [1] W.-K. Mak, D. P. Morton, R. K. Wood, "Monte Carlo bounding techniques for determining
-       solution quality in stochastic programs", Operations Research Letters 24 (1999).
-
     Examples
     --------
     >>> import adlopt as adl
@@ -161,9 +161,7 @@ def confidence_interval(
     ['account', 'asset', 'margin_mode', 'size', 'low', 'estimate', 'high']
     """
     require_problem("confidence_interval", problem)
-    level = validation.as_finite("confidence_interval: level", level)
-    if not 0 < level < 1:
-        raise InputError(f"confidence_interval: level is {level}; it must lie in (0, 1)")
+    level = validation.as_open_fraction("confidence_interval: level", level)
     source = _source(problem, source)
     count = (DRAWS if source == "draws" else RESAMPLES) if replicates is None else replicates
     validation.require_integer("confidence_interval: replicates", count, 2)

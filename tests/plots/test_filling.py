@@ -93,7 +93,7 @@ def test_any_allocation_and_one_asset_of_several():
     ax = plots.water_filling(problem, rule, "BTC", ax=ax)
     taken = [patch for patch in ax.patches if patch.get_label() == "taken"][-1].get_data()
     np.testing.assert_allclose(taken.baseline / taken.values, 23 / 33)
-    with pytest.raises(adl.InputError, match="a Solution or a table"):
+    with pytest.raises(adl.InputError, match="expected a Solution, a table"):
         plots.water_filling(problem, {"1": 3.0}, "BTC")
 
 
