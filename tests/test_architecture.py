@@ -1,8 +1,9 @@
-"""Imports run one way, and `import adlopt` stays light."""
+"""Imports run one way, `import adlopt` stays light, and functions and files stay short."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -117,3 +118,26 @@ def test_import_is_light(heavy: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0, (
         f"import adlopt loads {heavy}"
     )
+
+
+MAX_FUNCTION, MAX_FILE, MAX_LINE = 60, 350, 100  # lines, docstrings included; columns
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_functions_and_files_are_short(module: str) -> None:
+    lines = MODULES[module].read_text(encoding="utf-8").splitlines()
+    too_long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= MAX_FUNCTION
+    ]
+    too_wide = [number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE]
+    directives = [
+        number for number, line in enumerate(lines, 1) if re.search(r"#\s*fmt:|# ruff: noqa", line)
+    ]
+    assert not too_long
+    assert not too_wide, "lines of more than 100 columns"
+    assert not directives, "formatter and linter directives for a whole file"
+    assert len(lines) <= MAX_FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,17 +105,12 @@ def exposure(
     [[-5.0, 1.0, -5.0], [-10.0, 1.0, -7.0]]
     """
     code = _account_code(book, account)
-    terms: dict[str, Any] = {
-        "prices": prices,
-        "objective": objective or ExpectedLoss(),
-        "settlement": settlement,
-    }
+    risk = objective or ExpectedLoss()
+    state = partial(Problem, book, prices=prices, objective=risk, settlement=settlement)
     rungs = _rungs(book, account, code, ladder, fractions)
-    rows = [row for rung in rungs for row in _rung(Problem(book, rung, **terms), code, policies)]
+    rows = [row for rung in rungs for row in _rung(state(rung), code, policies)]
     if not rows:
-        raise InputError(
-            f"exposure: account {account!r} has no position that the reductions could take from"
-        )
+        raise InputError(f"exposure: the reductions can take nothing from account {account!r}")
     return Exposure(account, pd.DataFrame(rows))
 
 

@@ -89,7 +89,7 @@ def test_settlement_off_the_mark_is_paid() -> None:
 def test_refusals() -> None:
     for account, given, message in (
         ("z", {}, "account 'z' is not in the book; it has a, b, c, d"),
-        ("d", {"ladder": {"X": -5.0}}, "account 'd' has no position that the reductions could"),
+        ("d", {"ladder": {"X": -5.0}}, "the reductions can take nothing from account .d."),
         ("a", {"fractions": [1.5]}, r"1.5 is not in \(0, 1\]"),
         ("a", {"fractions": []}, "no rungs"),
         ("a", {"fractions": ["half"]}, "'half' is not a number"),
