@@ -100,4 +100,5 @@ class Continuous(Axiom):
             "0.1 %, a millionth and a billionth of it to either side. Across 0.1 %:"
         )
         shown = (Exhibit("just below", below, before), Exhibit("just above", above, after))
-        return amounts_differ(book, before, after, lead, shown)._replace(size=smallest)  # type: ignore[union-attr]
+        found = amounts_differ(book, before, after, lead, shown)
+        return None if found is None else found._replace(size=smallest)

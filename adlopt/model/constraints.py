@@ -271,7 +271,8 @@ def parse_constraint(problem: Problem, text: str, *, what: str = "constraints") 
     name, _, parameter = text.partition(":")
     key = name.strip().replace("_", "-")
     if key == "hedged-together":
-        return hedged_together(problem, [tuple(parameter.strip().split("/"))])  # type: ignore[list-item]
+        pair: Any = tuple(parameter.strip().split("/"))
+        return hedged_together(problem, [pair])
     if key not in NAMED:
         known = ", ".join([*NAMED, "hedged-together"])
         raise InputError(f"{what}: {text!r} is unknown; use {known}, such as at-most-fraction:0.3")

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
 from adlopt._internal.parallel import on_all
 from adlopt.model.problem import Problem
+
+if TYPE_CHECKING:
+    from adlopt.presolve._kernels import Blocks, Ranges
 
 
 @dataclass(frozen=True)
@@ -132,33 +136,11 @@ def _pairs(
     """Classify pairs by their range over reductions from `first` to `last` (e,), widened by `slack`
     (n,) money.
     """
-    from adlopt.presolve._kernels import Blocks, Ranges, classify
+    from adlopt.presolve._kernels import classify
 
-    book, S = problem.book, problem.moves.shape[1]
-    n = book.equity.size
-    order, edge = scenario_blocks(problem.moves, book.marks, settings.block)
-    moves = np.ascontiguousarray(problem.moves[:, order])
-    blocks = Blocks(
-        order=order,
-        edge=edge,
-        moves=moves,
-        low=np.minimum.reduceat(moves, edge[:-1], axis=1).T.copy(),
-        high=np.maximum.reduceat(moves, edge[:-1], axis=1).T.copy(),
-    )
-    ends = np.zeros((2, book.size.size))
-    ends[:, problem.eligible] = first, last
-    ranges = Ranges(
-        solvent=book.solvent,
-        reducible=np.diff(problem.first_eligible) > 0,
-        equity=book.equity,
-        start=book.start,
-        asset=book.asset,
-        size=book.size,
-        first=ends[0],
-        last=ends[1],
-        offset=problem.settlement_offset,
-        slack=slack,
-    )
+    S, n = problem.moves.shape[1], problem.book.equity.size
+    blocks = _blocks(problem, settings.block)
+    ranges = _ranges(problem, first, last, slack)
     count = np.zeros((2, n), dtype=np.int32)
     found: dict[int, list[tuple[AnyIntArray, FloatArray]]] = {}
 
@@ -187,5 +169,37 @@ def _pairs(
         )
         for kind in (0, 1)
     )
-    reducible = int(np.count_nonzero(book.solvent & ranges.reducible))
+    reducible = int(np.count_nonzero(ranges.solvent & ranges.reducible))
     return Presolved(constant, linear, hinges, reducible * S - linear.size - hinges.size)
+
+
+def _blocks(problem: Problem, size: int) -> Blocks:
+    """Scenarios in blocks of similar moves, with the range of the moves in each."""
+    from adlopt.presolve._kernels import Blocks
+
+    order, edge = scenario_blocks(problem.moves, problem.book.marks, size)
+    moves = np.ascontiguousarray(problem.moves[:, order])
+    low = np.minimum.reduceat(moves, edge[:-1], axis=1).T.copy()
+    high = np.maximum.reduceat(moves, edge[:-1], axis=1).T.copy()
+    return Blocks(order=order, edge=edge, moves=moves, low=low, high=high)
+
+
+def _ranges(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatArray) -> Ranges:
+    """The pools, and what is taken of each position (m,) at both ends of its range."""
+    from adlopt.presolve._kernels import Ranges
+
+    book = problem.book
+    ends = np.zeros((2, book.size.size))
+    ends[:, problem.eligible] = first, last
+    return Ranges(
+        solvent=book.solvent,
+        reducible=np.diff(problem.first_eligible) > 0,
+        equity=book.equity,
+        start=book.start,
+        asset=book.asset,
+        size=book.size,
+        first=ends[0],
+        last=ends[1],
+        offset=problem.settlement_offset,
+        slack=slack,
+    )
