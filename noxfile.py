@@ -33,6 +33,14 @@ OLD = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarn
 
 SITE = "docs/_build/html"
 
+# The core and the kernel agree on a version of Pyodide; the server reads the list of notebooks.
+LITE = (
+    "jupyterlite-core==0.8.6",
+    "jupyterlite-pyodide-kernel==0.8.6",
+    "jupyter-server",
+    "nbformat",
+)
+
 HEAVY = ("cvxpy", "numba", "matplotlib", "highspy", "scipy.stats")  # not by `import adlopt`
 
 
@@ -121,6 +129,22 @@ def wheel(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run(python, "-c", f"import adlopt; assert {folder!r} in adlopt.__file__")
             session.run(str(Path(python).parent / "adlopt"), "demo")
+
+
+@nox.session
+def lite(session: nox.Session) -> None:
+    """A JupyterLite site of the notebooks, in docs/_build/lite. Not among the checks: its packages
+    are for nothing else.
+    """
+    with TemporaryDirectory() as folder:
+        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", f"{folder}/dist", str(HERE))
+        (built,) = Path(folder, "dist").glob("*.whl")
+        python = environment(session, Path(folder, "lite"), *LITE)
+        session.run(python, "tools/browser_notebooks.py", f"{folder}/notebooks")
+        command = (python, "-m", "jupyterlite_core", "build", "--no-sourcemaps")
+        where = ("--lite-dir", folder, "--output-dir", str(HERE / "docs/_build/lite"))
+        contents = ("--contents", f"{folder}/notebooks", "--piplite-wheels", str(built))
+        session.run(*command, *where, *contents)
 
 
 @nox.session

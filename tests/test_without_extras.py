@@ -1,7 +1,10 @@
-"""Without numba, pyarrow, highspy and rich, as in a browser, small books are solved too."""
+"""Without numba, pyarrow, highspy and rich, and without processes and threads, as in a browser,
+small books are solved too.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +15,14 @@ ROOT = Path(__file__).parents[1]
 
 BLOCKED = """
 import sys
+import threading
 
-for name in ("numba", "llvmlite", "pyarrow", "highspy", "rich"):
+def no_thread(self):
+    raise RuntimeError("can't start new thread")
+
+for name in ("numba", "llvmlite", "pyarrow", "highspy", "rich", "_multiprocessing"):
     sys.modules[name] = None  # as if it were not installed
+threading.Thread.start = no_thread
 import adlopt as adl
 
 problem = adl.examples.paper_problem(points=4096)
@@ -50,6 +58,10 @@ table = adl.compare(problem, [adl.policies.ProRata(), adl.policies.Hyperliquid()
 assert len(table.to_frame()) == 3
 assert adl.certify(problem, adl.solve(problem).allocation).gap < 1e-9
 """,
+    "work for several processes": """
+from adlopt._internal.executors import run_tasks
+assert run_tasks(divmod, [(7, 2), (9, 4)], workers=2) == [(3, 1), (2, 1)]
+""",
 }
 
 
@@ -64,3 +76,14 @@ def test_small_books_are_solved(case: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_indices_have_the_width_of_the_platform() -> None:
+    # Python in a browser has 32 bits, and there numpy refuses indices of 64
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / "adlopt").rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if re.search(r"\bnp\.int64\b", line)
+    ]
+    assert found == [], "write np.intp"

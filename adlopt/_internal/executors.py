@@ -5,12 +5,10 @@ Results come back in the order of the tasks, so they do not depend on who comput
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from adlopt.errors import InputError
@@ -53,7 +51,8 @@ def run_tasks(
         What is passed to the function, and so travels to the workers.
     executor : Executor, optional
         Runs the tasks. Without it they run in `workers` new processes, or in this one if `workers`
-        is one or if something in the tasks cannot be pickled (a lambda, say).
+        is one, if something in the tasks cannot be pickled (a lambda, say), or if the platform
+        has no processes (Python in a browser).
     workers : int, optional
         Number of new processes; all processors if None.
     done : callable
@@ -64,19 +63,37 @@ def run_tasks(
     count = min(worker_count(None, workers), len(tasks))
     if count <= 1 or not _travels((function, tasks)):
         return [_told(function(*task), at, done) for at, task in enumerate(tasks)]
+    finished: list[R] = []
+    try:
+        _in_new_processes(count, function, tasks, done, finished)
+    except ImportError:  # a browser: Pyodide's Python lacks the module `_multiprocessing`
+        pass
+    # Whatever is not finished is computed here. Tasks change nothing outside, so none counts twice.
+    for at in range(len(finished), len(tasks)):
+        finished.append(_told(function(*tasks[at]), at, done))
+    return finished
+
+
+def _in_new_processes(
+    count: int,
+    function: Callable[..., R],
+    tasks: Sequence[tuple[Any, ...]],
+    done: Callable[[int], None],
+    finished: list[R],
+) -> None:
+    """Append results in order, all of them unless a worker breaks."""
+    import multiprocessing
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+
     # Not fork: threads of compiled loops may hold locks that a forked child would wait for.
     context = multiprocessing.get_context("spawn")
-    finished: list[R] = []
     try:
         with ProcessPoolExecutor(count, mp_context=context) as own:
             for result in _collected(own, function, tasks, done):
                 finished.append(result)
     except BrokenProcessPool:
-        # A worker was killed, or the main script runs its work while it is imported: whatever is
-        # not finished is computed here. Tasks change nothing outside, so none counts twice.
-        for at in range(len(finished), len(tasks)):
-            finished.append(_told(function(*tasks[at]), at, done))
-    return finished
+        # A worker was killed, or the main script runs its work while it is imported.
+        pass
 
 
 def _collected(

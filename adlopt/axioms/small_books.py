@@ -63,7 +63,7 @@ class SmallBook:
             isolated=np.zeros(n, dtype=bool),
             equity=np.array(self.equity),
             pool=np.arange(n),
-            asset=np.zeros(n, dtype=np.int64),
+            asset=np.zeros(n, dtype=np.intp),
             size=np.array(self.size),
             entry_price=np.array(self.entry),
         )

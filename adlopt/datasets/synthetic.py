@@ -210,7 +210,7 @@ def _choices(rng: np.random.Generator, rows: int, assets: int, held: int) -> Int
     """(rows, held) different assets per row, every set equally likely, ascending (Floyd's sampling,
     all rows at once).
     """
-    chosen = np.empty((rows, held), dtype=np.int64)
+    chosen = np.empty((rows, held), dtype=np.intp)
     for j in range(held):
         last = assets - held + j
         pick = rng.integers(0, last + 1, rows)

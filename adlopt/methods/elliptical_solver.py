@@ -178,10 +178,10 @@ def build_blocks(
         return None
     asset, capacity = problem.asset[position], problem.max_reduction[position]
     pools, first = np.unique(problem.pool[position], return_index=True)
-    variable = np.append(first, position.size).astype(np.int64)
+    variable = np.append(first, position.size).astype(np.intp)
     columns = np.diff(variable) + 1
     lengths = columns * np.minimum(columns, law.root.shape[1])
-    entry = np.append(0, np.cumsum(lengths)).astype(np.int64)
+    entry = np.append(0, np.cumsum(lengths)).astype(np.intp)
     basis = np.empty(entry[-1])
     root = law.root / unit
     fixed = problem.size_matrix(problem.max_reduction)[pools] @ root
@@ -197,7 +197,7 @@ def build_blocks(
         basis=basis,
         equity=problem.equity_after(settled)[pools] / unit,
         offset=problem.settlement_offset[asset] * capacity / unit,
-        row=coupling_row[asset].astype(np.int64),
+        row=coupling_row[asset].astype(np.intp),
         share=np.abs(capacity / problem.required[asset]),
         df=float(law.df),
         constant=float(student_constant(law.df) if finite else 1.0 / np.sqrt(2 * np.pi)),

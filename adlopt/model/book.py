@@ -306,7 +306,7 @@ class Book:
 
     def margin_mode(self, pools: IntArray | slice) -> pd.Categorical[Any]:
         """Margin mode of pools, as a column of a table."""
-        return pd.Categorical.from_codes(self.isolated[pools].astype(np.int64), categories=MODES)
+        return pd.Categorical.from_codes(self.isolated[pools].astype(np.intp), categories=MODES)
 
 
 MODES = pd.Index(["cross", "isolated"])

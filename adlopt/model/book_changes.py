@@ -235,7 +235,7 @@ def _netted(book: Book) -> Book:
     added.
     """
     d = len(book.assets)
-    held = np.zeros(book.equity.size, dtype=np.int64)  # 0: cross; 1 + asset: isolated
+    held = np.zeros(book.equity.size, dtype=np.intp)  # 0: cross; 1 + asset: isolated
     alone = book.isolated[book.pool]
     held[book.pool[alone]] = 1 + book.asset[alone]
     code, key = pd.factorize(book.pool_account * (d + 1) + held)
@@ -276,7 +276,7 @@ def _without_closed(book: Book) -> Book:
     emptied &= ~owing
     rows = ~closed | owing[book.pool]
     equity = book.equity.copy()
-    cross = np.full(len(book.names), -1, dtype=np.int64)
+    cross = np.full(len(book.names), -1, dtype=np.intp)
     cross[book.pool_account[~book.isolated]] = np.flatnonzero(~book.isolated)
     released = np.bincount(
         book.pool_account[emptied], book.equity[emptied], minlength=len(book.names)

@@ -59,11 +59,11 @@ def read_tables(positions: object, accounts: object, marks: object) -> BookArray
         assets=assets,
         marks=mark,
         names=names,
-        pool_account=np.concatenate([pools.account, more]).astype(np.int64),
+        pool_account=np.concatenate([pools.account, more]).astype(np.intp),
         isolated=np.concatenate([pools.isolated, np.zeros(more.size, dtype=bool)]),
         equity=np.concatenate([equity, spare[more]]),
-        pool=pools.of_row[order].astype(np.int64),
-        asset=rows.asset[order].astype(np.int64),
+        pool=pools.of_row[order].astype(np.intp),
+        asset=rows.asset[order].astype(np.intp),
         size=rows.size[order],
         entry_price=None if rows.entry is None else rows.entry[order],
     )
@@ -94,7 +94,7 @@ def _pools(rows: PositionColumns, accounts: int) -> Pools:
     number = np.arange(rows.size.size)
     # A pool's key: its account, or for an isolated position its own row.
     of_row, key = pd.factorize(np.where(rows.isolated, accounts + number, rows.account))
-    first_row = np.empty(key.size, dtype=np.int64)
+    first_row = np.empty(key.size, dtype=np.intp)
     first_row[of_row[::-1]] = number[::-1]
     return Pools(of_row, first_row, rows.account[first_row], key >= accounts)
 

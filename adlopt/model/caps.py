@@ -91,4 +91,4 @@ def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
             "margin_mode",
             "{!r}: without an asset the row covers all; leave it empty",
         )
-    return np.asarray(account, dtype=np.int64)
+    return np.asarray(account, dtype=np.intp)

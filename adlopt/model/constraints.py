@@ -217,7 +217,7 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
             (row, at[i, second]) for (i, k), row in at.items() if k == first and (i, second) in at
         ]
     size = problem.book.size[problem.eligible]
-    index = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    index = np.array(rows, dtype=np.intp).reshape(-1, 2)
     line = np.repeat(np.arange(len(rows)), 2)
     sign = np.tile([1.0, -1.0], len(rows))
     difference = sp.csr_array(

@@ -23,7 +23,7 @@ def match_names(names: pd.Index, given: pd.Series[Any]) -> IntArray:
     found = names.get_indexer(pd.Index(given))
     missing = np.flatnonzero(found < 0)
     if missing.size == 0:
-        return np.asarray(found, dtype=np.int64)
+        return np.asarray(found, dtype=np.intp)
     spelled: dict[float, list[int]] = {}
     texts: dict[str, int] = {}
     for position, name in enumerate(names):
@@ -41,7 +41,7 @@ def match_names(names: pd.Index, given: pd.Series[Any]) -> IntArray:
         candidates = [] if value is None else spelled.get(value, [])
         if len(candidates) == 1 and not isinstance(entry, str):
             found[row] = candidates[0]
-    return np.asarray(found, dtype=np.int64)
+    return np.asarray(found, dtype=np.intp)
 
 
 def _spelled_number(name: object) -> float | None:

@@ -79,7 +79,7 @@ class ProblemFacts:
     @cached_property
     def eligible_row(self) -> IntArray:
         """(m,) row of each position of the book among the eligible ones; -1 if it is not."""
-        row = np.full(self.book.size.size, -1, dtype=np.int64)
+        row = np.full(self.book.size.size, -1, dtype=np.intp)
         row[self.eligible] = np.arange(self.eligible.size)
         return frozen(row)
 

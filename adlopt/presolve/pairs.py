@@ -163,7 +163,7 @@ def _pairs(
     (constant,) = on_all(classify_run, runs, (), (S,))
     linear, hinges = (
         Pairs(
-            count[kind].astype(np.int64),
+            count[kind].astype(np.intp),
             np.concatenate([found[at][kind][0] for at in sorted(found)]),
             np.concatenate([found[at][kind][1] for at in sorted(found)]),
         )

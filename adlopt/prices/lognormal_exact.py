@@ -154,7 +154,7 @@ def _two_assets(
         )
     parts: list[IntArray | FloatArray] = []
     for place in (0, 1):
-        which, amount = np.zeros(equity.size, dtype=np.int64), np.zeros(equity.size)
+        which, amount = np.zeros(equity.size, dtype=np.intp), np.zeros(equity.size)
         which[row[rank == place]], amount[row[rank == place]] = (
             column[rank == place],
             size[rank == place],

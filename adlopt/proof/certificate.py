@@ -220,8 +220,8 @@ def linearise(
         stress += factor * w
         penalty += factor * c
     given = np.zeros(book.equity.size, dtype=bool)
-    start = np.zeros(book.equity.size + 1, dtype=np.int64)
-    scenario, weight = np.empty(0, dtype=np.int64), np.empty(0)
+    start = np.zeros(book.equity.size + 1, dtype=np.intp)
+    scenario, weight = np.empty(0, dtype=np.intp), np.empty(0)
     if multipliers is None:
         # Chain rule of (L - F)^+: scenarios that the fund covers do not count.
         stress = np.where(losses > problem.insurance_fund, stress, 0.0)

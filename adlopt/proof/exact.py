@@ -176,7 +176,7 @@ def _losses_and_minorant(data: dict[str, Any]) -> tuple[list[int], int, list[int
         for pair in range(listed[i], listed[i + 1]):
             s = data["scenarios"][pair]
             weight[s] = data["shares"][pair] * data["stress"][s]
-        scenarios = np.fromiter(weight, dtype=np.int64, count=len(weight))
+        scenarios = np.fromiter(weight, dtype=np.intp, count=len(weight))
         a = np.array(list(weight.values()), dtype=object)
         mass = sum(weight.values())
         constant -= mass * equity

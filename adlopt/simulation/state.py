@@ -84,7 +84,7 @@ class State:
             socialised=0.0,
             fund_history=[float(exchange.fund)],
             liquidated=np.zeros(n, dtype=bool),
-            liquidated_in=np.zeros(n, dtype=np.int64),
+            liquidated_in=np.zeros(n, dtype=np.intp),
             deficit=np.zeros(n),
             taken=np.zeros(book.size.size),
             paid_for=np.zeros(n),

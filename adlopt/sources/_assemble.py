@@ -322,17 +322,17 @@ def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, f
         account.append(names.setdefault(name, len(names)))
         isolated.append(False)
         equity.append(pools[name])
-    order = np.argsort(np.array(pool, dtype=np.int64), kind="stable")
+    order = np.argsort(np.array(pool, dtype=np.intp), kind="stable")
     entry = [np.nan if h.entry is None else h.entry for h in taken]
     return Book(
         assets=pd.Index(list(assets), dtype=object),
         marks=np.array([mark[name] for name in assets], dtype=float),
         names=pd.Index(list(names), dtype=object),
-        pool_account=np.array(account, dtype=np.int64),
+        pool_account=np.array(account, dtype=np.intp),
         isolated=np.array(isolated, dtype=bool),
         equity=np.array(equity, dtype=float),
-        pool=np.array(pool, dtype=np.int64)[order],
-        asset=np.array([assets[h.asset] for h in taken], dtype=np.int64)[order],
+        pool=np.array(pool, dtype=np.intp)[order],
+        asset=np.array([assets[h.asset] for h in taken], dtype=np.intp)[order],
         size=np.array([h.size for h in taken], dtype=float)[order],
         entry_price=None if np.isnan(entry).all() else np.array(entry, dtype=float)[order],
     )
@@ -343,5 +343,5 @@ def _rejected(found: ParsedRecords) -> pd.DataFrame:
     frame = pd.DataFrame(
         [(*row, reason) for row, reason in rows], columns=[*Row._fields, "reason"], dtype=object
     )
-    frame["record"] = frame["record"].astype(np.int64)
+    frame["record"] = frame["record"].astype(np.intp)
     return frame

@@ -110,7 +110,7 @@ def binding_scenarios(found: OptimalSet, adverse: FloatArray) -> IntArray:
             bound -= float(fall[order] @ used)
         if bound > found.limit * (1 + ROUNDING):
             kept.append(s)
-    return np.array(kept, dtype=np.int64)
+    return np.array(kept, dtype=np.intp)
 
 
 def fewest_accounts_mask(optima: OptimalSet, remaining: Mapping[int, float]) -> BoolArray:
@@ -147,7 +147,7 @@ def _fewest_by_program(forced: BoolArray, supply: FloatArray, needed: FloatArray
     while (supply[:, reduced].sum(axis=1) < needed).any():
         solution = milp(
             np.ones(forced.size),
-            integrality=np.ones(forced.size, dtype=np.int64),
+            integrality=np.ones(forced.size, dtype=np.intp),
             bounds=Bounds(forced.astype(float), 1.0),
             constraints=constraints,
             options={"mip_rel_gap": 0.0},

@@ -155,7 +155,7 @@ def _rounded(
     problem: Problem, wanted: FloatArray, lot: FloatArray, least: FloatArray
 ) -> tuple[IntArray, FloatArray]:
     """(e,) whole lots nearest to those wanted, unsigned, and (e,) the contracts they come to."""
-    taken = np.zeros(wanted.size, dtype=np.int64)
+    taken = np.zeros(wanted.size, dtype=np.intp)
     rounded = np.zeros(wanted.size)
     impossible: list[tuple[str, float, float]] = []
     for k in problem.reduced_assets:
@@ -217,7 +217,7 @@ def _lot_range(size: FloatArray, cap: FloatArray, lot: float, minimum: float) ->
     """What lots allow for each position of one asset."""
     held, max_partial = size / lot, _floor(cap / lot)
     is_integer = np.abs(held - np.rint(held)) <= _slack(held)
-    full_close = np.where(is_integer, np.rint(held), -1).astype(np.int64)
+    full_close = np.where(is_integer, np.rint(held), -1).astype(np.intp)
     # Amounts below one lot's rounding count as zero.
     full_close[(full_close > max_partial) | (full_close == 0)] = -1
     if minimum > 0:
@@ -228,7 +228,7 @@ def _lot_range(size: FloatArray, cap: FloatArray, lot: float, minimum: float) ->
 
 
 def _floor(count: FloatArray) -> IntArray:
-    return np.floor(count + _slack(count)).astype(np.int64)
+    return np.floor(count + _slack(count)).astype(np.intp)
 
 
 def _slack(count: FloatArray) -> FloatArray:
@@ -265,7 +265,7 @@ def _greedy(
     lowest = np.where(closed, highest, 0)
     reachable = np.clip(wanted, lowest, highest)  # moves up to here are unavoidable
     total = min(max(round(required), 1, int(lowest.sum())), int(highest.sum()))
-    taken = np.floor(reachable).astype(np.int64)
+    taken = np.floor(reachable).astype(np.intp)
     while (missing := total - int(taken.sum())) != 0:
         step = int(np.sign(missing))
         movable = np.flatnonzero(taken < highest if step > 0 else taken > lowest)

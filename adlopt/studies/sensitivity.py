@@ -195,7 +195,7 @@ def _objective_at(optimum: Optimum) -> Callable[[Problem], float]:
 def _margin_table(problem: Problem, margin: pd.Series[float]) -> pd.DataFrame:
     """A row per pool, by account and, of an isolated position, asset."""
     book = problem.book
-    pools: IntArray = margin.index.to_numpy(dtype=np.int64)
+    pools: IntArray = margin.index.to_numpy(dtype=np.intp)
     held = book.start[pools] < book.start[pools + 1]
     first = np.where(held, book.asset[np.minimum(book.start[pools], book.asset.size - 1)], 0)
     isolated = book.isolated[pools] & held

@@ -312,7 +312,7 @@ def _percentiles(
 
     def at(probability: FloatArray) -> FloatArray:
         place = probability * (count - 1)
-        left = np.floor(place).astype(np.int64)
+        left = np.floor(place).astype(np.intp)
         right = np.minimum(left + 1, count - 1)
         column = np.arange(sample.shape[1])
         share = place - left

@@ -18,7 +18,7 @@ def totals_at(groups: Groups, y: FloatArray) -> FloatArray:
         groups.base,
         groups.column,
         np.zeros(groups.totals.table.shape),
-        np.zeros((groups.count, 3), dtype=np.int64),
+        np.zeros((groups.count, 3), dtype=np.intp),
     )
     price, stress = np.zeros(groups.price_scale.size), np.zeros(groups.base.size)
 

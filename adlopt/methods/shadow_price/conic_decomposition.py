@@ -46,8 +46,8 @@ class ConicOutcome:
     value: float = np.inf
     dual: DualPoint | None = None
     theta: FloatArray = field(default_factory=lambda: np.empty(0))
-    group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    sweep: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    sweep: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     sweeps: int = 0
     proven: bool = False
 

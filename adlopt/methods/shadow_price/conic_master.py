@@ -49,8 +49,8 @@ class ConicMaster:
         self.constant, self.groups, self.factors, self.fund = constant, groups, factors, fund
         R, S = required.size, constant.size
         self.used, self.loss = np.empty((0, R)), np.empty((0, S))
-        self.group, self.sweep = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        self.needed = np.empty(0, dtype=np.int64)  # last sweep at which a column had weight
+        self.group, self.sweep = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+        self.needed = np.empty(0, dtype=np.intp)  # last sweep at which a column had weight
 
     def add(self, groups: IntArray, used: FloatArray, loss: FloatArray, sweep: int) -> None:
         """A column for each of the groups."""

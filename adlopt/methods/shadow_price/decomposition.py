@@ -48,8 +48,8 @@ class Outcome:
     value: float = np.inf  # of the master: an upper bound of the optimum once the gap is closed
     proven: bool = False  # the gap was closed
     theta: FloatArray = field(default_factory=lambda: np.empty(0))  # of the columns:
-    group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    sweep: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    group: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    sweep: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     @property
     def gap(self) -> float:

@@ -42,7 +42,7 @@ class Groups:
             active=lower.astype(np.int32),
             y=np.zeros(pools.asset.size),
             deadline=np.full(n, -1.0),
-            group=np.zeros(n, dtype=np.int64),
+            group=np.zeros(n, dtype=np.intp),
             weight=np.ones(n),
         )
         self.odometer, self.last = 0.0, np.zeros(price_scale.size + live.size)
@@ -54,7 +54,7 @@ class Groups:
         self.main_asset[owner[top]] = pools.asset[top]
         self.room = int(width.max()), max(int(np.diff(pools.hinge).max()), 1)
         self.runs: list[IntArray] = []
-        self.totals = Totals(base, self.column, np.zeros((0, 0)), np.zeros((0, 3), dtype=np.int64))
+        self.totals = Totals(base, self.column, np.zeros((0, 0)), np.zeros((0, 3), dtype=np.intp))
 
     @property
     def count(self) -> int:
@@ -99,7 +99,7 @@ class Groups:
         self.runs = [run for run in np.split(members, np.unique(nearest)) if run.size]
         table = np.zeros((first.size, self.price_scale.size + 1 + self.live.size))
         self.totals = Totals(
-            self.base, self.column, table, np.zeros((first.size, 3), dtype=np.int64)
+            self.base, self.column, table, np.zeros((first.size, 3), dtype=np.intp)
         )
 
     def sweep(self, point: FloatArray, weight: FloatArray | None = None) -> IntArray:

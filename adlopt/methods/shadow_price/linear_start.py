@@ -63,7 +63,7 @@ class LinearSolver:
         # Bounds on prices must hold for these stresses: those for the scenario probabilities can
         # cut off the optimum.
         bounds = price_bounds(self.problem, program, stress)
-        none = np.empty(0, dtype=np.int64)
+        none = np.empty(0, dtype=np.intp)
         groups = Groups(program, stress, none, bounds, np.empty(0), tuning)
         objective = Objective(
             np.empty(0), float(stress @ program.constant), (), self.equity / program.unit

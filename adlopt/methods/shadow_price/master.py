@@ -63,9 +63,9 @@ class Master:
         self._add_box()
         for tail in tails:
             self._add_tail(tail)
-        self.group = np.empty(0, dtype=np.int64)  # of each column
-        self.sweep = np.empty(0, dtype=np.int64)  # that gave it
-        self.idle = np.empty(0, dtype=np.int64)  # solutions since it was last used
+        self.group = np.empty(0, dtype=np.intp)  # of each column
+        self.sweep = np.empty(0, dtype=np.intp)  # that gave it
+        self.idle = np.empty(0, dtype=np.intp)  # solutions since it was last used
         self.free = free
         self.iterations = 0
 
@@ -127,7 +127,7 @@ class Master:
         single = len(self.tails) == 1
         rows = R + tail.scenarios if single else self.next_tail_row + np.arange(count)
         cost, low = np.array([tail.factor]), np.array([tail.least])
-        self._columns(cost, low, np.zeros(1, dtype=np.int64), rows, -np.ones(count))
+        self._columns(cost, low, np.zeros(1, dtype=np.intp), rows, -np.ones(count))
         self.fixed += 1
         if single:
             return
@@ -153,7 +153,7 @@ class Master:
         self._columns(cost, np.zeros(n), start, row[kept], entry[kept])
         self.group = np.append(self.group, groups)
         self.sweep = np.append(self.sweep, np.full(n, sweep))
-        self.idle = np.append(self.idle, np.zeros(n, dtype=np.int64))
+        self.idle = np.append(self.idle, np.zeros(n, dtype=np.intp))
 
     def solve(self, low: FloatArray, high: FloatArray) -> MasterSolution:
         """Best combination and dual point in the box from low to high (R + L,) (eq. 12)."""

@@ -88,7 +88,7 @@ def build(
     total = np.bincount(row[merged], np.abs(cap[merged]), minlength=assets.size)
     shared = np.minimum(total / needed, 1.0)
     with_merged = np.flatnonzero(shared)
-    none = np.zeros(with_merged.size, dtype=np.int64)
+    none = np.zeros(with_merged.size, dtype=np.intp)
     presolved, constant, fixed = _without_constants(presolved, member)
     linear, hinges = presolved.linear, presolved.hinges
     moves = problem.moves[assets] - problem.settlement_offset[assets, None]
@@ -137,7 +137,7 @@ def _without_constants(
     constant = presolved.constant + np.bincount(
         linear.scenario, linear.shortfall, minlength=presolved.constant.size
     )
-    none = np.empty(0, dtype=np.int64)
+    none = np.empty(0, dtype=np.intp)
     if not (linear.count[~member] + hinges.count[~member]).any():
         return presolved, constant, (none, none)
     kept, kept_linear = member[hinges.pool], member[linear.pool]

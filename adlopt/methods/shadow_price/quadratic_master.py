@@ -31,7 +31,7 @@ def solve(
 ) -> ConicAnswer:
     """The best combination under factor x model."""
     program = _Program(master, model, factor)
-    limited = np.empty(0, dtype=np.int64)
+    limited = np.empty(0, dtype=np.intp)
     for _ in range(tuning.bounds):
         x, dual = program.solve(limited, tuning)
         more = np.setdiff1d(program.violated(x), limited)

@@ -43,7 +43,7 @@ class Workspace(NamedTuple):
 
 def workspace(m: int, h: int) -> Workspace:
     def ints(size: int) -> IntArray:
-        return np.empty(size, dtype=np.int64)
+        return np.empty(size, dtype=np.intp)
 
     return Workspace(
         np.empty(m),
