@@ -9,6 +9,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from adlopt.errors import InputError
@@ -64,10 +65,8 @@ def run_tasks(
     if count <= 1 or not _travels((function, tasks)):
         return [_told(function(*task), at, done) for at, task in enumerate(tasks)]
     finished: list[R] = []
-    try:
+    with suppress(ImportError):  # a browser: Pyodide's Python lacks the module `_multiprocessing`
         _in_new_processes(count, function, tasks, done, finished)
-    except ImportError:  # a browser: Pyodide's Python lacks the module `_multiprocessing`
-        pass
     # Whatever is not finished is computed here. Tasks change nothing outside, so none counts twice.
     for at in range(len(finished), len(tasks)):
         finished.append(_told(function(*tasks[at]), at, done))
