@@ -119,8 +119,8 @@ def exposure(
         prices=problem.prices,
         objective=problem.objective,
         settlement=problem.settlement,
-    ).table
+    )
     if json:
-        print(output.to_json(output.records(standing)))
+        print(output.to_json(output.records(standing.table)))
     else:
-        render_rules.show_exposure(render.console(), account, standing)
+        render_rules.show_exposure(render.console(), standing)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from adlopt._internal.number_format import figure, figures
@@ -12,6 +12,8 @@ from adlopt._internal.text import visible
 from adlopt.axioms import Audit
 from adlopt.cli.output import records, to_json
 from adlopt.cli.render import heading, paragraph, table
+from adlopt.policies.standard import omission_notes
+from adlopt.studies.account_exposure import Exposure
 from adlopt.studies.comparison import OPTIMUM, Comparison
 
 
@@ -38,14 +40,24 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
         part = getattr(comparison, block)
         columns: dict[str, list[str]] = {"policy": list(names)}
         columns |= {
-            _header(str(name)): figures(part[name], 5)
+            _header(str(name), comparison.level): figures(part[name], 5)
             for name in part.columns
             if part[name].notna().any()
         }
         out.print(table(block, columns, bold=bold))
+    show_omitted(out, comparison.omitted)
 
 
-def _header(name: str) -> str:
+def show_omitted(out: Console, lacking: Mapping[str, str]) -> None:
+    """Which default rules are missing from a table, and why."""
+    for note in omission_notes(lacking):
+        out.print(note[0].upper() + visible(note[1:]) + ".", soft_wrap=True)
+
+
+def _header(name: str, level: float) -> str:
+    """A column's name in two lines; CVaR with its level."""
+    if name == "cvar":
+        return f"cvar\n{100 * level:g} %"
     return name.replace("_", "\n", 1).replace("_", " ")
 
 
@@ -83,8 +95,9 @@ def audit_json(report: Audit) -> str:
     )
 
 
-def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
+def show_exposure(out: Console, exposure: Exposure) -> None:
     """Rows of `adl.exposure`."""
+    standing = exposure.table
     columns: dict[str, list[str]] = {"asset": standing["asset"].astype(str).tolist()}
     columns |= {
         "required": figures(standing["required"]),
@@ -98,7 +111,8 @@ def show_exposure(out: Console, account: str, standing: pd.DataFrame) -> None:
         "notional": figures(standing["notional"]),
         "paid": figures(standing["paid"]),
     }
-    out.print(table(f"Account {account}: what it would lose", columns))
+    out.print(table(f"Account {exposure.account}: what it would lose", columns))
+    show_omitted(out, exposure.omitted)
 
 
 def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:

@@ -10,7 +10,7 @@ from adlopt.policies.optimal import Optimal
 from adlopt.policies.proportional import Proportional, ProRata, RiskAware
 from adlopt.policies.protocol import Policy
 from adlopt.policies.queues import Binance, BitMEX, DydxV4, Hyperliquid, Queue
-from adlopt.policies.standard import standard
+from adlopt.policies.standard import omitted, standard
 
 __all__ = [
     "Binance",
@@ -27,5 +27,6 @@ __all__ = [
     "Queue",
     "RiskAware",
     "features",
+    "omitted",
     "standard",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.policies.levelling import FactorLeverage, MinimaxLeverage, MinMaxBurden
 from adlopt.policies.optimal import Optimal
@@ -28,9 +29,16 @@ BY_NAME: dict[str, Callable[..., Policy]] = {
 }
 
 
+NO_ENTRY_PRICES = (
+    "they rank by profit, and the book has no entry prices; add the column 'entry_price' to "
+    "positions"
+)
+NO_PRICE_MODEL = "it needs the factor that moves prices; give the problem a price model"
+
+
 def standard(problem: Problem) -> list[Any]:
     """Every rule, with its defaults, for which the problem has the data (entry prices, a price
-    model).
+    model). `omitted` names the others.
 
     Examples
     --------
@@ -39,11 +47,45 @@ def standard(problem: Problem) -> list[Any]:
     >>> [str(rule) for rule in adl.policies.standard(problem)][:3]
     ['BitMEX', 'Binance', 'Hyperliquid']
     """
-    entry = problem.book.entry_price
-    rules: list[Policy] = []
-    if entry is not None and not np.isnan(entry).any():
-        rules += [BitMEX(), Binance(), Hyperliquid(), ProRata("pnl")]
-    rules += [
+    lacking = omitted(problem)
+    return [rule for rule in _rules() if str(rule) not in lacking]
+
+
+def omitted(problem: Problem) -> dict[str, str]:
+    """The rules that `standard` leaves out, by name, each with what the problem lacks for it.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0})
+    >>> adl.policies.omitted(problem)
+    {'FactorLeverage': 'it needs the factor that moves prices; give the problem a price model'}
+    """
+    lacking: dict[str, str] = {}
+    reason = _no_entry_prices(problem.book)
+    if reason:
+        lacking |= {str(rule): reason for rule in _by_profit()}
+    if problem.prices is None:
+        lacking[str(FactorLeverage())] = NO_PRICE_MODEL
+    return lacking
+
+
+def omission_notes(lacking: Mapping[str, str]) -> list[str]:
+    """A line for each reason in what `omitted` returns, with the rules that it concerns."""
+    reasons = dict.fromkeys(lacking.values())
+    return [
+        f"left out: {', '.join(name for name, why in lacking.items() if why == reason)}: {reason}"
+        for reason in reasons
+    ]
+
+
+def _by_profit() -> list[Policy]:
+    return [BitMEX(), Binance(), Hyperliquid(), ProRata("pnl")]
+
+
+def _rules() -> list[Policy]:
+    return [
+        *_by_profit(),
         DydxV4(),
         ProRata(),
         ProRata("equity"),
@@ -51,8 +93,20 @@ def standard(problem: Problem) -> list[Any]:
         ProRata("squared"),
         RiskAware(),
         MinMaxBurden(),
+        MinimaxLeverage(),
+        FactorLeverage(),
     ]
-    rules.append(MinimaxLeverage())
-    if problem.prices is not None:
-        rules.append(FactorLeverage())
-    return rules
+
+
+def _no_entry_prices(book: Book) -> str:
+    """Why rules that rank by profit cannot be applied; empty if they can."""
+    if book.entry_price is None:
+        return NO_ENTRY_PRICES
+    missing = np.flatnonzero(np.isnan(book.entry_price))
+    if not missing.size:
+        return ""
+    row = book.to_frame().iloc[missing[0]]
+    return (
+        f"they rank by profit, and {missing.size:,} of {book.size.size:,} positions have no "
+        f"'entry_price'; the first is that of account {row['account']!r} in {row['asset']}"
+    )

@@ -17,6 +17,7 @@ from adlopt.errors import InputError
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.plots._canvas import require_matplotlib
+from adlopt.policies.standard import omission_notes
 from adlopt.report import pictures
 from adlopt.report.document import (
     Block,
@@ -93,10 +94,9 @@ def write(
     """
     path = Path(path)
     check_writable(path)
-    suffix = path.suffix.lower()
-    drawn = suffix == ".html"
+    drawn = path.suffix.lower() == ".html"
     document = build(problem, solution, comparison, command=command, inputs=inputs, drawn=drawn)
-    write_text(path, WRITERS[suffix](document))
+    write_text(path, WRITERS[path.suffix.lower()](document))
 
 
 def build(
@@ -308,15 +308,16 @@ def _comparison(comparison: Comparison) -> list[Block]:
         label: figures(table[column].astype(float).round(9), 4) for column, label in wanted.items()
     }
     infeasible = table.index.difference(pictures.feasible(comparison).index, sort=False)
-    note = "Money in the currency of the book. "
-    if len(infeasible):
-        note += f"Not feasible, and so not comparable: {', '.join(map(str, infeasible))}."
+    notes = ["Money in the currency of the book."]
+    if missed := ", ".join(map(str, infeasible)):
+        notes.append(f"Not feasible, and so not comparable: {missed}.")
+    notes += [f"{note[0].upper()}{note[1:]}." for note in omission_notes(comparison.omitted)]
     return [
         Paragraph(
             "The risk that other rules leave for the same requirement, on the same prices, and "
             "how many accounts they reduce. The rules nearest to the optimum come first."
         ),
-        Table("Rules compared", columns, note=note.strip()),
+        Table("Rules compared", columns, note=" ".join(notes)),
         Download("comparison.csv", comparison.table.to_csv(), "comparison.csv: all columns"),
     ]
 

@@ -5,7 +5,8 @@ done, each from the book that its own earlier waves have left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.protocol import AnyPolicy, by_name
+from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.deleveraging import feasible_reductions
 from adlopt.studies.event_replay import REALISED, Replay, read_realised, read_table
@@ -56,16 +58,20 @@ class WaveReplay:
     """After the last wave, by policy; "realised" is what happened."""
     reductions: dict[str, pd.DataFrame]
     """By policy: account, asset and the contracts taken in all waves together."""
+    omitted: dict[str, str] = field(default_factory=dict)
+    """Default rules that the table lacks the data for, each with what it lacks."""
 
     def to_frame(self) -> pd.DataFrame:
         """The same as `table`."""
         return self.table
 
     def __repr__(self) -> str:
-        return self.table.to_string(float_format="{:,.6g}".format, max_rows=100)
+        text = self.table.to_string(float_format="{:,.6g}".format, max_rows=100)
+        return "\n".join([text, *omission_notes(self.omitted)])
 
     def _repr_html_(self) -> str:
-        return str(self.table.to_html(float_format="{:,.6g}".format, max_rows=100))
+        notes = "".join(f"<p>{escape(note)}</p>" for note in omission_notes(self.omitted))
+        return str(self.table.to_html(float_format="{:,.6g}".format, max_rows=100)) + notes
 
 
 def replay(
@@ -158,7 +164,7 @@ def _carried(
     if "wave" not in table:
         table = table.assign(wave=1)
     book = _first_book(table)
-    rules = _rules(book, policies, prices)
+    rules, lacking = _rules(book, policies, prices)
     books: dict[str, Book] = dict.fromkeys([REALISED, *rules], book)
     taken = {name: np.zeros(book.size.size) for name in books}
     rows = []
@@ -191,6 +197,7 @@ def _carried(
         table=pd.DataFrame(rows).set_index(["wave", "policy"]),
         books=books,
         reductions={name: keys.assign(reduction=amounts) for name, amounts in taken.items()},
+        omitted=lacking,
     )
 
 
@@ -212,15 +219,15 @@ def _rules(
     book: Book,
     policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
     prices: PriceModel | Callable[[Book], PriceModel] | None,
-) -> dict[str, AnyPolicy]:
+) -> tuple[dict[str, AnyPolicy], dict[str, str]]:
+    """The rules by name, and the default ones that are left out, each with the reason."""
     if policies is not None:
-        return by_name(policies)
-    from adlopt.policies.standard import standard
-
+        return by_name(policies), {}
     k = int(book.asset[np.flatnonzero(book.solvent[book.pool])[0]])
     rows = np.flatnonzero((book.asset == k) & book.solvent[book.pool])
     any_reduction = {book.assets[k]: float(book.size[rows[0]])}
-    return by_name(standard(Problem(book, any_reduction, prices=_model(prices, book))))
+    problem = Problem(book, any_reduction, prices=_model(prices, book))
+    return by_name(standard(problem)), omitted(problem)
 
 
 def _by_position(book: Book, part: pd.DataFrame) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
 from adlopt.policies.queues import ScoreQueue
-from adlopt.policies.standard import standard
+from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.table_result import TableResult
 
@@ -47,10 +47,16 @@ class Exposure(TableResult):
     `policy`; `rank` (1 is reduced first) `of` so many positions; `reduction`, `remaining`,
     `fraction`; `notional` closed and `paid`, what settlement off the mark costs the account.
     """
+    omitted: dict[str, str] = field(default_factory=dict)
+    """Default rules that the problem lacks the data for, each with what it lacks."""
 
     @property
     def _heading(self) -> str:
         return f"Account {self.account}: rank and reduction under each policy"
+
+    @property
+    def _notes(self) -> list[str]:
+        return omission_notes(self.omitted)
 
 
 def exposure(
@@ -80,8 +86,8 @@ def exposure(
         In place of `ladder`: for each asset the account holds, these fractions of the open
         interest on its side. By default 10 % to 90 %.
     policies : Policy, iterable or mapping from name to policy, optional
-        By default all rules that the book has the data for. The optimum is added wherever
-        `prices` are given and a method applies.
+        By default all rules that the book has the data for; `Exposure.omitted` says what the others
+        lack. The optimum is added wherever `prices` are given and a method applies.
     prices, objective, settlement : optional
         As in `Problem`.
 
@@ -107,11 +113,12 @@ def exposure(
     code = _account_code(book, account)
     risk = objective or ExpectedLoss()
     state = partial(Problem, book, prices=prices, objective=risk, settlement=settlement)
-    rungs = _rungs(book, account, code, ladder, fractions)
+    rungs = list(_rungs(book, account, code, ladder, fractions))
     rows = [row for rung in rungs for row in _rung(state(rung), code, policies)]
     if not rows:
         raise InputError(f"exposure: the reductions can take nothing from account {account!r}")
-    return Exposure(account, pd.DataFrame(rows))
+    lacking = omitted(state(rungs[0])) if policies is None else {}
+    return Exposure(account, pd.DataFrame(rows), lacking)
 
 
 def _account_code(book: Book, account: Any) -> int:

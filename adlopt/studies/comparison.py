@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 
 import pandas as pd
@@ -21,7 +21,7 @@ from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
 from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
-from adlopt.policies.standard import standard
+from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
 from adlopt.studies import _comparison_tables as tables
@@ -78,6 +78,8 @@ class Comparison:
     """Factor v of the hedge columns: money per contract and standard deviation, by asset."""
     problem: Problem | None = None
     """The problem compared on; None after `from_json`, which does not store it."""
+    omitted: dict[str, str] = field(default_factory=dict)
+    """Default rules, and the optimum, that the problem lacks the data for, each with the reason."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -117,6 +119,7 @@ class Comparison:
             "direction": self.direction.to_dict(),
             "policies": policies,
             "unhedged": self.unhedged.to_dict("records"),
+            "omitted": self.omitted,
         }
         return json.dumps(tables.as_json_values(content), indent=1)
 
@@ -155,6 +158,7 @@ class Comparison:
                 level=content["level"],
                 direction=pd.Series(content["direction"], dtype=float, name="direction"),
                 problem=problem,
+                omitted=content.get("omitted", {}),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(
@@ -162,14 +166,18 @@ class Comparison:
             ) from error
 
     def __repr__(self) -> str:
-        blocks = [f"{name}\n{tables.as_text(getattr(self, name)).to_string()}" for name in BLOCKS]
-        return "\n\n".join(blocks)
+        blocks = [f"{name}\n{self._as_text(name).to_string()}" for name in BLOCKS]
+        return "\n\n".join([*blocks, *omission_notes(self.omitted)])
 
     def _repr_html_(self) -> str:
-        return "".join(
-            f"<h4>{escape(name)}</h4>{tables.as_text(getattr(self, name)).to_html()}"
-            for name in BLOCKS
-        )
+        blocks = [f"<h4>{escape(name)}</h4>{self._as_text(name).to_html()}" for name in BLOCKS]
+        notes = [f"<p>{escape(note)}</p>" for note in omission_notes(self.omitted)]
+        return "".join([*blocks, *notes])
+
+    def _as_text(self, name: str) -> pd.DataFrame:
+        """A block as it is printed; CVaR with its level."""
+        shown = tables.as_text(getattr(self, name))
+        return shown.rename(columns={"cvar": f"cvar_{100 * self.level:g}%"})
 
 
 def compare(
@@ -189,8 +197,9 @@ def compare(
     ----------
     problem : Problem
     policies : Policy, iterable of policies or mapping from name to policy, optional
-        By default all rules that the problem has the data for. The optimum is added as the first
-        row unless `Optimal()` is given; it is left out only if no method solves the problem.
+        By default all rules that the problem has the data for; `Comparison.omitted` says what the
+        others lack. The optimum is added as the first row unless `Optimal()` is given or no method
+        solves the problem.
     level : float, default 0.99
         Level of the column `cvar`, in [0, 1).
     direction : mapping from asset to float, optional
@@ -227,11 +236,13 @@ def compare(
     chosen = _chosen(problem, policies)
     limits = read_all(problem, constraints)
     check_executor("compare", executor)
-    best = _optimum(problem, method, solution, limits)
+    lacking = omitted(problem) if policies is None else {}
+    best = _optimum(problem, method, solution, limits, lacking)
     known = None if best is None or limits else Optimal(method=method)
     answers = _answers(problem, chosen, known, executor)
     taken, bound = _allocations(chosen, best, answers)
-    return _measured(problem, taken, bound, tail=tail, v=v, constraints=limits)
+    measured = _measured(problem, taken, bound, tail=tail, v=v, constraints=limits)
+    return replace(measured, omitted=lacking)
 
 
 def _chosen(
@@ -314,12 +325,16 @@ def _optimum(
     method: str,
     known: Solution | None,
     constraints: tuple[Constraints, ...],
+    lacking: dict[str, str],
 ) -> tuple[FloatArray, float | None] | None:
-    """The optimal reductions and the lower bound; None if no method solves the problem."""
+    """The optimal reductions and the lower bound; None if no method solves the problem, with the
+    reason put into `lacking`.
+    """
     if known is not None:
         return read_allocation(problem, known.allocation), known.lower_bound
     try:
         solution = solve(problem, method, constraints=constraints)
-    except NotApplicable:
+    except NotApplicable as error:
+        lacking[OPTIMUM] = str(error)
         return None
     return solution.allocation["reduction"].to_numpy(), solution.lower_bound

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.protocol import ROUNDING, AnyPolicy, by_name
-from adlopt.policies.standard import standard
+from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
 
@@ -126,12 +127,18 @@ class Replay:
         by_asset = self.by_asset
         shown = by_asset.to_string(float_format="{:,.4g}".format, max_rows=MAX_ROWS)
         risk = self.risk.to_string(float_format="{:,.5g}".format, max_rows=MAX_ROWS)
-        return f"{shown}\n\nrisk\n{risk}"
+        return "\n\n".join([shown, f"risk\n{risk}", *self._notes()])
 
     def _repr_html_(self) -> str:
-        return str(self.by_asset.to_html(max_rows=MAX_ROWS)) + str(
-            self.risk.to_html(max_rows=MAX_ROWS)
+        parts = [self.by_asset.to_html(max_rows=MAX_ROWS), self.risk.to_html(max_rows=MAX_ROWS)]
+        return "".join(map(str, parts)) + "".join(
+            f"<p>{escape(note)}</p>" for note in self._notes()
         )
+
+    def _notes(self) -> list[str]:
+        """What rules were left out of any wave, and why."""
+        notes = [omission_notes(each.omitted) for each in self.comparisons.values()]
+        return list(dict.fromkeys(note for wave in notes for note in wave))
 
 
 def replay(
@@ -204,7 +211,10 @@ def _compared(
 ) -> Comparison:
     """What happened in one wave (e,), beside the policies."""
     rules = by_name(standard(problem) if policies is None else policies)
-    return compare(problem, {REALISED: _fixed_policy(happened), **rules}, level=level)
+    comparison = compare(problem, {REALISED: _fixed_policy(happened), **rules}, level=level)
+    if policies is not None:
+        return comparison
+    return replace(comparison, omitted=omitted(problem) | comparison.omitted)
 
 
 def _fixed_policy(reductions: FloatArray) -> Callable[[Problem], FloatArray]:

@@ -20,6 +20,11 @@ class TableResult:
         return type(self).__name__
 
     @property
+    def _notes(self) -> list[str]:
+        """Lines below the table."""
+        return []
+
+    @property
     def _indexed(self) -> bool:
         """Whether the index carries names that must be shown."""
         return not isinstance(self.table.index, pd.RangeIndex)
@@ -35,10 +40,11 @@ class TableResult:
         text = self.table.to_string(
             float_format="{:,.6g}".format, max_rows=MAX_ROWS, index=self._indexed
         )
-        return f"{self._heading}\n{text}"
+        return "\n".join([self._heading, text, *self._notes])
 
     def _repr_html_(self) -> str:
         table = self.table.to_html(
             float_format="{:,.6g}".format, max_rows=MAX_ROWS, index=self._indexed
         )
-        return f"<p>{escape(self._heading)}</p>{table}"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes)
+        return f"<p>{escape(self._heading)}</p>{table}{notes}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 import adlopt as adl
@@ -70,6 +71,16 @@ def test_compare(book):
 
 def test_compare_without_prices(book):
     assert "leverage" in run("compare", book, "--reduce", "BTC=-10", "--policy", "dydx-v4:3")
+
+
+def test_rules_left_out_are_named(book):
+    positions = pd.read_csv(book)
+    assert "entry_price" in positions
+    positions.drop(columns="entry_price").to_csv(book, index=False)
+    for command in (["compare"], ["exposure", "--account", "4"]):
+        text = run(*command, book, "--reduce", "BTC=-10")
+        assert "Left out: BitMEX, Binance, Hyperliquid, ProRata(pnl): they rank by profit" in text
+        assert "add the column 'entry_price' to positions." in text
 
 
 def test_audit():

@@ -88,6 +88,17 @@ def test_standard_leaves_out_what_the_book_cannot_serve() -> None:
         "ProRata(pnl)",
         "FactorLeverage",
     }
+    assert P.omitted(adl.examples.paper_problem()) == {}
+    missing = P.omitted(adl.Problem(bare, {"BTC": -1.0}))
+    assert set(missing) == set(full) - set(poor)
+    assert "add the column 'entry_price'" in missing["BitMEX"]
+    table = book.to_frame()
+    table.loc[3, "entry_price"] = np.nan
+    factor = adl.OneFactor({"BTC": 1.0, "ETH": 1.0})
+    some = P.omitted(adl.Problem(adl.Book.from_frame(table), {"BTC": -1.0}, prices=factor))
+    assert set(some) == {"BitMEX", "Binance", "Hyperliquid", "ProRata(pnl)"}
+    assert "1 of 8 positions" in some["Binance"]
+    assert f"account {table['account'][3]!r} in {table['asset'][3]}" in some["Binance"]
 
 
 def test_names() -> None:

@@ -95,6 +95,30 @@ def test_risk_columns_against_their_definitions(seed: int) -> None:
     assert table.before["objective"] == pytest.approx(before, rel=1e-9, abs=1e-9)
 
 
+def test_says_which_default_rules_are_left_out_and_why() -> None:
+    bare = adl.Book.from_frame(adl.examples.paper_book().to_frame().drop(columns="entry_price"))
+    problem = adl.Problem(bare, {"BTC": -10.0})
+    comparison = adl.compare(problem)
+    assert set(comparison.omitted) == {*P.omitted(problem), "Optimal"}
+    assert not set(comparison.omitted) & set(comparison.policies)
+    for text in (repr(comparison), comparison._repr_html_()):
+        assert "left out: BitMEX, Binance, Hyperliquid, ProRata(pnl): they rank by profit" in text
+        assert "left out: Optimal: no method solves this problem without a price model" in text
+    assert adl.Comparison.from_json(comparison.to_json()).omitted == comparison.omitted
+    priced = adl.Problem(bare, {"BTC": -10.0}, prices=adl.examples.paper_problem().prices)
+    assert set(adl.compare(priced).omitted) == {"BitMEX", "Binance", "Hyperliquid", "ProRata(pnl)"}
+    assert adl.compare(priced, [P.ProRata()]).omitted == {}
+    standing = adl.exposure(bare, "4", ladder=[{"BTC": -5.0}])
+    assert standing.omitted == P.omitted(problem)
+    assert "left out: BitMEX" in repr(standing)
+
+
+def test_shows_the_level_of_cvar() -> None:
+    comparison = adl.compare(adl.examples.paper_problem(64), [P.ProRata()], level=0.95)
+    assert "cvar_95%" in repr(comparison)
+    assert "cvar" in comparison.risk
+
+
 def test_paper_example() -> None:
     """The queue by gross leverage hits the hedged account 4 first and leaves it naked; factor
     leverage leaves it alone.
