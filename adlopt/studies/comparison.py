@@ -197,14 +197,12 @@ def compare(
     ----------
     problem : Problem
     policies : Policy, iterable of policies or mapping from name to policy, optional
-        By default all rules that the problem has the data for; `Comparison.omitted` says what the
-        others lack. The optimum is added as the first row unless `Optimal()` is given or no method
-        solves the problem.
+        By default all that the problem has the data for; `Comparison.omitted` says what others
+        lack. The optimum is added as the first row if `Optimal()` is not given.
     level : float, default 0.99
         Level of the column `cvar`, in [0, 1).
     direction : mapping from asset to float, optional
-        Factor of the hedge columns, in money per contract. By default the factor of the price
-        model (see `adl.policies.features.factor`).
+        Factor of the hedge columns, in money per contract; by default `policies.features.factor`.
     method : str, default "auto"
         Method of `adl.solve` for the optimum.
     solution : Solution, optional
@@ -239,8 +237,7 @@ def compare(
     lacking = omitted(problem) if policies is None else {}
     best = _optimum(problem, method, solution, limits, lacking)
     known = None if best is None or limits else Optimal(method=method)
-    answers = _answers(problem, chosen, known, executor)
-    taken, bound = _allocations(chosen, best, answers)
+    taken, bound = _allocations(chosen, best, _answers(problem, chosen, known, executor))
     measured = _measured(problem, taken, bound, tail=tail, v=v, constraints=limits)
     return replace(measured, omitted=lacking)
 
