@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -285,11 +286,11 @@ def _measured(
         name: policy_measures.measures(problem, amounts, tail, v, bound, constraints)
         for name, amounts in taken.items()
     }
+    blocks: dict[str, Any] = {
+        block: tables.table_of({name: row[block] for name, row in rows.items()}) for block in BLOCKS
+    }
     return Comparison(
-        **{
-            block: tables.table_of({name: row[block] for name, row in rows.items()})
-            for block in BLOCKS
-        },
+        **blocks,
         unhedged=policy_measures.unhedged_pools(problem, taken, v),
         allocations={name: as_table(problem, amounts) for name, amounts in taken.items()},
         before=pd.Series(policy_measures.risk(problem, None, tail), name="before"),
