@@ -72,5 +72,12 @@ def amounts_differ(
     return Finding(size, f"{lead} {'; '.join(moved)}.", shown)
 
 
+def before_and_after(
+    book: SmallBook, before: FloatArray, changed: SmallBook, after: FloatArray
+) -> tuple[Exhibit, Exhibit]:
+    """What the rule took in a book, and in the changed one."""
+    return Exhibit("before", book, before), Exhibit("after", changed, after)
+
+
 def contracts(amount: float) -> str:
     return f"{amount + 0.0:.6g}"

@@ -18,6 +18,7 @@ from adlopt.axioms.axiom import (
     Finding,
     Rule,
     amounts_differ,
+    before_and_after,
     contracts,
 )
 from adlopt.axioms.continuity import Continuous
@@ -72,13 +73,8 @@ class WashTrade(Axiom):
             f"{change} closes and reopens at the mark: entry price {contracts(book.mark)}, size "
             "and equity as before."
         )
-        return amounts_differ(
-            book,
-            before,
-            after,
-            lead,
-            (Exhibit("before", book, before), Exhibit("after", washed, after)),
-        )
+        shown = before_and_after(book, before, washed, after)
+        return amounts_differ(book, before, after, lead, shown)
 
 
 class Sybil(Axiom):
@@ -244,13 +240,8 @@ class Anonymous(Axiom):
             )
             after, lead = rule(other), "The same accounts, named Z, Y, ... instead of A, B, ...:"
         took = after[::-1] if change == "rows" else after
-        return amounts_differ(
-            book,
-            before,
-            after,
-            lead,
-            (Exhibit("before", book, before), Exhibit("after", other, took)),
-        )
+        shown = before_and_after(book, before, other, took)
+        return amounts_differ(book, before, after, lead, shown)
 
 
 class ScaleInvariant(Axiom):
@@ -280,13 +271,8 @@ class ScaleInvariant(Axiom):
         lead = (
             f"All {unit} counted in a unit {1 / factor:g} times as large; amounts in the old unit:"
         )
-        return amounts_differ(
-            book,
-            before,
-            after,
-            lead,
-            (Exhibit("before", book, before), Exhibit("after", other, after * amount)),
-        )
+        shown = before_and_after(book, before, other, after * amount)
+        return amounts_differ(book, before, after, lead, shown)
 
 
 class DistributionFree(Axiom):
@@ -316,13 +302,8 @@ class DistributionFree(Axiom):
                 (Exhibit("with one", book, before),),
             )
         lead = f"Another price model, {change}:"
-        return amounts_differ(
-            book,
-            before,
-            after,
-            lead,
-            (Exhibit("before", book, before), Exhibit("after", other, after)),
-        )
+        shown = before_and_after(book, before, other, after)
+        return amounts_differ(book, before, after, lead, shown)
 
 
 AXIOMS: tuple[Axiom, ...] = (

@@ -13,6 +13,7 @@ from adlopt._internal import validation
 from adlopt.cli import options as opt
 from adlopt.cli import output, render
 from adlopt.cli.command import app
+from adlopt.cli.options import option
 from adlopt.cli.reading import numbers, read_marks
 from adlopt.errors import InputError
 from adlopt.sources import Loaded, binance, bybit, ccxt, hyperliquid, hyperreplay
@@ -44,66 +45,48 @@ Source = Annotated[
 Book = Annotated[Path, typer.Argument(metavar="OUT", help="The book: .csv or .parquet.")]
 AccountFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="The accounts' money: ccxt's fetch_balance, Binance's account, Bybit's "
+    option(
+        "FILE",
+        "The accounts' money: ccxt's fetch_balance, Binance's account, Bybit's "
         "wallet-balance, or a table of accounts.",
     ),
 ]
 Equity = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="[ACCOUNT=]MONEY",
-        help="Equity of a cross account, with unrealized profit. Repeatable.",
-    ),
+    option("[ACCOUNT=]MONEY", "Equity of a cross account, with unrealized profit. Repeatable."),
 ]
 Wallet = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="[ACCOUNT=]MONEY",
-        help="Equity of a cross account, without unrealized profit. Repeatable.",
-    ),
+    option("[ACCOUNT=]MONEY", "Equity of a cross account, without unrealized profit. Repeatable."),
 ]
 AccountName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Account of records that name none. [default: account]"),
+    option("NAME", "Account of records that name none. [default: account]"),
 ]
 Currency = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        help="Settlement currency; if repeated, the currencies count as one. "
+    option(
+        "NAME",
+        "Settlement currency; if repeated, the currencies count as one. "
         "[default: the most frequent]",
     ),
 ]
 MarginMode = Annotated[
     str | None,
-    typer.Option(
-        metavar="cross|isolated", help="Margin mode of positions whose records do not state it."
-    ),
+    option("cross|isolated", "Margin mode of positions whose records do not state it."),
 ]
 ContractSize = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ASSET=SIZE", help="Contract size of records that do not state it. Repeatable."
-    ),
+    option("ASSET=SIZE", "Contract size of records that do not state it. Repeatable."),
 ]
 MarkPrice = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ASSET=PRICE", help="Mark price; overrides --marks and the records. Repeatable."
-    ),
+    option("ASSET=PRICE", "Mark price; overrides --marks and the records. Repeatable."),
 ]
-MarkFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Table of mark prices: asset, mark.")
-]
+MarkFile = Annotated[Path | None, option("FILE", "Table of mark prices: asset, mark.")]
 Rejected = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write the rows that were not taken: .csv, .parquet or .json.",
-        rich_help_panel=opt.OUTPUT,
-    ),
+    option("FILE", "Write the rows that were not taken: .csv, .parquet or .json.", opt.OUTPUT),
 ]
 
 

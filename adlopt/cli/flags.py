@@ -62,16 +62,17 @@ def with_problem_flags(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             raise NotApplicable(f"{error} (flags: {', '.join(opt.MODELS)})") from error
 
+    return with_parameters(wrapper, [*stated.values(), *own])
+
+
+def with_parameters(
+    wrapper: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """The wrapper of a command with the parameters that the command line offers."""
     # Keyword-only: an option without a default may follow one that has a default.
-    signature = inspect.Signature(
-        [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in (*stated.values(), *own)
-        ]
-    )
-    wrapper.__annotations__ = {
-        name: parameter.annotation for name, parameter in signature.parameters.items()
-    }
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = inspect.Signature([parameter.replace(kind=kind) for parameter in parameters])
+    wrapper.__annotations__ = {one.name: one.annotation for one in parameters}
     wrapper.__dict__.update(__signature__=signature)
     del wrapper.__dict__["__wrapped__"]  # its signature is not the command line's
     return wrapper

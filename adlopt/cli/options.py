@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,16 @@ MODEL = "Price model (at most one)"
 SWEEP = "A,B,...|FROM:TO:COUNT"
 
 ASSET_PRICE = "ASSET=PRICE"
+POLICY_NAMES = f"One of {', '.join(POLICIES)}; a parameter follows a colon, as in pro-rata:pnl."
+
+
+def option(
+    metavar: str, text: str, panel: str | None = None, *, flag: str | None = None, **more: Any
+) -> Any:
+    """An option: what stands for its value in the help, the help itself, and the panel it is in."""
+    names = () if flag is None else (flag,)
+    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=panel, **more)
+
 
 # ---------------------------------------------------------------------- the book and what is taken
 
@@ -32,244 +42,198 @@ BookFile = Annotated[
 ]
 Reduce = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ASSET=CONTRACTS",
-        help="Contracts to take off the book, signed like the positions: BTC=-10 takes 10 "
+    option(
+        "ASSET=CONTRACTS",
+        "Contracts to take off the book, signed like the positions: BTC=-10 takes 10 "
         "contracts from shorts, BTC=-30% takes 30 % of the solvent shorts. Repeatable.",
     ),
 ]
 FromBankrupt = Annotated[
     str | None,
-    typer.Option(
-        metavar="mark|bankruptcy",
-        help="Instead of --reduce: close the positions of the bankrupt accounts against the other "
+    option(
+        "mark|bankruptcy",
+        "Instead of --reduce: close the positions of the bankrupt accounts against the other "
         "side, at the mark or at the prices that cover their deficits.",
     ),
 ]
 Accounts = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Table of accounts: account, and equity or collateral.",
-        rich_help_panel=BOOK,
-    ),
+    option("FILE", "Table of accounts: account, and equity or collateral.", BOOK),
 ]
 Mark = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar=ASSET_PRICE, help="Mark price; overrides --marks. Repeatable.", rich_help_panel=BOOK
-    ),
+    option(ASSET_PRICE, "Mark price; overrides --marks. Repeatable.", BOOK),
 ]
 Marks = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Table of mark prices: asset, mark. [default: the column mark of BOOK]",
-        rich_help_panel=BOOK,
-    ),
+    option("FILE", "Table of mark prices: asset, mark. [default: the column mark of BOOK]", BOOK),
 ]
 Margin = Annotated[
     str | None,
-    typer.Option(
-        metavar="cross|isolated",
-        help="Treat the whole book as held under one margin mode.",
-        rich_help_panel=BOOK,
-    ),
+    option("cross|isolated", "Treat the whole book as held under one margin mode.", BOOK),
 ]
 Caps = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Largest reductions: account, asset, and cap (contracts) or fraction.",
-        rich_help_panel=BOOK,
-    ),
+    option("FILE", "Largest reductions: account, asset, and cap (contracts) or fraction.", BOOK),
 ]
 Settlement = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar=ASSET_PRICE,
-        help="Price at which reductions execute. Repeatable. [default: the mark]",
-        rich_help_panel=BOOK,
-    ),
+    option(ASSET_PRICE, "Price at which reductions execute. Repeatable. [default: the mark]", BOOK),
 ]
 
 # ---------------------------------------------------------------------- price model
 
 Direction = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ASSET=MONEY",
-        help="One factor moves all prices: the standard deviation per contract. Repeatable.",
-        rich_help_panel=MODEL,
+    option(
+        "ASSET=MONEY",
+        "One factor moves all prices: the standard deviation per contract. Repeatable.",
+        MODEL,
     ),
 ]
 Volatility = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ASSET=VOLATILITY",
-        help="Lognormal prices: annualized volatility, such as 0.6. Repeatable.",
-        rich_help_panel=MODEL,
+    option(
+        "ASSET=VOLATILITY",
+        "Lognormal prices: annualized volatility, such as 0.6. Repeatable.",
+        MODEL,
     ),
 ]
 Correlation = Annotated[
     str | None,
-    typer.Option(
-        metavar="NUMBER|FILE",
-        help="Correlation of all pairs, or a .csv matrix with asset names in its first row and "
+    option(
+        "NUMBER|FILE",
+        "Correlation of all pairs, or a .csv matrix with asset names in its first row and "
         "column. [default: 0]",
-        rich_help_panel=MODEL,
+        MODEL,
     ),
 ]
 HorizonText = Annotated[
     str | None,
-    typer.Option(
-        metavar="TIME",
-        help="Horizon of --volatility: a time span such as 10D or 8h, or years such as 0.25. "
+    option(
+        "TIME",
+        "Horizon of --volatility: a time span such as 10D or 8h, or years such as 0.25. "
         "[default: 1D]",
-        rich_help_panel=MODEL,
+        MODEL,
     ),
 ]
 HorizonDays = Annotated[
     float | None,
-    typer.Option(metavar="DAYS", help="The same in days.", rich_help_panel=MODEL),
+    option("DAYS", "The same in days.", MODEL),
 ]
 Covariance = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Normal prices: a .csv matrix with asset names in its first row and column, in money "
+    option(
+        "FILE",
+        "Normal prices: a .csv matrix with asset names in its first row and column, in money "
         "squared per contract squared.",
-        rich_help_panel=MODEL,
+        MODEL,
     ),
 ]
 Degrees = Annotated[
     float | None,
-    typer.Option(
-        metavar="NUMBER",
-        help="Student-t prices with these degrees of freedom; --covariance is the scale matrix.",
-        rich_help_panel=MODEL,
+    option(
+        "NUMBER",
+        "Student-t prices with these degrees of freedom; --covariance is the scale matrix.",
+        MODEL,
     ),
 ]
 History = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Past prices: a .csv file with times in the first column and a column per asset.",
-        rich_help_panel=MODEL,
+    option(
+        "FILE",
+        "Past prices: a .csv file with times in the first column and a column per asset.",
+        MODEL,
     ),
 ]
 Window = Annotated[
     str | None,
-    typer.Option(
-        metavar="ROWS|SPAN",
-        help="Length of the past moves of --history, such as 10 (rows) or 10D. [default: 1]",
-        rich_help_panel=MODEL,
+    option(
+        "ROWS|SPAN",
+        "Length of the past moves of --history, such as 10 (rows) or 10D. [default: 1]",
+        MODEL,
     ),
 ]
 ScenarioFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Prices at the horizon: a column per asset, and optionally a column weight.",
-        rich_help_panel=MODEL,
+    option(
+        "FILE", "Prices at the horizon: a column per asset, and optionally a column weight.", MODEL
     ),
 ]
 Points = Annotated[
     int | None,
-    typer.Option(
-        metavar="COUNT",
-        help="Number of scenarios to draw. [default: 16384]",
-        rich_help_panel=MODEL,
-    ),
+    option("COUNT", "Number of scenarios to draw. [default: 16384]", MODEL),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(
-        metavar="SEED", help="Seed of the drawn scenarios. [default: 0]", rich_help_panel=MODEL
-    ),
+    option("SEED", "Seed of the drawn scenarios. [default: 0]", MODEL),
 ]
 
 # ---------------------------------------------------------------------- risk
 
 ObjectiveText = Annotated[
     str,
-    typer.Option(
-        metavar="RISK",
-        help=f"One of {', '.join(OBJECTIVES)}, with a number as in cvar:0.99; or a sum, such as "
+    option(
+        "RISK",
+        f"One of {', '.join(OBJECTIVES)}, with a number as in cvar:0.99; or a sum, such as "
         "expected-loss + 0.5*cvar:0.99.",
-        rich_help_panel=RISK,
+        RISK,
     ),
 ]
 InsuranceFund = Annotated[
     float,
-    typer.Option(
-        metavar="MONEY",
-        help="Insurance fund, which absorbs losses first.",
-        rich_help_panel=RISK,
-    ),
+    option("MONEY", "Insurance fund, which absorbs losses first.", RISK),
 ]
 
 # ---------------------------------------------------------------------- solving and output
 
 Method = Annotated[
     str,
-    typer.Option(
-        metavar="METHOD",
-        help=f"One of {', '.join(METHODS)}.",
-        autocompletion=lambda: list(METHODS),
-        rich_help_panel=SOLVING,
+    option(
+        "METHOD", f"One of {', '.join(METHODS)}.", SOLVING, autocompletion=lambda: list(METHODS)
     ),
 ]
 SamplingTolerance = Annotated[
     float | None,
-    typer.Option(
-        metavar="SHARE",
-        help="Draw scenarios until the sampling error is at most this share of the value.",
-        rich_help_panel=SOLVING,
+    option(
+        "SHARE",
+        "Draw scenarios until the sampling error is at most this share of the value.",
+        SOLVING,
     ),
 ]
 Tolerance = Annotated[
     float,
-    typer.Option(
-        metavar="GAP",
-        help="Relative gap below which the answer counts as optimal.",
-        rich_help_panel=SOLVING,
-    ),
+    option("GAP", "Relative gap below which the answer counts as optimal.", SOLVING),
 ]
 Solver = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Solver of the conic method, by cvxpy's name. [default: CLARABEL]",
-        rich_help_panel=SOLVING,
-    ),
+    option("NAME", "Solver of the conic method, by cvxpy's name. [default: CLARABEL]", SOLVING),
 ]
 ConstraintTexts = Annotated[
     list[str] | None,
-    typer.Option(
-        "--constraint",
-        metavar="NAME:NUMBER",
-        help="at-most-fraction:0.3 (of each position), at-most-account-fraction:0.3, "
+    option(
+        "NAME:NUMBER",
+        "at-most-fraction:0.3 (of each position), at-most-account-fraction:0.3, "
         "at-most-equity:2 or hedged-together:BTC/ETH. May be repeated.",
-        rich_help_panel=SOLVING,
+        SOLVING,
+        flag="--constraint",
     ),
 ]
 Then = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="CRITERION",
-        help="Among the optima: fewest-accounts, smallest-fraction, or another objective such as "
+    option(
+        "CRITERION",
+        "Among the optima: fewest-accounts, smallest-fraction, or another objective such as "
         "expected-loss. May be repeated, in order of priority.",
-        rich_help_panel=SOLVING,
+        SOLVING,
     ),
 ]
 Policies = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        help=f"One of {', '.join(POLICIES)}; a parameter follows a colon, as in pro-rata:pnl. "
-        "Repeatable. [default: all that the book has the data for]",
-        rich_help_panel=SOLVING,
+    option(
+        "NAME",
+        f"{POLICY_NAMES} Repeatable. [default: all that the book has the data for]",
+        SOLVING,
     ),
 ]
 Json = Annotated[
@@ -278,9 +242,5 @@ Json = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write the allocation: .csv, .parquet or .json.",
-        rich_help_panel=OUTPUT,
-    ),
+    option("FILE", "Write the allocation: .csv, .parquet or .json.", OUTPUT),
 ]

@@ -12,7 +12,7 @@ from adlopt.axioms import audit as audit_policy
 from adlopt.cli import output, render, render_rules
 from adlopt.cli.command import app
 from adlopt.cli.flags import with_problem_flags
-from adlopt.cli.options import ConstraintTexts, Json, Policies
+from adlopt.cli.options import ConstraintTexts, Json, Policies, option
 from adlopt.cli.reading import read_policy
 from adlopt.datasets import examples
 from adlopt.model.problem import Problem
@@ -72,10 +72,8 @@ def audit(
             help=f"One of {', '.join(BY_NAME)}, or with a parameter as in pro-rata:pnl.",
         ),
     ],
-    trials: Annotated[
-        int, typer.Option(metavar="COUNT", help="Number of random books per axiom.")
-    ] = 200,
-    seed: Annotated[int, typer.Option(metavar="SEED", help="Seed of the random books.")] = 0,
+    trials: Annotated[int, option("COUNT", "Number of random books per axiom.")] = 200,
+    seed: Annotated[int, option("SEED", "Seed of the random books.")] = 0,
     json: Json = False,
 ) -> None:
     """Test which axioms a rule satisfies, and print a small counterexample to each other one."""
@@ -95,12 +93,10 @@ def audit(
 @with_problem_flags
 def exposure(
     problem: Problem,
-    account: Annotated[str, typer.Option(metavar="NAME", help="The account to show.")],
+    account: Annotated[str, option("NAME", "The account to show.")],
     multiple: Annotated[
         list[float] | None,
-        typer.Option(
-            metavar="X", help="Multiples of the reduction. Repeatable. [default: 0.25 to 1]"
-        ),
+        option("X", "Multiples of the reduction. Repeatable. [default: 0.25 to 1]"),
     ] = None,
     policy: Policies = None,
     json: Json = False,

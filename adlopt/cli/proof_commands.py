@@ -11,7 +11,7 @@ import typer
 from adlopt.cli import output, render
 from adlopt.cli.command import FAILED, NOT_PROVEN, app, fail
 from adlopt.cli.flags import with_problem_flags
-from adlopt.cli.options import OUTPUT, SOLVING, Json, Method, Tolerance
+from adlopt.cli.options import OUTPUT, SOLVING, Json, Method, Tolerance, option
 from adlopt.cli.reading import read_policy, read_table
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
@@ -30,27 +30,17 @@ def prove(
     problem: Problem,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE",
-            help="Write the proof: .json, or .json.gz to compress it.",
-            rich_help_panel=OUTPUT,
-        ),
+        option("FILE", "Write the proof: .json, or .json.gz to compress it.", OUTPUT),
     ],
     allocation: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Prove this allocation (account, asset, reduction), not the optimum.",
-            rich_help_panel=SOLVING,
+        option(
+            "FILE", "Prove this allocation (account, asset, reduction), not the optimum.", SOLVING
         ),
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Prove the allocation of this rule, not the optimum.",
-            rich_help_panel=SOLVING,
-        ),
+        option("NAME", "Prove the allocation of this rule, not the optimum.", SOLVING),
     ] = None,
     method: Method = "auto",
     tolerance: Tolerance = 1e-6,
@@ -80,9 +70,7 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `prove` wrote.")],
     limits: Annotated[
         int,
-        typer.Option(
-            metavar="N", min=1, help="Allow N times the usual size and work, for large books."
-        ),
+        option("N", "Allow N times the usual size and work, for large books.", min=1),
     ] = 1,
     json: Json = False,
 ) -> None:

@@ -121,7 +121,7 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
         facts["relative gap"] = f"{solution.gap:.2g}"
         error = solution.standard_error
         facts["standard error"] = "unknown" if error is None else figure(error)
-    for asset, level in _by_asset(solution.water_level).items():
+    for asset, level in solution.water_levels.items():
         facts[f"water level {asset}".strip()] = figure(level)
     if solution.shadow_prices is not None:
         for name, price in solution.shadow_prices.items():
@@ -186,19 +186,6 @@ def solution_json(solution: Solution, book: Book, before: float | None) -> str:
             "bankrupt": records(book.bankrupt),
         }
     )
-
-
-def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
-    if level is None:
-        return {}
-    return (
-        {"": level}
-        if isinstance(level, float)
-        else {str(asset): float(value) for asset, value in level.items()}
-    )
-
-
-# ---------------------------------------------------------------------- verification
 
 
 def show_verification(out: Console, check: Verification, book: Book) -> None:

@@ -45,16 +45,7 @@ def _with_book_flags(command: Callable[..., None]) -> Callable[..., None]:
             model = read_prices(**{name: statement[name] for name in problem_file.MODEL})
         command(book, model, read_objective(statement["objective"]), **given)
 
-    signature = inspect.Signature(
-        [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for parameter in (*stated.values(), *own)
-        ]
-    )
-    wrapper.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
-    wrapper.__dict__.update(__signature__=signature)
-    del wrapper.__dict__["__wrapped__"]  # its signature is not the command line's
-    return wrapper
+    return flags.with_parameters(wrapper, [*stated.values(), *own])
 
 
 @app.command(

@@ -24,6 +24,7 @@ from adlopt.cli.options import (
     Solver,
     Then,
     Tolerance,
+    option,
 )
 from adlopt.cli.reading import read_policy, read_sweep
 from adlopt.model.losses import objective_value
@@ -39,11 +40,7 @@ from adlopt.studies.sweep import frontier as sweep_problem
 def demo(
     pictures: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Also write two pictures into this directory.",
-            rich_help_panel=OUTPUT,
-        ),
+        option("DIR", "Also write two pictures into this directory.", OUTPUT),
     ] = None,
 ) -> None:
     """Show the paper's four accounts: the problem, both margin regimes, the check against
@@ -136,14 +133,12 @@ def frontier(
     problem: Problem,
     multiples: Annotated[
         str | None,
-        typer.Option(metavar=SWEEP, help="Multiples of the reduction. [default: 0.1:1:10]"),
+        option(SWEEP, "Multiples of the reduction. [default: 0.1:1:10]"),
     ] = None,
-    funds: Annotated[
-        str | None, typer.Option(metavar=SWEEP, help="Insurance funds, in money.")
-    ] = None,
+    funds: Annotated[str | None, option(SWEEP, "Insurance funds, in money.")] = None,
     levels: Annotated[
         str | None,
-        typer.Option(metavar=SWEEP, help="Levels of the objective cvar, such as 0.9,0.99."),
+        option(SWEEP, "Levels of the objective cvar, such as 0.9,0.99."),
     ] = None,
     method: Method = "auto",
     tolerance: Tolerance = 1e-6,
@@ -151,11 +146,7 @@ def frontier(
     json: Json = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the points: .csv, .parquet or .json.",
-            rich_help_panel=OUTPUT,
-        ),
+        option("FILE", "Write the points: .csv, .parquet or .json.", OUTPUT),
     ] = None,
 ) -> None:
     """Solve along a sweep: how risk, prices and the accounts touched change with it."""
@@ -194,11 +185,7 @@ def report(
     problem: Problem,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE",
-            help="Write a report: .html, one page with pictures, or .md, without.",
-            rich_help_panel=OUTPUT,
-        ),
+        option("FILE", "Write a report: .html, one page with pictures, or .md, without.", OUTPUT),
     ],
     context: typer.Context,
     method: Method = "auto",

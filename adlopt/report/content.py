@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from adlopt._internal.files import require_place, write_text
 from adlopt._internal.number_format import allocation_columns, figure, figures
@@ -195,7 +194,7 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
     if solution.value is not None:
         facts["objective before"] = figure(objective_value(problem, None))
         facts["objective after"] = figure(solution.value)
-    for asset, level in _by_asset(solution.water_level).items():
+    for asset, level in solution.water_levels.items():
         facts[f"water level {asset}".strip()] = (
             f"{figure(level)}: leverage above it is reduced to it"
         )
@@ -238,19 +237,6 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
             )
         )
     return blocks
-
-
-def _by_asset(level: float | pd.Series[float] | None) -> dict[str, float]:
-    if level is None:
-        return {}
-    return (
-        {"": level}
-        if isinstance(level, float)
-        else {str(asset): float(value) for asset, value in level.items()}
-    )
-
-
-# ---------------------------------------------------------------------- the proof
 
 
 def _proof(problem: Problem, solution: Solution) -> list[Block]:

@@ -142,6 +142,16 @@ class Solution:
         return pd.Series(amount[assets], index=names, name="sold").rename_axis("asset")
 
     @property
+    def water_levels(self) -> dict[str, float]:
+        """`water_level` by asset, under the empty name if common to all; empty without one."""
+        level = self.water_level
+        if level is None:
+            return {}
+        if isinstance(level, float):
+            return {"": level}
+        return {str(asset): float(value) for asset, value in level.items()}
+
+    @property
     def reduced(self) -> pd.DataFrame:
         """Rows of the allocation with a reduction, largest fraction first."""
         rows = self.allocation[self.allocation["reduction"] != 0]
@@ -149,7 +159,6 @@ class Solution:
 
     def summary(self) -> pd.Series[Any]:
         """The facts of the solution other than the allocation."""
-        level = self.water_level
         facts: dict[str, object] = {"method": self.method, "status": self.status}
         if self.value is not None:
             facts |= {
@@ -159,10 +168,7 @@ class Solution:
             }
             error = self.standard_error
             facts["standard error"] = "unknown" if error is None else error
-        if isinstance(level, float):
-            facts["water level"] = level
-        elif level is not None:
-            facts |= {f"water level {asset}": float(value) for asset, value in level.items()}
+        facts |= {f"water level {asset}".strip(): x for asset, x in self.water_levels.items()}
         if self.shadow_prices is not None:
             facts |= {
                 f"shadow price {asset}": float(price) for asset, price in self.shadow_prices.items()
