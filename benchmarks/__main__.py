@@ -1,4 +1,4 @@
-"""python -m benchmarks [--smoke | --full] [CASE ...]"""
+"""python -m benchmarks [--smoke | --full] [--rows TEXT] [CASE ...]"""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def main(
     full: Annotated[
         bool, typer.Option("--full", help="the sizes of the claims; takes a while")
     ] = False,
+    rows: Annotated[
+        str, typer.Option(help="shadow_price: only the rows that contain this text")
+    ] = "",
 ) -> None:
     """Measure each claim against its alternative in the same run, and print a table per claim."""
     unknown = set(cases or []) - set(CASES)
@@ -48,9 +51,9 @@ def main(
     for name in cases or CASES:
         module = importlib.import_module(f"benchmarks.{name}")
         console.print(f"\n[bold]{name}[/bold]: {' '.join((module.__doc__ or '').split())}")
-        rows = [row for row in module.run(Size(smoke=smoke, full=full))]
-        console.print(table(rows))
-        missed |= any(row.holds is False for row in rows)
+        measured = list(module.run(Size(smoke=smoke, full=full, rows=rows)))
+        console.print(table(measured))
+        missed |= any(row.holds is False for row in measured)
     if missed and not smoke:
         console.print("\nA target was missed on this machine.")
         raise typer.Exit(1)

@@ -29,11 +29,15 @@ class Row:
 @dataclass(frozen=True)
 class Size:
     """How much a case may take: 'smoke' proves that it runs, 'normal' takes a minute, 'full' is the
-    claim itself.
+    claim itself. Rows whose description lacks `rows` are left out, in the cases that are long.
     """
 
     smoke: bool
     full: bool
+    rows: str = ""
+
+    def wants(self, what: str) -> bool:
+        return self.rows.casefold() in what.casefold()
 
     def pick(self, smoke: Any, normal: Any, full: Any) -> Any:
         return smoke if self.smoke else full if self.full else normal

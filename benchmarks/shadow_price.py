@@ -99,13 +99,11 @@ BOOKS = (
 def run(size: Size) -> Iterator[Row]:
     for book in BOOKS:
         pools = size.pick(min(book.pools // 100, 500), book.pools // 20, book.pools)
-        yield from compared(book, pools, size)
-    yield admm_row(size)
-    yield explored(size)
-    yield automatic(size)
-    yield from warm(size)
-    yield growth(size)
-    yield from first_call(size)
+        if size.wants(f"{book.what}, {pools:,} x {book.scenarios:,} x {book.assets}"):
+            yield from compared(book, pools, size)
+    for what, case in FURTHER.items():
+        if size.wants(what):
+            yield from case(size)
 
 
 def certified_value(problem: adl.Problem) -> float:
@@ -165,21 +163,21 @@ def compared(book: Book, pools: int, size: Size) -> Iterator[Row]:
     yield Row(book.what, at, own, figures, holds=met if size.full else None)
 
 
-def admm_row(size: Size) -> Row:
+def admm_row(size: Size) -> Iterator[Row]:
     """For comparison: the general scheme, to a gap of 1e-4."""
     pools = size.pick(100, 1000, 10_000)
     seconds, gap, steps = admm.seconds_to_gap(synthetic.problem(pools), 1e-4, limit=300.0)
     figures = {"gap": f"{gap:.1e}", "steps": f"{steps:,}"}
-    return Row("expected loss, sample-average ADMM", f"{pools:,} x 1,000 x 5", seconds, figures)
+    yield Row("expected loss, sample-average ADMM", f"{pools:,} x 1,000 x 5", seconds, figures)
 
 
-def explored(size: Size) -> Row:
+def explored(size: Size) -> Iterator[Row]:
     pools = size.pick(50, 1000, 10_000)
     problem = synthetic.problem(pools, scenarios=size.pick(50, 200, SCENARIOS))
     started = time.perf_counter()
     adl.explore(problem, list(TEN))
     seconds = time.perf_counter() - started
-    return Row(
+    yield Row(
         "explore ten objectives",
         f"{pools:,} x {problem.scenarios.weights.size:,} x 5",
         seconds,
@@ -187,7 +185,7 @@ def explored(size: Size) -> Row:
     )
 
 
-def automatic(size: Size) -> Row:
+def automatic(size: Size) -> Iterator[Row]:
     """A few accounts and many scenarios: what `auto` picks against each method that applies."""
     scenarios = size.pick(100, 1000, 4776)
     problem = synthetic.problem(231, 10, scenarios=scenarios, objective=adl.CVaR(0.975))
@@ -207,11 +205,11 @@ def automatic(size: Size) -> Row:
     figures |= {name: f"{value:.2f} s" for name, value in seconds.items() if name != "auto"}
     at = f"231 x {scenarios:,} x 10"
     holds = ratio <= 1.5 if size.full else None
-    return Row("auto, CVaR 97.5 %", at, seconds["auto"], figures, holds=holds)
+    yield Row("auto, CVaR 97.5 %", at, seconds["auto"], figures, holds=holds)
 
 
-def warm(size: Size) -> Iterator[Row]:
-    """A sweep against separate builds of the conic program; a problem changed by 1 %."""
+def sweep(size: Size) -> Iterator[Row]:
+    """A sweep of the reduction against separate builds of the conic program."""
     points = size.pick(3, 10, 100)
     problem = synthetic.problem(200, scenarios=500)
     multiples = np.linspace(0.2, 2.0, points)
@@ -228,6 +226,9 @@ def warm(size: Size) -> Iterator[Row]:
     at = f"{points} points, 200 x 500 x 5"
     yield Row("sweep", at, seconds, figures, holds=ratio >= 20 if size.full else None)
 
+
+def changed(size: Size) -> Iterator[Row]:
+    """A problem whose reduction changes by 1 %."""
     pools = size.pick(300, 5000, 100_000)
     first, again = alone(changed_by_one_percent, pools)[0]
     yield Row(
@@ -257,11 +258,11 @@ def changed_by_one_percent(pools: int) -> tuple[float, float]:
     return first, float(np.median(again))
 
 
-def growth(size: Size) -> Row:
+def growth(size: Size) -> Iterator[Row]:
     counts = size.pick((100, 200), (1000, 3000, 10_000), (1000, 10_000, 100_000, 1_000_000))
     seconds = [alone(measured, Book("", count), count)[0][0] for count in counts]
     slope = float(np.polyfit(np.log(counts), np.log(seconds), 1)[0])
-    return Row(
+    yield Row(
         "growth",
         f"{counts[0]:,} to {counts[-1]:,} pools",
         seconds[-1],
@@ -292,3 +293,14 @@ def paper() -> adl.Solution:
         examples.paper_book(), examples.PAPER_REDUCTION, prices=examples.paper_lognormal()
     )
     return adl.solve(problem)
+
+
+FURTHER = {
+    "sample-average ADMM": admm_row,
+    "explore ten objectives": explored,
+    "auto": automatic,
+    "sweep": sweep,
+    "reduction changed by 1 %": changed,
+    "growth": growth,
+    "first call": first_call,
+}

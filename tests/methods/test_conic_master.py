@@ -19,6 +19,7 @@ from adlopt.methods.shadow_price.tuning import DEFAULTS
 from adlopt.model.losses import losses_beyond_fund, objective_value, scenario_losses
 from adlopt.presolve.pairs import presolve
 from adlopt.proof.certificate import certify_array
+from tests.methods.shadow_price.campaign import MEASURES, UNCOMPARED, convex_measures
 from tests.support import random_case
 
 FEW_GROUPS = ConicMasterTuning(groups=3)
@@ -91,6 +92,28 @@ def test_random_books_against_the_whole_program(block: int) -> None:
         assert proof.value <= whole.value * (1 + 1e-6) + 1e-9 * before, seed
         assert proof.lower_bound <= whole.value * (1 + 1e-9) + 1e-10 * before, seed
         assert whole.lower_bound <= proof.value * (1 + 1e-9) + 1e-10 * before, seed
+
+
+@pytest.mark.parametrize("seed", range(3000, 3010))
+def test_random_books_against_definitions_and_a_program_of_its_own(seed: int) -> None:
+    """A sample of the campaign `convex`."""
+    for what, finding in convex_measures(seed):
+        assert finding in ("", UNCOMPARED), what
+
+
+@pytest.mark.parametrize("number", range(len(MEASURES)))
+def test_measures_are_their_definitions(number: int) -> None:
+    """What the campaign compares with is what the package minimises."""
+    rng = np.random.default_rng(number)
+    measure = MEASURES[number](1.0)
+    for _ in range(20):
+        loss, weights = (
+            rng.exponential(size=30) * (rng.random(30) < 0.6),
+            rng.dirichlet(np.ones(30)),
+        )
+        assert measure.objective.value(loss, weights) == pytest.approx(
+            measure.value(loss, weights), rel=1e-8
+        )
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
