@@ -111,7 +111,8 @@ def semideviation(c: float, order: int) -> Measure:
 
     def value(loss: Array, p: Array) -> float:
         mean = float(p @ loss)
-        return mean + c * float(p @ np.maximum(loss - mean, 0.0) ** order) ** (1.0 / order)
+        above = float(p @ np.maximum(loss - mean, 0.0) ** order)
+        return mean + c * float(above ** (1.0 / order))
 
     def expression(loss: Any, p: Array, unit: float) -> tuple[Any, list[Any]]:
         mean = p @ loss
