@@ -141,10 +141,10 @@ def lite(session: nox.Session) -> None:
         (built,) = Path(folder, "dist").glob("*.whl")
         python = environment(session, Path(folder, "lite"), *LITE)
         session.run(python, "tools/browser_notebooks.py", f"{folder}/notebooks")
+        where = ("--contents", "notebooks", "--output-dir", str(HERE / "docs/_build/lite"))
         command = (python, "-m", "jupyterlite_core", "build", "--no-sourcemaps")
-        where = ("--lite-dir", folder, "--output-dir", str(HERE / "docs/_build/lite"))
-        contents = ("--contents", f"{folder}/notebooks", "--piplite-wheels", str(built))
-        session.run(*command, *where, *contents)
+        with session.chdir(folder):
+            session.run(*command, *where, "--piplite-wheels", str(built))
 
 
 @nox.session

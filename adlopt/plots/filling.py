@@ -174,8 +174,8 @@ def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Inde
     )  # in points; layout makes it a little less
     for at, given in enumerate(names):
         text = canvas.name(given, 16)
-        upright = 6.5 * len(text) + 4 > room[at]
-        if room[at] > 14:
+        upright = 6.5 * len(text) + 2 > room[at]
+        if not upright or room[at] > 11:  # a line of text is 9 points high
             middle = (edges[at] + edges[at + 1]) / 2
             ax.annotate(
                 text,

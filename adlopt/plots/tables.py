@@ -110,7 +110,7 @@ def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None
     bar = ax.figure.colorbar(image, ax=ax, extend="max" if (excess > top).any() else "neither")
     bar.set_label("Above the best (%)")
     ax.set_xlabel("Measured by")
-    ax.set_ylabel("Minimised")
+    ax.set_ylabel("Minimized")
     if max(values.shape) <= WRITTEN:
         for row, column in np.ndindex(*values.shape):
             dark = shown[row, column] > 0.5 * top
@@ -156,9 +156,8 @@ def optimal_band(
     are equally good.
 
     `ranges` has a row per position, named by a column `account` or else by its index, and
-    reductions in contracts, of either
-    sign; `chosen` is drawn where there is such a column. Accounts stand in the order of the most
-    that they may lose; the
+    reductions in contracts, of either sign; `chosen` is drawn where there is such a column. A few
+    accounts keep the order of the table; many are sorted by the most that they may lose, and the
     axis of many unequal ones is logarithmic.
 
     Examples
@@ -177,11 +176,11 @@ def optimal_band(
     ends = np.abs(np.column_stack([given[least], given[most]]))
     low, high = ends.min(axis=1), ends.max(axis=1)
     mark = np.abs(given.get(chosen, high))
-    order = np.lexsort((-low, -high))
-    low, high, mark = low[order], high[order], mark[order]
     count = low.size
-    ax = canvas.axes(ax)
     few = count <= canvas.FEW
+    order = np.arange(count) if few else np.lexsort((-low, -high))
+    low, high, mark = low[order], high[order], mark[order]
+    ax = canvas.axes(ax)
     _draw_band(ax, low, high, mark if chosen in given else None)
     top = max(float(high.max()), float(mark.max()))
     open_to = high[high > 0]
