@@ -10,6 +10,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import Case, Reference, close, random_case
+from tests.typed import priced
 
 MEASURES = [
     (adl.ExpectedLoss(), [(1.0, 0.0)]),
@@ -41,7 +42,7 @@ def test_fast_path_clarabel_and_linear_program(margin: str, seed: int) -> None:
     problem = case.problem(objective)
     reference = Reference(case)
     before, optimum = reference.measure(reference.losses(None), terms), reference.optimum(terms)
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     assert solution.method in ("water_filling", "factor_leverage")
     check_feasible(case, solution)
     assert close(solution.value, optimum, before), case.label
@@ -69,7 +70,7 @@ def test_conic_and_linear_program(seed: int) -> None:
     objective, terms = MEASURES[seed // 3 % 3]
     reference = Reference(case)
     before, optimum = reference.measure(reference.losses(None), terms), reference.optimum(terms)
-    solution = adl.solve(case.problem(objective), method="conic")
+    solution = priced(adl.solve(case.problem(objective), method="conic"))
     check_feasible(case, solution)
     assert close(solution.value, optimum, before), case.label
     assert solution.lower_bound <= optimum + 1e-9 * max(before, optimum), case.label

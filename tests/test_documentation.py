@@ -22,7 +22,7 @@ PAGES = sorted(
 )
 
 
-def test_every_public_name_is_on_one_page_of_the_reference():
+def test_every_public_name_is_on_one_page_of_the_reference() -> None:
     listed = [name for _, _, names in api_pages.PAGES.values() for name in names]
     assert len(listed) == len(set(listed))
     modules = {name for name in adlopt.__all__ if isinstance(getattr(adlopt, name), ModuleType)}
@@ -39,19 +39,19 @@ def public() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", sorted(public()))
-def test_every_public_name_says_what_it_is(name):
+def test_every_public_name_says_what_it_is(name: str) -> None:
     text = public()[name].__doc__
     assert text, name
     assert not text.startswith(f"{name}("), "a dataclass without a docstring of its own"
 
 
 @pytest.mark.parametrize("name", sorted(name for name in public() if callable(public()[name])))
-def test_every_public_name_has_an_example_that_runs_as_a_doctest(name):
+def test_every_public_name_has_an_example_that_runs_as_a_doctest(name: str) -> None:
     assert ">>> " in (public()[name].__doc__ or ""), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_links_lead_somewhere(page):
+def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" in target or target.startswith("mailto:"):

@@ -7,10 +7,13 @@ from collections import Counter
 import pytest
 
 import adlopt as adl
+from tests.typed import priced
 from tools import fuzz
 
 
-def test_a_few_trials_of_each_kind(monkeypatch, capsys):
+def test_a_few_trials_of_each_kind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["fuzz", "--count", "12", "--seed", "5"])
     assert fuzz.main() == 0
     printed = capsys.readouterr().out
@@ -20,8 +23,10 @@ def test_a_few_trials_of_each_kind(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("error", [fuzz.Finding("wrong"), ZeroDivisionError("by zero")])
-def test_findings_are_printed_with_their_seed(monkeypatch, capsys, error):
-    def fail(seed):
+def test_findings_are_printed_with_their_seed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(seed: int) -> None:
         raise error
 
     monkeypatch.setitem(fuzz.KINDS, "solve", fail)
@@ -30,8 +35,8 @@ def test_findings_are_printed_with_their_seed(monkeypatch, capsys, error):
     assert "tools/fuzz.py --only solve --seed 41 --count 1" in capsys.readouterr().out
 
 
-def test_refusals_are_counted(monkeypatch):
-    def refuse(seed):
+def test_refusals_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(seed: int) -> None:
         raise adl.InputError("no")
 
     monkeypatch.setitem(fuzz.KINDS, "solve", refuse)
@@ -40,14 +45,14 @@ def test_refusals_are_counted(monkeypatch):
     assert counts == {"solve: refused, InputError": 1}
 
 
-def test_a_wrong_value_is_found(monkeypatch):
+def test_a_wrong_value_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference notices an optimum that is one percent too high."""
     solve = adl.solve
 
-    def wrong(problem, method="auto"):
+    def wrong(problem: adl.Problem, method: str = "auto") -> adl.Solution:
         import dataclasses
 
-        solution = solve(problem, method)
+        solution = priced(solve(problem, method))
         return dataclasses.replace(solution, value=1.01 * solution.value, gap=0.0)
 
     monkeypatch.setattr(adl, "solve", wrong)

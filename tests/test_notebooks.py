@@ -116,17 +116,17 @@ def solution_code(cell: Cell) -> str:
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=[path.stem for path in PATHS])
-def path(request) -> Path:
+def path(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
 @pytest.fixture(scope="module")
-def notebook(path) -> Notebook:
+def notebook(path: Path) -> Notebook:
     return read(path)
 
 
 @pytest.fixture(scope="module")
-def exercises(notebook) -> list[Exercise]:
+def exercises(notebook: Notebook) -> list[Exercise]:
     """The notebook's exercises, with what their checks said: as they stand, solved, and answered
     wrongly.
 
@@ -157,11 +157,11 @@ def exercises(notebook) -> list[Exercise]:
     return found
 
 
-def test_there_are_notebooks():
+def test_there_are_notebooks() -> None:
     assert PATHS
 
 
-def test_sections(notebook):
+def test_sections(notebook: Notebook) -> None:
     """The parts that every notebook has, in order."""
     headings = "\n".join(
         line
@@ -174,7 +174,7 @@ def test_sections(notebook):
     assert places == sorted(places)
 
 
-def test_outputs_are_committed_and_clean(path, notebook):
+def test_outputs_are_committed_and_clean(path: Path, notebook: Notebook) -> None:
     assert path.stat().st_size < MOST_BYTES
     for cell in notebook.code():
         kinds = [(out["output_type"], out.get("name")) for out in cell.outputs]
@@ -185,7 +185,7 @@ def test_outputs_are_committed_and_clean(path, notebook):
         assert cell.outputs or not shows, f"no output is committed of:\n{cell.source}"
 
 
-def test_pictures_have_captions(notebook):
+def test_pictures_have_captions(notebook: Notebook) -> None:
     """A picture is followed by a cell that begins with its number and says what is seen."""
     pictures = [at for at, cell in enumerate(notebook.cells) if cell.has_picture]
     assert pictures
@@ -195,7 +195,7 @@ def test_pictures_have_captions(notebook):
         assert caption.source.startswith(f"**Figure {number}.** "), caption.source
 
 
-def test_claims_assert(notebook):
+def test_claims_assert(notebook: Notebook) -> None:
     """Cells that claim something check it, and hide how behind one visible outcome."""
     claims = [cell for cell in notebook.cells if "claim" in cell.tags]
     assert claims
@@ -211,14 +211,14 @@ MAX_LINES = {"09": 40}
 """Lines of a visible cell, by notebook: 15, but 40 where a whole algorithm is the lesson."""
 
 
-def test_teaching_cells_are_short(path, notebook):
+def test_teaching_cells_are_short(path: Path, notebook: Notebook) -> None:
     """Single statements cannot be cut."""
     for cell in notebook.code():
         if "hide-input" not in cell.tags and len(ast.parse(cell.source).body) > 1:
             assert len(cell.source.splitlines()) <= MAX_LINES.get(path.name[:2], 15), cell.source
 
 
-def test_public_face_alone(notebook):
+def test_public_face_alone(notebook: Notebook) -> None:
     """Notebooks import the package as users do, and touch nothing that begins with an
     underscore.
     """
@@ -234,7 +234,7 @@ def test_public_face_alone(notebook):
                 assert not re.match("_[^_]", node.attr), cell.source
 
 
-def test_exercises_are_complete(notebook):
+def test_exercises_are_complete(notebook: Notebook) -> None:
     tags = [tag for cell in notebook.cells for tag in cell.tags if tag in PARTS]
     assert tags == list(PARTS) * EXERCISES
     for one in notebook.exercises():
@@ -246,18 +246,18 @@ def test_exercises_are_complete(notebook):
         assert "<details>" in one.solution.source
 
 
-def test_open_exercises_say_so(exercises):
+def test_open_exercises_say_so(exercises: list[Exercise]) -> None:
     for one in exercises:
         assert not one.open.answered, one.answer.source
         assert one.check.text.strip() == one.open.text
 
 
-def test_solutions_pass(exercises):
+def test_solutions_pass(exercises: list[Exercise]) -> None:
     for one in exercises:
         assert one.solved.passed, f"{one.solution.source}\n{one.solved}"
 
 
-def test_right_answers_pass(exercises):
+def test_right_answers_pass(exercises: list[Exercise]) -> None:
     """From a solver, with three digits, whole numbers, and in another form."""
     assert any(one.right for one in exercises)
     for one in exercises:
@@ -265,7 +265,7 @@ def test_right_answers_pass(exercises):
             assert verdict.passed, f"{right}\n{verdict}"
 
 
-def test_wrong_answers_fail_with_a_hint(exercises):
+def test_wrong_answers_fail_with_a_hint(exercises: list[Exercise]) -> None:
     for one in exercises:
         for wrong, verdict in one.wrong:
             assert verdict.answered, wrong
@@ -273,21 +273,21 @@ def test_wrong_answers_fail_with_a_hint(exercises):
             assert "Hint: " in verdict.text, wrong
 
 
-def test_checks_are_named_for_the_score(path, exercises):
+def test_checks_are_named_for_the_score(path: Path, exercises: list[Exercise]) -> None:
     number = int(path.name[:2])
     assert [one.solved.name for one in exercises] == [
         f"{number}.{k}" for k in range(1, EXERCISES + 1)
     ]
 
 
-def test_every_notebook_has_a_proof_with_a_solution(notebook):
+def test_every_notebook_has_a_proof_with_a_solution(notebook: Notebook) -> None:
     proofs = [cell for cell in notebook.prose() if "proof" in cell.tags]
     assert len(proofs) >= 2
     assert proofs[-1].source.startswith("<details>")
 
 
 @pytest.mark.parametrize("text", [*PATHS, HOUSE / "README.md"], ids=lambda text: text.stem)
-def test_links_lead_somewhere(text):
+def test_links_lead_somewhere(text: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (HOUSE / target).exists(), target
 
@@ -315,7 +315,7 @@ def quoted(text: str) -> set[str]:
     }
 
 
-def test_prose_quotes_only_what_cells_show(notebook):
+def test_prose_quotes_only_what_cells_show(notebook: Notebook) -> None:
     """Facts from elsewhere stand in the notebook's metadata, adlopt.sourced: the number and where
     it is from.
     """
@@ -330,7 +330,7 @@ def test_prose_quotes_only_what_cells_show(notebook):
         assert not unknown, f"{unknown} in:\n{cell.source}"
 
 
-def test_quoted_numbers_are_found():
+def test_quoted_numbers_are_found() -> None:
     text = (
         "In May 2010 it was 501.2 of 67,000 or 1,234; see (2000), arXiv 2603.15963, "
         "[a](https://b.c/1234), 0.25, `x[1234]`."

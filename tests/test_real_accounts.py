@@ -8,6 +8,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import DATA
+from tests.typed import priced
 
 PATH = DATA / "hyperliquid_20251010_accounts.csv"
 SHARE = 0.3
@@ -41,7 +42,7 @@ def test_one_water_level(
         book = adl.Book.from_frame(book.to_frame().assign(size=-book.size))
     total = SHARE * book.open_interest.loc["MARKET", side] * (1 if side == "long" else -1)
     problem = adl.Problem(book, {"MARKET": total}, prices=prices, objective=objective)
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     rows, level = solution.allocation, solution.water_level
     assert solution.method == "water_filling"
     assert isinstance(level, float)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import adlopt as adl
 from adlopt._internal.files import replacing, write_text
 
 
-def test_a_file_is_written_and_replaced(tmp_path):
+def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "answer.txt"
     write_text(path, "one\r\n")
     path.chmod(0o640)
@@ -19,7 +21,9 @@ def test_a_file_is_written_and_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, failure):
+def test_a_failure_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
     path = tmp_path / "answer.txt"
     write_text(path, "old")
     with pytest.raises(failure), replacing(path) as beside:  # noqa: PT012
@@ -29,13 +33,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, failure):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path):
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(adl.InputError, match=r"cannot write .*missing.*No such file"):
         write_text(tmp_path / "missing" / "answer.txt", "text")
 
 
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
-    def full(_):
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)

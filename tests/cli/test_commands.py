@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,18 +29,18 @@ DIRECTION = [
 
 
 @pytest.fixture(autouse=True)
-def there(tmp_path, monkeypatch):
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
 
 
 @pytest.fixture
-def book():
+def book() -> str:
     paper_book().to_csv("book.csv")
     return "book.csv"
 
 
-def run(*arguments, code=0):
+def run(*arguments: object, code: int = 0) -> str:
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
     assert result.exit_code == code, (result.exit_code, result.output, result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit)
@@ -52,14 +53,14 @@ def run(*arguments, code=0):
     return result.stdout
 
 
-def solve_json(*arguments, code=0):
+def solve_json(*arguments: object, code: int = 0) -> Any:
     return json.loads(run("solve", *arguments, "--json", code=code))
 
 
 # ---------------------------------------------------------------------- solve
 
 
-def test_one_factor_example(book):
+def test_one_factor_example(book: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION)
     assert answer["method"] == "factor_leverage"
     assert answer["status"] == "optimal"
@@ -72,7 +73,7 @@ def test_one_factor_example(book):
     assert reduction == {name: pytest.approx(amount, abs=1e-3) for name, amount in expected.items()}
 
 
-def test_json_carries_floats_in_full(book):
+def test_json_carries_floats_in_full(book: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION)
     problem = adl.Problem(paper_book(), {"BTC": -10.0}, prices=adl.OneFactor(paper_direction()))
     exact = adl.solve(problem)
@@ -82,7 +83,7 @@ def test_json_carries_floats_in_full(book):
     assert answer["value"] == exact.value
 
 
-def test_readable_tables(book):
+def test_readable_tables(book: str) -> None:
     text = run("solve", book, "--reduce", "BTC=-10", *DIRECTION)
     for part in (
         "factor_leverage",
@@ -96,7 +97,7 @@ def test_readable_tables(book):
     assert "\x1b" not in text
 
 
-def test_isolated_needs_no_price_model(book):
+def test_isolated_needs_no_price_model(book: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", "--margin", "isolated")
     assert answer["method"] == "water_filling"
     assert [answer[name] for name in ("value", "lower_bound", "gap", "shadow_prices")] == [None] * 4
@@ -104,12 +105,12 @@ def test_isolated_needs_no_price_model(book):
     assert "every price path" in run("solve", book, "--reduce", "BTC=-10", "--margin", "isolated")
 
 
-def test_several_reduced_assets_have_their_own_levels(book):
+def test_several_reduced_assets_have_their_own_levels(book: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", "--reduce", "ETH=-100", "--margin", "isolated")
     assert set(answer["water_level"]) == {"BTC", "ETH"}
 
 
-def test_shares_of_open_interest(book):
+def test_shares_of_open_interest(book: str) -> None:
     by_share = solve_json(
         book, "--reduce", "BTC=-50%", "--reduce", "ETH=10%", "--margin", "isolated"
     )
@@ -118,7 +119,7 @@ def test_shares_of_open_interest(book):
     assert total["ETH"] == pytest.approx((38.7 + 190) / 10, rel=1e-12)
 
 
-def covariance_csv():
+def covariance_csv() -> pd.DataFrame:
     matrix = pd.DataFrame(
         [[4.4e7, 1.2e6], [1.2e6, 4.1e4]], index=["BTC", "ETH"], columns=["BTC", "ETH"]
     )
@@ -127,7 +128,7 @@ def covariance_csv():
 
 
 @pytest.mark.parametrize("degrees", [None, 4.0])
-def test_elliptical_prices_are_those_of_the_library(book, degrees):
+def test_elliptical_prices_are_those_of_the_library(book: str, degrees: float | None) -> None:
     matrix = covariance_csv()
     flags = [] if degrees is None else ["--degrees", degrees]
     answer = solve_json(book, "--reduce", "BTC=-10", "--covariance", "covariance.csv", *flags)
@@ -138,7 +139,7 @@ def test_elliptical_prices_are_those_of_the_library(book, degrees):
 
 
 @pytest.mark.parametrize("window", [["--window", "2"], ["--window", "2D"], []])
-def test_history_of_prices(book, window):
+def test_history_of_prices(book: str, window: list[str]) -> None:
     times = pd.date_range("2025-10-01", periods=60, freq="D", name="time")
     walk = np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.08, (60, 2)), axis=0))
     past = pd.DataFrame(walk * [67_000.0, 1_900.0], index=times, columns=["BTC", "ETH"])
@@ -167,7 +168,7 @@ def test_history_of_prices(book, window):
         (["--history", "covariance.csv"], "expected times such as"),
     ],
 )
-def test_price_models_that_do_not_stand(book, flags, part):
+def test_price_models_that_do_not_stand(book: str, flags: list[str], part: str) -> None:
     covariance_csv()
     assert part in run("solve", book, "--reduce", "BTC=-10", *flags, code=cli.BAD_INPUT)
 
@@ -183,7 +184,7 @@ def test_price_models_that_do_not_stand(book, flags, part):
         "worst-case",
     ],
 )
-def test_every_objective_has_a_name(book, objective):
+def test_every_objective_has_a_name(book: str, objective: str) -> None:
     pd.DataFrame({"BTC": [60e3, 67e3, 130e3], "ETH": [1.5e3, 1.9e3, 1.9e3]}).to_csv(
         "prices.csv", index=False
     )
@@ -195,7 +196,7 @@ def test_every_objective_has_a_name(book, objective):
     )
 
 
-def test_tables_given_apart(book):
+def test_tables_given_apart(book: str) -> None:
     positions, accounts = paper_tables()
     positions.to_parquet("positions.parquet")
     accounts.assign(account=accounts["account"].astype(int)).to_parquet("accounts.parquet")
@@ -218,7 +219,7 @@ def test_tables_given_apart(book):
     assert apart["allocation"] == whole["allocation"]
 
 
-def test_lognormal_with_a_correlation_number_or_file(book):
+def test_lognormal_with_a_correlation_number_or_file(book: str) -> None:
     pd.DataFrame([[1, 0.85], [0.85, 1]], index=["BTC", "ETH"], columns=["BTC", "ETH"]).to_csv(
         "correlation.csv"
     )
@@ -241,7 +242,7 @@ def test_lognormal_with_a_correlation_number_or_file(book):
     assert by_number["value"] == pytest.approx(2194.89, rel=0.05)
 
 
-def test_scenarios_objective_and_fund(book):
+def test_scenarios_objective_and_fund(book: str) -> None:
     prices = pd.DataFrame(
         {"ETH": [1900.0, 2100, 2300], "BTC": [60_000.0, 80_000, 95_000], "weight": [0.5, 0.3, 0.2]}
     )
@@ -258,7 +259,7 @@ def test_scenarios_objective_and_fund(book):
     assert answer["value"] == pytest.approx(adl.solve(problem).value, rel=1e-9)
 
 
-def test_caps_and_settlement(book):
+def test_caps_and_settlement(book: str) -> None:
     pd.DataFrame({"account": ["3"], "asset": ["BTC"], "cap": [2.0]}).to_csv("caps.csv", index=False)
     capped = solve_json(book, "--reduce", "BTC=-10", "--caps", "caps.csv", *DIRECTION)
     assert {row["account"]: row["reduction"] for row in capped["allocation"]}["3"] == pytest.approx(
@@ -279,7 +280,7 @@ def test_caps_and_settlement(book):
     assert off_mark["method"] == "shadow_price"
 
 
-def test_method_and_solver(book):
+def test_method_and_solver(book: str) -> None:
     flags = [book, "--reduce", "BTC=-10", *DIRECTION, "--points", "256", "--objective", "cvar:0.9"]
     general = solve_json(*flags, "--method", "conic", "--solver", "HIGHS", "--tolerance", "1e-5")
     fast = solve_json(*flags)
@@ -289,7 +290,7 @@ def test_method_and_solver(book):
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.json"])
-def test_out_round_trip(book, name):
+def test_out_round_trip(book: str, name: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION, "--out", name)
     readers = {
         ".csv": lambda path: pd.read_csv(path, **EXACT),
@@ -303,7 +304,7 @@ def test_out_round_trip(book, name):
     assert proof.gap < 1e-9
 
 
-def test_bankrupt_accounts_are_listed(book):
+def test_bankrupt_accounts_are_listed(book: str) -> None:
     table = paper_book().to_frame()
     table.loc[table["account"] == "2", "equity"] = -5.0
     table.to_csv(book, index=False)
@@ -316,7 +317,7 @@ def test_bankrupt_accounts_are_listed(book):
 @pytest.mark.skipif(
     not HYPERLIQUID.exists(), reason="the shared table of Hyperliquid accounts is absent"
 )
-def test_hyperliquid_accounts():
+def test_hyperliquid_accounts() -> None:
     answer = solve_json(HYPERLIQUID, "--mark", "MARKET=1", "--reduce", "MARKET=-30%")
     assert answer["method"] == "water_filling"
     table = pd.DataFrame(answer["allocation"])
@@ -332,7 +333,7 @@ def test_hyperliquid_accounts():
 # ---------------------------------------------------------------------- verify, demo, and the rest
 
 
-def test_verify(book):
+def test_verify(book: str) -> None:
     flags = ["verify", book, "--reduce", "BTC=-10", *DIRECTION]
     check = json.loads(run(*flags, "--json"))
     assert check["agree"]
@@ -341,7 +342,7 @@ def test_verify(book):
     assert "They agree" in run(*flags)
 
 
-def test_frontier(book):
+def test_frontier(book: str) -> None:
     flags = ["frontier", book, "--reduce", "BTC=-10", *DIRECTION]
     points = json.loads(run(*flags, "--multiples", "0.5:1.5:3", "--json", "--out", "points.csv"))
     expected = adl.frontier(
@@ -388,7 +389,7 @@ def test_frontier(book):
         (["--out", "points.xlsx"], ".csv, .parquet, .json"),
     ],
 )
-def test_bad_frontier(book, flags, part):
+def test_bad_frontier(book: str, flags: list[str], part: str) -> None:
     assert part in run(
         "frontier", book, "--reduce", "BTC=-10", *DIRECTION, *flags, code=cli.BAD_INPUT
     )
@@ -398,7 +399,9 @@ def test_bad_frontier(book, flags, part):
     ("typed", "at", "offered"),
     [("adlopt fr", 1, "frontier"), ("adlopt convert hyperl", 2, "hyperliquid")],
 )
-def test_shell_completion(monkeypatch, typed, at, offered):
+def test_shell_completion(
+    monkeypatch: pytest.MonkeyPatch, typed: str, at: int, offered: str
+) -> None:
     for name, value in {
         "_ADLOPT_COMPLETE": "complete_bash",
         "COMP_WORDS": typed,
@@ -409,7 +412,7 @@ def test_shell_completion(monkeypatch, typed, at, offered):
     assert result.stdout.split() == [offered]
 
 
-def test_progress_is_shown_on_terminals_alone(monkeypatch):
+def test_progress_is_shown_on_terminals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(render.progress_bar("solving", [1, 2])) == [1, 2]
     monkeypatch.setenv("FORCE_COLOR", "1")  # as if standard error were a terminal
     assert list(render.progress_bar("solving", [1, 2])) == [1, 2]
@@ -417,7 +420,7 @@ def test_progress_is_shown_on_terminals_alone(monkeypatch):
         pass
 
 
-def test_demo_shows_that_gross_leverage_misleads():
+def test_demo_shows_that_gross_leverage_misleads() -> None:
     # In a process of its own: it runs the inner loops uncompiled.
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "adlopt", "demo"],
@@ -446,14 +449,14 @@ def test_demo_shows_that_gross_leverage_misleads():
         assert figure in flat
 
 
-def test_help_names_an_example_for_every_command():
+def test_help_names_an_example_for_every_command() -> None:
     for command in ("demo", "solve", "verify", "frontier", "convert"):
         assert "Example" in run(command, "--help")
     assert "solve" in run("--help")
     assert run("--version").split() == ["adlopt", adl.__version__]
 
 
-def test_help_loads_nothing_heavy():
+def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['adlopt', 'solve', '--help']\n"
         "from adlopt.cli import main\n"
@@ -466,8 +469,8 @@ def test_help_loads_nothing_heavy():
     )
 
 
-def test_module_runs_as_a_command(book):
-    def module(*arguments):
+def test_module_runs_as_a_command(book: str) -> None:
+    def module(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "adlopt", *arguments, str(Path(book).resolve())],
             capture_output=True,
@@ -487,12 +490,12 @@ def test_module_runs_as_a_command(book):
 # ---------------------------------------------------------------------- exit codes
 
 
-def test_infeasible_says_how_much_is_there(book):
+def test_infeasible_says_how_much_is_there(book: str) -> None:
     message = run("solve", book, "--reduce", "BTC=-40", code=cli.INFEASIBLE)
     assert "BTC: required 40 contracts, available 33" in message
 
 
-def test_unproven_answers_are_printed_with_their_own_code(book):
+def test_unproven_answers_are_printed_with_their_own_code(book: str) -> None:
     flags = [
         book,
         "--reduce",
@@ -509,7 +512,7 @@ def test_unproven_answers_are_printed_with_their_own_code(book):
     assert answer["status"] == "unproven"
 
 
-def test_disagreement_has_the_same_code(book, monkeypatch):
+def test_disagreement_has_the_same_code(book: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from adlopt.solving.verification import Verification
 
     wrong = Verification("a", 2.0, "b", 1.0, (0.0, 0.0), 3.0, 4, 1e-6)
@@ -517,7 +520,7 @@ def test_disagreement_has_the_same_code(book, monkeypatch):
     assert "DISAGREE" in run("verify", book, "--reduce", "BTC=-1", *DIRECTION, code=cli.NOT_PROVEN)
 
 
-def test_solver_failure(book):
+def test_solver_failure(book: str) -> None:
     flags = [
         "--reduce",
         "BTC=-10",
@@ -535,7 +538,7 @@ def test_solver_failure(book):
 SCENARIOS = {"BTC": [60_000.0, 80_000.0], "ETH": [1900.0, 2100.0]}
 
 
-def changed(**columns):
+def changed(**columns: object) -> pd.DataFrame:
     """The example's table with the first row's columns changed."""
     table = paper_book().to_frame().astype({"margin_mode": str})
     for name, value in columns.items():
@@ -563,7 +566,7 @@ def changed(**columns):
         (changed().drop(columns="equity"), ["no equity is known for '1'"]),
     ],
 )
-def test_bad_tables(table, parts):
+def test_bad_tables(table: pd.DataFrame, parts: list[str]) -> None:
     table.to_csv("book.csv", index=False)
     message = run("solve", "book.csv", "--reduce", "BTC=-1", *DIRECTION, code=cli.BAD_INPUT)
     for part in parts:
@@ -617,7 +620,7 @@ def test_bad_tables(table, parts):
         (["--bogus"], ["--bogus"]),
     ],
 )
-def test_bad_flags(book, flags, parts):
+def test_bad_flags(book: str, flags: list[str], parts: list[str]) -> None:
     asked = [] if "--reduce" in flags else ["--reduce", "BTC=-1"]
     message = run("solve", book, *asked, *flags, code=cli.BAD_INPUT)
     for part in parts:
@@ -634,7 +637,7 @@ def test_bad_flags(book, flags, parts):
         (SCENARIOS | {"ETH": [1.0, np.nan]}, ["'ETH'", "not a finite number"]),
     ],
 )
-def test_bad_scenarios(book, table, parts):
+def test_bad_scenarios(book: str, table: dict[str, list[float]], parts: list[str]) -> None:
     pd.DataFrame(table).to_csv("scenarios.csv", index=False)
     message = run(
         "solve", book, "--reduce", "BTC=-1", "--scenarios", "scenarios.csv", code=cli.BAD_INPUT
@@ -643,7 +646,7 @@ def test_bad_scenarios(book, table, parts):
         assert part in message
 
 
-def test_correlation_matrix_that_is_none(book):
+def test_correlation_matrix_that_is_none(book: str) -> None:
     pd.DataFrame([[1, 3], [3, 1]], index=["BTC", "ETH"], columns=["BTC", "ETH"]).to_csv(
         "correlation.csv"
     )
@@ -653,7 +656,7 @@ def test_correlation_matrix_that_is_none(book):
     )
 
 
-def test_share_of_nothing(book):
+def test_share_of_nothing(book: str) -> None:
     table = paper_book().to_frame()
     table[table["asset"] == "BTC"].to_csv(book, index=False)
     message = run("solve", book, "--reduce", "BTC=5%", code=cli.BAD_INPUT)
@@ -661,7 +664,7 @@ def test_share_of_nothing(book):
     assert "available 33" in run("solve", book, "--reduce", "BTC=-101%", code=cli.INFEASIBLE)
 
 
-def test_unreadable_tables():
+def test_unreadable_tables() -> None:
     assert "cannot read none.csv" in run(
         "solve", "none.csv", "--reduce", "BTC=-1", code=cli.BAD_INPUT
     )
@@ -675,13 +678,13 @@ def test_unreadable_tables():
     )
 
 
-def test_nothing_asked(book):
+def test_nothing_asked(book: str) -> None:
     assert "BOOK" in run("solve", code=cli.BAD_INPUT)
     assert "--reduce" in run("solve", book, code=cli.BAD_INPUT)
     assert "resolve" in run("resolve", book, code=cli.BAD_INPUT)
 
 
-def test_from_bankrupt(tmp_path, monkeypatch):
+def test_from_bankrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [("broke", "BTC", 2.0, -30.0), ("a", "BTC", -3.0, 200.0), ("b", "BTC", -1.0, 20.0)]
     table = pd.DataFrame(rows, columns=["account", "asset", "size", "equity"]).assign(mark=100.0)

@@ -16,18 +16,18 @@ from tests.sources.golden import BINANCE, BYBIT, BYBIT_INVERSE, CCXT, HYPERLIQUI
 
 
 @pytest.fixture(autouse=True)
-def there(tmp_path, monkeypatch):
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
 
 
-def convert(*arguments, code=0):
+def convert(*arguments: object, code: int = 0) -> str:
     result = CliRunner().invoke(cli.app, ["convert", *[str(argument) for argument in arguments]])
     assert result.exit_code == code, (result.exit_code, result.output, result.exception)
     return result.stderr if code else result.stdout
 
 
-def put(name, record):
+def put(name: str, record: object) -> str:
     Path(name).write_text(json.dumps(record))
     return name
 
@@ -44,7 +44,7 @@ def put(name, record):
         ("hyperreplay", [HYPERREPLAY], ["--mark", "SOL=180.5"], 1295.0),
     ],
 )
-def test_formats(name, record, flags, equity, out):
+def test_formats(name: str, record: object, flags: list[str], equity: float, out: str) -> None:
     text = convert(name, put("in.json", record), out, *flags)
     assert text.startswith(f"{out}: 1 positions of 1 accounts in ")
     read = adl.Book.read_csv if out.endswith("csv") else adl.Book.read_parquet
@@ -52,7 +52,7 @@ def test_formats(name, record, flags, equity, out):
     assert held["equity"].tolist() == [pytest.approx(equity)]
 
 
-def test_money_in_the_venues_own_answer():
+def test_money_in_the_venues_own_answer() -> None:
     put("in.json", CCXT)
     put("balance.json", {"info": {}, "total": {"USDT": 77}})
     convert("ccxt", "in.json", "book.csv", "--accounts", "balance.json")
@@ -62,7 +62,7 @@ def test_money_in_the_venues_own_answer():
     )
 
 
-def test_tables():
+def test_tables() -> None:
     positions, accounts = paper_tables()
     positions.to_csv("positions.csv", index=False)
     accounts.to_csv("accounts.csv", index=False)
@@ -83,7 +83,7 @@ def test_tables():
     )
 
 
-def test_rejected_rows_are_shown_written_and_told():
+def test_rejected_rows_are_shown_written_and_told() -> None:
     put("in.json", [BYBIT, BYBIT_INVERSE, BYBIT | {"symbol": "ETHUSDT", "size": None}])
     text = convert("bybit", "in.json", "book.csv", "--rejected", "no.csv")
     assert "2 rows were not taken" in text
@@ -128,7 +128,7 @@ def test_rejected_rows_are_shown_written_and_told():
         (["bybit"], "IN"),
     ],
 )
-def test_bad_input(arguments, message):
+def test_bad_input(arguments: list[str], message: str) -> None:
     put("in.json", BYBIT)
     put("inverse.json", BYBIT_INVERSE)
     errors = convert(*arguments, code=cli.BAD_INPUT)

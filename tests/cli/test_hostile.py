@@ -34,12 +34,12 @@ FLAGS = ("--mark", "BTC=10", "--reduce", "BTC=-5", "--direction", "BTC=3")
 
 
 @pytest.fixture(autouse=True)
-def there(tmp_path, monkeypatch):
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
 
 
-def book_of(names, path="book.csv"):
+def book_of(names: list[str], path: str = "book.csv") -> str:
     equity = np.linspace(5.0, 20.0, len(names))
     frame = pd.DataFrame({"account": names, "asset": "BTC", "size": -2.0, "equity": equity})
     frame.to_csv(path, index=False, quoting=1)
@@ -51,7 +51,7 @@ def book_of(names, path="book.csv"):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("command", ["solve", "verify", "compare", "exposure"])
-def test_names_are_shown_as_they_are(command, name):
+def test_names_are_shown_as_they_are(command: str, name: str) -> None:
     flags = ("--account", name) if command == "exposure" else ()
     text = run(command, book_of([name, "b", "c"]), *FLAGS, *flags)
     assert "\x1b" not in text
@@ -63,20 +63,20 @@ def test_names_are_shown_as_they_are(command, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_are_exact_in_json(name):
+def test_names_are_exact_in_json(name: str) -> None:
     answer = json.loads(run("solve", book_of([name, "b", "c"]), *FLAGS, "--json"))
     assert {row["account"] for row in answer["allocation"]} == {name, "b", "c"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_in_errors(name):
+def test_names_in_errors(name: str) -> None:
     table = pd.DataFrame({"account": [name], "asset": ["BTC"], "size": ["many"], "equity": [1.0]})
     table.to_csv("book.csv", index=False, quoting=1)
     message = run("solve", "book.csv", *FLAGS, code=cli.BAD_INPUT)
     assert message.strip().isprintable()
 
 
-def test_names_of_assets_and_bankrupt_accounts():
+def test_names_of_assets_and_bankrupt_accounts() -> None:
     pd.DataFrame(
         {
             "account": ["\x1b[2Ja", "b", "[/c]"],
@@ -106,7 +106,7 @@ def test_names_of_assets_and_bankrupt_accounts():
         ("--correlation", "rho.csv", "--volatility", "BTC=0.5", "--out", "rho.csv"),
     ],
 )
-def test_an_input_is_not_overwritten(flags):
+def test_an_input_is_not_overwritten(flags: tuple[str, ...]) -> None:
     book_of(["a", "b", "c"])
     os.symlink("book.csv", "link.csv")
     Path("prices.csv").write_text("BTC\n9\n12\n")
@@ -118,14 +118,14 @@ def test_an_input_is_not_overwritten(flags):
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 
-def test_convert_does_not_overwrite_its_records():
+def test_convert_does_not_overwrite_its_records() -> None:
     book_of(["a"], "records.csv")
     message = run("convert", "tables", "records.csv", "records.csv", code=cli.BAD_INPUT)
     assert "OUT records.csv: this file is an input" in message
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
-def test_a_full_disk_leaves_the_old_file(ending):
+def test_a_full_disk_leaves_the_old_file(ending: str) -> None:
     """Files may be created, and nothing be written into them."""
     book_of(["a", "b", "c"])
     out = Path(f"out.{ending}")
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_the_old_file(ending):
     assert sorted(path.name for path in Path().iterdir()) == ["book.csv", out.name]
 
 
-def test_an_interruption_leaves_the_old_file():
+def test_an_interruption_leaves_the_old_file() -> None:
     """Interrupted as soon as something is written beside the old file."""
     rng = np.random.default_rng(1)
     count = 150_000

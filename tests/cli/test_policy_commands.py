@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from tests.cli.test_commands import DIRECTION, run
 
 
 @pytest.fixture(autouse=True)
-def compiled(monkeypatch):
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands for small books switch compilation off, which is meant for a process of their
     own.
     """
@@ -21,14 +22,14 @@ def compiled(monkeypatch):
 
 
 @pytest.fixture
-def book(tmp_path, monkeypatch):
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     paper_book().to_csv("book.csv")
     return "book.csv"
 
 
-def test_demo_shows_the_hedged_account(book):
+def test_demo_shows_the_hedged_account(book: str) -> None:
     text = run("compare", "--demo")
     assert "gross-leverage queue hits account 4 first. It takes 7 BTC" in " ".join(text.split())
     assert "Factor leverage takes 0 from account 4" in " ".join(text.split())
@@ -40,7 +41,7 @@ def test_demo_shows_the_hedged_account(book):
     assert set(rows) == {"gross-leverage queue", "FactorLeverage"}
 
 
-def test_compare(book):
+def test_compare(book: str) -> None:
     flags = (book, "--reduce", "BTC=-10", *DIRECTION)
     answer = json.loads(
         run(
@@ -69,11 +70,11 @@ def test_compare(book):
         assert word in text
 
 
-def test_compare_without_prices(book):
+def test_compare_without_prices(book: str) -> None:
     assert "leverage" in run("compare", book, "--reduce", "BTC=-10", "--policy", "dydx-v4:3")
 
 
-def test_rules_left_out_are_named(book):
+def test_rules_left_out_are_named(book: str) -> None:
     positions = pd.read_csv(book)
     assert "entry_price" in positions
     positions.drop(columns="entry_price").to_csv(book, index=False)
@@ -83,14 +84,14 @@ def test_rules_left_out_are_named(book):
         assert "add the column 'entry_price' to positions." in text
 
 
-def test_audit():
+def test_audit() -> None:
     answer = json.loads(run("audit", "pro-rata", "--trials", "5", "--json"))
     assert answer["holds"] == adl.audit(adl.policies.ProRata(), trials=5).holds
     assert answer["counterexamples"]["leverage priority"]["steps"][0]["positions"]
     assert "FAILS" in run("audit", "pro-rata", "--trials", "5")
 
 
-def test_exposure(book):
+def test_exposure(book: str) -> None:
     rows = json.loads(
         run(
             "exposure",
@@ -128,5 +129,5 @@ def test_exposure(book):
         ),
     ],
 )
-def test_bad_input(book, arguments, message):
+def test_bad_input(book: str, arguments: tuple[str, ...], message: str) -> None:
     assert message in run(*arguments, code=2)

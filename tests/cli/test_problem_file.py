@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -38,25 +39,25 @@ FLAGS = [
 
 
 @pytest.fixture(autouse=True)
-def there(tmp_path, monkeypatch):
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("tables").mkdir()
     paper_book().to_csv("tables/book.csv")
     Path("problem.toml").write_text(PROBLEM)
 
 
-def run(*arguments, code=0):
+def run(*arguments: object, code: int = 0) -> str:
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
     assert result.exit_code == code, (result.exit_code, result.output, result.exception)
     return result.stderr if code == cli.BAD_INPUT else result.stdout
 
 
-def solved(*arguments):
+def solved(*arguments: object) -> dict[str, Any]:
     answer = json.loads(run("solve", *arguments, "--json"))
     return {key: value for key, value in answer.items() if key != "seconds"}
 
 
-def test_a_file_says_what_flags_say(monkeypatch):
+def test_a_file_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = solved(*FLAGS)
     assert expected["tolerance"] == 1e-5
     assert solved("--config", "problem.toml") == expected
@@ -64,7 +65,7 @@ def test_a_file_says_what_flags_say(monkeypatch):
     assert solved("--config", "../problem.toml") == expected
 
 
-def test_flags_win():
+def test_flags_win() -> None:
     asked = ["--reduce", "ETH=50", "--objective", "cvar:0.9", "--tolerance", "1e-4"]
     answer = solved("--config", "problem.toml", *asked)
     assert answer == solved(*FLAGS[:1], *asked, *FLAGS[3:7])
@@ -73,7 +74,7 @@ def test_flags_win():
     assert book == solved("other.csv", *FLAGS[1:])
 
 
-def test_a_price_model_on_the_command_line_replaces_the_files():
+def test_a_price_model_on_the_command_line_replaces_the_files() -> None:
     Path("problem.toml").write_text(
         """
         book = "tables/book.csv"
@@ -104,7 +105,7 @@ def test_a_price_model_on_the_command_line_replaces_the_files():
     assert replaced == solved("tables/book.csv", "--reduce", "BTC=-30%", *FLAGS[3:7])
 
 
-def test_every_entry():
+def test_every_entry() -> None:
     positions, accounts = paper_tables()
     positions.to_parquet("tables/positions.parquet")
     accounts.to_csv("tables/accounts.csv", index=False)
@@ -148,7 +149,7 @@ def test_every_entry():
     assert [point["multiple"] for point in points] == [0.5, 1]
 
 
-def test_sweeps_may_be_lists():
+def test_sweeps_may_be_lists() -> None:
     Path("problem.toml").write_text("multiples = [0.5, 1]\n" + PROBLEM)
     points = json.loads(run("frontier", "--config", "problem.toml", "--json"))
     assert [point["multiple"] for point in points] == [0.5, 1]
@@ -174,7 +175,7 @@ def test_sweeps_may_be_lists():
         ("book = ", "cannot read problem.toml"),
     ],
 )
-def test_bad_files(text, message):
+def test_bad_files(text: str, message: str) -> None:
     Path("problem.toml").write_text(
         text + ("" if text.startswith("book") else '\nbook = "tables/book.csv"')
     )
@@ -184,7 +185,7 @@ def test_bad_files(text, message):
     assert errors.count("\n") == 1
 
 
-def test_no_file():
+def test_no_file() -> None:
     assert "cannot read none.toml" in run("solve", "--config", "none.toml", code=cli.BAD_INPUT)
     assert "--config problem.toml" in run(
         "solve", "problem.toml", "--reduce", "BTC=-1", code=cli.BAD_INPUT

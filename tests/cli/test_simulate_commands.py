@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from tests.cli.test_commands import run
 
 
 @pytest.fixture
-def book(tmp_path, monkeypatch):
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> adl.Book:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     book = adl.synthetic.crash(60, 2, seed=3)
@@ -21,7 +22,7 @@ def book(tmp_path, monkeypatch):
     return book
 
 
-def test_many_paths_under_two_rules(book):
+def test_many_paths_under_two_rules(book: adl.Book) -> None:
     answer = json.loads(
         run(
             *("simulate", "book.csv", "--shape", "flash-crash", "--steps", "4", "--paths", "6"),
@@ -40,7 +41,7 @@ def test_many_paths_under_two_rules(book):
     assert [row["policy"] for row in answer["differences"]] == ["Optimal"]
 
 
-def test_one_path_is_shown_step_by_step(book):
+def test_one_path_is_shown_step_by_step(book: adl.Book) -> None:
     text = run("simulate", "book.csv", "--shape", "whipsaw", "--steps", "4", "--policy", "pro-rata")
     assert "ProRata(contracts) on whipsaw" in text
     answer = json.loads(run("simulate", "book.csv", "--steps", "3", "--json"))
@@ -48,7 +49,7 @@ def test_one_path_is_shown_step_by_step(book):
     assert [row["step"] for row in answer["policies"]["MinimaxLeverage"]["steps"]] == [1, 2, 3]
 
 
-def test_the_exchange_of_the_flags(book):
+def test_the_exchange_of_the_flags(book: adl.Book) -> None:
     flags = ("--depth", "A0=1", "--spread", "0.01", "--maintenance", "0.02", "--fund", "500")
     more = ("--settle", "bankruptcy", "--inventory-limit", "10", "--floor", "3")
     answer = json.loads(
@@ -69,7 +70,7 @@ def test_the_exchange_of_the_flags(book):
     assert {name: pytest.approx(value) for name, value in crash.totals.items()} == totals
 
 
-def test_a_section_of_a_file_states_the_crash(book):
+def test_a_section_of_a_file_states_the_crash(book: adl.Book) -> None:
     with open("crash.toml", "w") as file:
         file.write(
             'book = "book.csv"\nreduce = {A0 = -1.0}\n[simulate]\nshape = "slow-bleed"\n'
@@ -84,7 +85,7 @@ def test_a_section_of_a_file_states_the_crash(book):
     assert solved["method"] == "water_filling"
 
 
-def test_outcomes_are_written(book):
+def test_outcomes_are_written(book: adl.Book) -> None:
     run("simulate", "book.csv", "--steps", "3", "--paths", "4", "--out", "paths.csv")
     table = pd.read_csv("paths.csv")
     assert len(table) == 8
@@ -102,5 +103,5 @@ def test_outcomes_are_written(book):
         (("--out", "paths.txt", "--paths", "2"), "must end in one of"),
     ],
 )
-def test_flags_that_make_no_sense(book, flags, message):
+def test_flags_that_make_no_sense(book: adl.Book, flags: tuple[str, ...], message: str) -> None:
     assert message in run("simulate", "book.csv", "--steps", "3", *flags, code=2)

@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 import adlopt as adl
 from tests.support import Paper
+from tests.typed import priced
 
 
 def test_equities(paper: Paper) -> None:
@@ -40,7 +41,7 @@ def test_factor_leverage_before(paper: Paper) -> None:
 @pytest.mark.parametrize("contracts", [-5.0, -10.0, -20.0])
 def test_one_factor(paper: Paper, contracts: float) -> None:
     wanted = paper.facts["one_factor"][f"{contracts:g}"]
-    solution = adl.solve(paper.one_factor(contracts))
+    solution = priced(adl.solve(paper.one_factor(contracts)))
     assert solution.method == "factor_leverage"
     assert solution.status == "optimal"
     assert solution.value == pytest.approx(wanted["expected_loss"], rel=1e-6)
@@ -57,7 +58,7 @@ def test_one_factor(paper: Paper, contracts: float) -> None:
 def test_shadow_price_is_the_derivative_of_the_value(paper: Paper, contracts: float) -> None:
     step = 1e-4
     more, less = (adl.solve(paper.one_factor(contracts + side * step)).value for side in (-1, 1))
-    price = adl.solve(paper.one_factor(contracts)).shadow_prices["BTC"]
+    price = priced(adl.solve(paper.one_factor(contracts))).shadow_prices["BTC"]
     assert price == pytest.approx((less - more) / (2 * step), rel=1e-4)
 
 

@@ -7,6 +7,9 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +20,8 @@ from adlopt.explorer import page, preset_of, write
 from adlopt.explorer.page import MAX_ACCOUNTS
 from adlopt.model.losses import objective_value
 from adlopt.proof.certificate import certify_array
-from tests.report.browser import CHROMIUM, browser
+from tests.report.browser import CHROMIUM, Page, browser
+from tests.typed import priced
 
 # Settings of each kind; a campaign sets more: ADLOPT_EXPLORER_SETTINGS=500 pytest tests/explorer
 SETTINGS = int(os.environ.get("ADLOPT_EXPLORER_SETTINGS", "40"))
@@ -67,7 +71,7 @@ def random_setting(seed: int, kind: str) -> tuple[adl.Problem, dict[str, object]
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page in a browser."""
     folder = tmp_path_factory.mktemp("explorer")
     write(folder / "explorer.html")
@@ -76,7 +80,7 @@ def opened(tmp_path_factory):
         yield tab
 
 
-def solved(tab, setting, rule="optimal"):
+def solved(tab: Page, setting: dict[str, Any], rule: str = "optimal") -> Any:
     return tab.evaluate(f"adlopt.solve({json.dumps(setting | {'rule': rule})})")
 
 
@@ -91,10 +95,10 @@ RULES = {
 }
 
 
-def compare_factor(tab, seed: int) -> None:
+def compare_factor(tab: Page, seed: int) -> None:
     problem, setting = random_setting(seed, "factor")
     names = [account["name"] for account in setting["accounts"]]
-    mine, truth = solved(tab, setting), adl.solve(problem, method="factor_leverage")
+    mine, truth = solved(tab, setting), priced(adl.solve(problem, method="factor_leverage"))
     before = objective_value(problem, None)
     wanted = by_account(problem, truth.allocation, names)
     close = {"rel": 1e-9, "abs": 1e-9 * before}
@@ -112,9 +116,9 @@ def compare_factor(tab, seed: int) -> None:
     )
 
 
-def compare_normal(tab, seed: int) -> None:
+def compare_normal(tab: Page, seed: int) -> None:
     problem, setting = random_setting(seed, "normal")
-    mine, truth = solved(tab, setting), adl.solve(problem)
+    mine, truth = solved(tab, setting), priced(adl.solve(problem))
     before = objective_value(problem, None)
     # The library proves its answer to a gap of 1e-8; the page's may not be worse.
     assert mine["expected_loss"] <= truth.value + 1e-9 * before
@@ -123,7 +127,7 @@ def compare_normal(tab, seed: int) -> None:
     assert mine["gap"] <= 1e-8 or mine["expected_loss"] <= 1e-9 * before
 
 
-def compare_rule(tab, seed: int, rule: str) -> None:
+def compare_rule(tab: Page, seed: int, rule: str) -> None:
     kind = ("factor", "normal")[seed % 2]
     problem, setting = random_setting(seed, kind)
     names = [account["name"] for account in setting["accounts"]]
@@ -140,25 +144,25 @@ def compare_rule(tab, seed: int, rule: str) -> None:
 
 @needs_browser
 @pytest.mark.parametrize("seed", range(SETTINGS))
-def test_one_factor_equals_the_library(opened, seed):
+def test_one_factor_equals_the_library(opened: Page, seed: int) -> None:
     compare_factor(opened, seed)
 
 
 @needs_browser
 @pytest.mark.parametrize("seed", range(SETTINGS))
-def test_two_normal_prices_equal_the_library(opened, seed):
+def test_two_normal_prices_equal_the_library(opened: Page, seed: int) -> None:
     compare_normal(opened, seed)
 
 
 @needs_browser
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("seed", range(20))
-def test_rules_equal_the_library(opened, seed, rule):
+def test_rules_equal_the_library(opened: Page, seed: int, rule: str) -> None:
     compare_rule(opened, seed, rule)
 
 
 @needs_browser
-def test_what_cannot_be_solved_is_said(opened):
+def test_what_cannot_be_solved_is_said(opened: Page) -> None:
     _, setting = random_setting(0, "factor")
     (asset,) = setting["reduction"]
     for reduction, text in (({asset: 1e9}, "are available"), ({"DOGE": 1.0}, "has no mark")):
@@ -171,13 +175,13 @@ def test_what_cannot_be_solved_is_said(opened):
 
 
 @needs_browser
-def test_no_request_and_no_complaint(opened):
+def test_no_request_and_no_complaint(opened: Page) -> None:
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
     assert opened.complaints == []
 
 
 @needs_browser
-def test_the_address_restores_every_setting(opened):
+def test_the_address_restores_every_setting(opened: Page) -> None:
     address = "preset=2&side=1&asset=ETH&reduction=420&model=normal&correlation=0.3&left=pro_rata"
     opened.evaluate(f"location.hash = {address!r}; 0")
     time.sleep(0.2)
@@ -194,7 +198,7 @@ def test_the_address_restores_every_setting(opened):
 
 
 @needs_browser
-def test_every_control_has_a_name_and_moves_by_keyboard(opened):
+def test_every_control_has_a_name_and_moves_by_keyboard(opened: Page) -> None:
     unnamed = opened.evaluate(
         "[...document.querySelectorAll('input, select')].filter(e => !e.labels.length).length"
     )
@@ -211,7 +215,7 @@ def test_every_control_has_a_name_and_moves_by_keyboard(opened):
 
 
 @needs_browser
-def test_names_are_text_and_never_markup(tmp_path):
+def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     hostile = "</script><img src=x onerror=alert(1)>"
     book = adl.Book.from_frame(
         pd.DataFrame(
@@ -227,13 +231,13 @@ def test_names_are_text_and_never_markup(tmp_path):
         assert tab.complaints == []
 
 
-def test_a_book_that_is_too_large_is_refused():
+def test_a_book_that_is_too_large_is_refused() -> None:
     problem = adl.synthetic.problem(MAX_ACCOUNTS + 50, 1, scenarios=2)
     with pytest.raises(adl.InputError, match="at most"):
         page(problem.book)
 
 
-def test_small_enough_and_complete():
+def test_small_enough_and_complete() -> None:
     text = page(adl.examples.paper_book())
     assert len(text) < 600_000
     assert "/*" + "PRESETS*/" not in text
@@ -242,7 +246,7 @@ def test_small_enough_and_complete():
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not on this machine")
-def test_scripts_parse(tmp_path):
+def test_scripts_parse(tmp_path: Path) -> None:
     for name in ("mathematics", "pictures", "application"):
         path = f"adlopt/explorer/assets/{name}.js"
         assert subprocess.run(["node", "--check", path], check=False).returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cvxpy as cp
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import adlopt as adl
 from adlopt.methods.conic import restore_feasibility
 from adlopt.model.losses import losses_beyond_fund
 from tests.support import TAME, Case, Reference, random_case
+from tests.typed import priced
 
 
 def case_of(seed: int) -> Case:
@@ -47,7 +50,7 @@ def test_user_constraint(seed: int, presolve: bool) -> None:
     assert changed.status == cp.OPTIMAL
     x = np.asarray(model.allocation.value)
     assert (np.abs(x) <= limit * size * (1 + 1e-6)).all()
-    assert changed.value >= adl.solve(problem, "conic").value * (1 - 1e-6) - 1e-9
+    assert changed.value >= priced(adl.solve(problem, "conic")).value * (1 - 1e-6) - 1e-9
     # The same through the front door.
     solution = adl.solve(problem, constraints=lambda allocation: cp.abs(allocation) <= limit * size)
     assert solution.value == pytest.approx(
@@ -187,7 +190,7 @@ def uneven_books() -> list[adl.Problem]:
 @pytest.mark.parametrize("problem", uneven_books(), ids=lambda problem: str(problem.objective))
 def test_a_linear_program_is_proven(problem: adl.Problem) -> None:
     """Clarabel's answer is judged by its certificate; HiGHS makes the second attempt."""
-    solution = adl.solve(problem, "conic")
+    solution = priced(adl.solve(problem, "conic"))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-7
 
@@ -199,14 +202,20 @@ def test_the_second_attempt_is_made_by_highs(monkeypatch: pytest.MonkeyPatch) ->
     solvers: list[str | None] = []
     original = conic.solve_model
 
-    def spy(model, solver, options, *, time_limit=None):
+    def spy(
+        model: object,
+        solver: str | None,
+        options: dict[str, Any],
+        *,
+        time_limit: float | None = None,
+    ) -> None:
         solvers.append(solver)
         if solver is None:  # a poor answer that calls itself optimal
             options = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-2)
         original(model, solver, options, time_limit=time_limit)
 
     monkeypatch.setattr(conic, "solve_model", spy)
-    solution = adl.solve(problem, "conic")
+    solution = priced(adl.solve(problem, "conic"))
     assert solvers[:2] == [None, cp.HIGHS]
     assert solution.gap <= 1e-7
 
@@ -227,7 +236,9 @@ def test_user_constraints_hold_at_the_answer() -> None:
     assert solution.status == "optimal"
 
 
-def test_an_answer_that_breaks_a_constraint_is_not_returned(monkeypatch) -> None:
+def test_an_answer_that_breaks_a_constraint_is_not_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from adlopt.methods import conic
 
     problem = adl.synthetic.problem(30, 2, scenarios=50, objective=adl.CVaR(0.9), seed=3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cvxpy as cp
 import numpy as np
 import pytest
 
 import adlopt as adl
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.choice import choose
 from adlopt.methods.result import Settings
 from adlopt.methods.shadow_price import conic_solve, quadratic_master
@@ -21,6 +24,7 @@ from adlopt.presolve.pairs import presolve
 from adlopt.proof.certificate import certify_array
 from tests.methods.shadow_price.campaign import MEASURES, UNCOMPARED, convex_measures
 from tests.support import random_case
+from tests.typed import priced
 
 FEW_GROUPS = ConicMasterTuning(groups=3)
 
@@ -85,7 +89,7 @@ def test_random_books_against_the_whole_program(block: int) -> None:
         tuning = FEW_GROUPS if seed % 2 else CONIC_MASTER_DEFAULTS
         result = conic_solve.solve(problem, Settings(), tuning=tuning)
         proof = certify_array(problem, result.allocation, result.multipliers)
-        whole = adl.solve(problem, "conic")
+        whole = priced(adl.solve(problem, "conic"))
         before = objective_value(problem, None)
         equity = problem.book.equity[problem.book.solvent].sum()
         assert proof.gap <= 1e-6 or proof.excess <= max(1e-11 * equity, 1e-9 * before), seed
@@ -121,7 +125,7 @@ def test_every_objective_is_proven_with_groups(objective: adl.Objective) -> None
     base = adl.synthetic.problem(600, 4, scenarios=120, seed=3)
     if "Entropic" in str(objective):
         objective = adl.Entropic(1.0 / objective_value(base, base.pro_rata()))
-    solution = adl.solve(base.with_changes(objective=objective), "shadow_price")
+    solution = priced(adl.solve(base.with_changes(objective=objective), "shadow_price"))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-7
     assert solution.details["algorithm"] == "decomposition with a conic master"
@@ -142,7 +146,7 @@ def test_insurance_fund() -> None:
     objective = adl.EVaR(0.9)
     fund = 0.3 * objective_value(base.with_changes(objective=objective), base.pro_rata())
     problem = base.with_changes(objective=objective, insurance_fund=fund)
-    solution = adl.solve(problem, "shadow_price")
+    solution = priced(adl.solve(problem, "shadow_price"))
     assert solution.gap <= 1e-7
     assert solution.value == pytest.approx(adl.solve(problem, "conic").value, rel=1e-6)
 
@@ -154,21 +158,21 @@ def test_auto_takes_it_where_the_book_is_large() -> None:
 
 def test_time_limit_and_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = adl.synthetic.problem(2000, 5, scenarios=300, objective=adl.EVaR(0.8), seed=1)
-    hurried = adl.solve(problem, "shadow_price", time_limit=1e-3)
+    hurried = priced(adl.solve(problem, "shadow_price", time_limit=1e-3))
     assert hurried.status == "time_limit"
     assert hurried.lower_bound <= hurried.value
     original = ConicDecomposition._solve_master
 
-    def interrupted(self, price):
+    def interrupted(self, price: FloatArray) -> Any:
         if self.outcome.sweeps == 6:
             raise KeyboardInterrupt
         return original(self, price)
 
     monkeypatch.setattr(ConicDecomposition, "_solve_master", interrupted)
-    stopped = adl.solve(problem, "shadow_price", tolerance=1e-12)
+    stopped = priced(adl.solve(problem, "shadow_price", tolerance=1e-12))
     assert stopped.status == "time_limit"
     assert stopped.gap <= 1e-2
-    patient = adl.solve(problem, "conic")
+    patient = priced(adl.solve(problem, "conic"))
     assert stopped.lower_bound <= patient.value <= stopped.value * (1 + 1e-9)
 
 
@@ -177,7 +181,7 @@ def test_pools_without_variables_are_constants_of_value_and_proof() -> None:
     seeds = [seed for seed in range(4, 200, 10) if KINDS[seed % 10] == "zero caps"]
     for seed in seeds[:8]:
         problem = problem_of(seed).with_changes(objective=adl.ExpectedLoss())
-        solution, whole = adl.solve(problem, "shadow_price"), adl.solve(problem, "conic")
+        solution, whole = priced(adl.solve(problem, "shadow_price")), adl.solve(problem, "conic")
         before = objective_value(problem, None)
         assert solution.value == pytest.approx(whole.value, rel=1e-6, abs=1e-9 * before)
         assert solution.value - solution.lower_bound <= 1e-7 * solution.value + 1e-9 * before
@@ -205,7 +209,9 @@ def test_a_compiled_block_is_the_measure(objective: adl.Objective) -> None:
             assert term.value(other, weights) >= value + rise - 1e-6 * value
 
 
-def columns(rng: np.random.Generator, groups: int, each: int, assets: int, scenarios: int):
+def columns(
+    rng: np.random.Generator, groups: int, each: int, assets: int, scenarios: int
+) -> tuple[IntArray, FloatArray, FloatArray]:
     group = np.repeat(np.arange(groups), each)
     used = rng.uniform(0.5, 1.5, (group.size, assets)) / groups
     used[::each] = 1.0 / groups  # one column per group: together they meet the sums
@@ -223,7 +229,9 @@ def columns(rng: np.random.Generator, groups: int, each: int, assets: int, scena
     ],
     ids=str,
 )
-def test_a_master_step_is_the_dense_program(terms, fund: float | None) -> None:
+def test_a_master_step_is_the_dense_program(
+    terms: tuple[tuple[float, adl.Objective], ...], fund: float | None
+) -> None:
     """Written down in cvxpy without any of the package's matrices."""
     rng = np.random.default_rng(11)
     group, used, loss = columns(rng, 5, 4, 2, 40)
@@ -334,7 +342,7 @@ def test_the_next_solve_takes_over_the_presolve(monkeypatch: pytest.MonkeyPatch)
     changed = problem.with_changes(objective=adl.Expectile(0.8))
     cold = adl.solve(changed, "shadow_price")
 
-    def refuse(*_):
+    def refuse(*_: object) -> None:
         raise AssertionError("presolved again")
 
     monkeypatch.setattr(conic_solve, "presolve", refuse)
@@ -359,6 +367,6 @@ def test_degenerate_reductions_are_proven(reduce: float, assets: int) -> None:
         objective=objective,
         seed=assets,
     )
-    solution = adl.solve(problem, "shadow_price")
+    solution = priced(adl.solve(problem, "shadow_price"))
     equity = problem.book.equity.sum()
     assert solution.gap <= 1e-8 or solution.value - solution.lower_bound <= 1e-11 * equity

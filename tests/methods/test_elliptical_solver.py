@@ -14,6 +14,7 @@ import adlopt as adl
 from adlopt.datasets import synthetic
 from adlopt.methods import choice
 from tests import support
+from tests.typed import priced
 
 TOLERANCE = 1e-8
 
@@ -54,8 +55,8 @@ def test_agrees_with_the_conic_solution_of_a_large_sample() -> None:
     the true prices.
     """
     problem = random_book(5, pools=30, assets=6, points=2**16)
-    exact = adl.solve(problem, tolerance=TOLERANCE)
-    sampled = adl.solve(problem, "conic")
+    exact = priced(adl.solve(problem, tolerance=TOLERANCE))
+    sampled = priced(adl.solve(problem, "conic"))
     assert exact.method == "shadow_price"
     assert exact.value <= sampled.value * (1 + 1e-9)
     moves, weights = problem.scenarios
@@ -133,7 +134,7 @@ def test_isolated_gaussian_is_water_filling() -> None:
     prices = adl.Gaussian(covariance(marks, np.random.default_rng(0)), list(case.marks))
     problem = adl.Problem(case.book, case.reduction, prices=prices)
     filled, priced = (
-        adl.solve(problem, "water_filling"),
+        priced(adl.solve(problem, "water_filling")),
         adl.solve(problem, "shadow_price", tolerance=1e-10),
     )
     assert adl.solve(problem).method == "water_filling"
@@ -144,10 +145,12 @@ def test_isolated_gaussian_is_water_filling() -> None:
 def test_rank_one_gaussian_is_one_factor() -> None:
     given = synthetic.problem(200, 3, scenarios=1, reduced_assets=1)
     v = 0.06 * given.book.marks * np.array([1.0, -0.5, 2.0])
-    rule = adl.solve(adl.Problem(given.book, given.reduction, prices=adl.OneFactor(v)))
-    priced = adl.solve(
-        adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))),
-        tolerance=1e-9,
+    rule = priced(adl.solve(adl.Problem(given.book, given.reduction, prices=adl.OneFactor(v))))
+    priced = priced(
+        adl.solve(
+            adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))),
+            tolerance=1e-9,
+        )
     )
     assert (rule.method, priced.method) == ("factor_leverage", "shadow_price")
     assert priced.value == pytest.approx(rule.value, rel=1e-8)
@@ -165,7 +168,7 @@ def test_hard_books_are_proven_or_said_not_to_be(twist: str, df: float | None) -
     problem = adl.Problem(
         case.book, case.reduction, prices=prices, caps=case.caps, settlement=case.settlement
     )
-    solution = adl.solve(problem, "shadow_price", tolerance=TOLERANCE)
+    solution = priced(adl.solve(problem, "shadow_price", tolerance=TOLERANCE))
     before = (
         prices.pool_loss(  # type: ignore[attr-defined]
             problem.book.assets,

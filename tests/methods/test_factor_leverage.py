@@ -10,6 +10,7 @@ import adlopt as adl
 from adlopt.methods import factor_leverage
 from adlopt.model.losses import objective_value
 from tests import support
+from tests.typed import priced
 
 TWISTS = tuple(
     twist for twist in support.TWISTS if twist not in ("one account", "wild leverage")
@@ -118,7 +119,7 @@ def test_degenerate_books(twist: str) -> None:
     )
     for objective, terms in MEASURES[:2]:
         problem = case.problem(objective)
-        solution = adl.solve(problem, "factor_leverage")
+        solution = priced(adl.solve(problem, "factor_leverage"))
         best = support.Reference(case).optimum(terms)
         assert support.close(solution.value, best, objective_value(problem, None), 1e-6), case.label
 
@@ -142,7 +143,7 @@ def test_levels_by_group_of_linked_assets() -> None:
         dict.fromkeys("ABCD", -2.0),
         prices=adl.OneFactor(dict.fromkeys("ABCD", 1.0)),
     )
-    solution = adl.solve(problem, "factor_leverage")
+    solution = priced(adl.solve(problem, "factor_leverage"))
     # Exposures 8 and 4: taking 4 leaves both at 4 (0.4 of equity). 16 and 2: taking 4 leaves 12.
     assert solution.water_level.to_dict() == pytest.approx({"A": 0.4, "B": 0.4, "C": 1.2, "D": 1.2})
     assert solution.details["levels"] == "4 assets, 2 levels"
@@ -169,8 +170,8 @@ def test_assets_that_the_factor_does_not_move_are_reduced_pro_rata() -> None:
     ).assign(equity=[10.0, 10.0, 20.0, 20.0])
     book = adl.Book.from_frame(frame, marks={"A": 10.0, "B": 1.0})
     factor = adl.OneFactor({"A": 1.0, "B": 0.0})
-    solution = adl.solve(
-        adl.Problem(book, {"A": -4.0, "B": -4.0}, prices=factor), "factor_leverage"
+    solution = priced(
+        adl.solve(adl.Problem(book, {"A": -4.0, "B": -4.0}, prices=factor), "factor_leverage")
     )
     reduction = solution.allocation.set_index(["account", "asset"])["reduction"]
     assert reduction["u", "B"] == pytest.approx(-3.0)

@@ -10,6 +10,7 @@ import pytest
 import adlopt as adl
 from adlopt.methods import repair
 from adlopt.solving.dispatch import run_method
+from tests.typed import priced
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def test_accounts_that_a_solver_left_traces_on_are_not_reduced(
     problem: adl.Problem, method: str
 ) -> None:
     raw = run_method(problem, method).allocation
-    solution = adl.solve(problem, method)
+    solution = priced(adl.solve(problem, method))
     fraction = solution.allocation["fraction"].to_numpy()
     assert not ((fraction > 0) & (fraction < 1e-6)).any()
     assert (fraction > 0).sum() < 0.8 * (raw != 0).sum()

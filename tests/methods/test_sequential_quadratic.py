@@ -10,6 +10,7 @@ import adlopt as adl
 from adlopt.model.losses import losses_beyond_fund
 from adlopt.objectives._entropy import relative_entropy
 from tests.support import DATA, random_case
+from tests.typed import priced
 
 WAVE = DATA / "hyperliquid_20251010_wave.csv"
 
@@ -22,11 +23,11 @@ def base() -> adl.Problem:
 def test_evar_of_losses_that_differ_by_orders() -> None:
     """Clarabel ends without an answer on the exponential cone in every unit of money."""
     problem = adl.synthetic.problem(100, 5, scenarios=500, objective=adl.EVaR(0.95), seed=0)
-    solution = adl.solve(problem, "conic")
+    solution = priced(adl.solve(problem, "conic"))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-8
-    cvar = adl.solve(problem.with_changes(objective=adl.CVaR(0.95)), "conic")
-    worst = adl.solve(problem.with_changes(objective=adl.WorstCase()), "conic")
+    cvar = priced(adl.solve(problem.with_changes(objective=adl.CVaR(0.95)), "conic"))
+    worst = priced(adl.solve(problem.with_changes(objective=adl.WorstCase()), "conic"))
     assert cvar.lower_bound <= solution.value <= worst.value * (1 + 1e-9)
 
 
@@ -34,7 +35,7 @@ def test_evar_of_losses_that_differ_by_orders() -> None:
 def test_entropic_over_twelve_orders_of_theta(base: adl.Problem, exponent: int) -> None:
     mean = adl.solve(base).value
     problem = base.with_changes(objective=adl.Entropic(10.0**exponent / mean))
-    solution = adl.solve(problem, "conic")
+    solution = priced(adl.solve(problem, "conic"))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-8
     assert solution.value >= mean * (1 - 1e-12)
@@ -69,7 +70,7 @@ def wave(level: float, seed: int, scenarios: int) -> adl.Problem:
     [(0.9, 0, 300), (0.95, 1, 600), (0.99, 2, 600), (0.9, 3, 1000), (0.95, 4, 1000)],
 )
 def test_evar_of_real_accounts(level: float, seed: int, scenarios: int) -> None:
-    solution = adl.solve(wave(level, seed, scenarios), "conic")
+    solution = priced(adl.solve(wave(level, seed, scenarios), "conic"))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-7
 
@@ -92,8 +93,8 @@ def test_agrees_with_the_cone_program(seed: int) -> None:
         adl.Semideviation(0.5, 2) + 0.3 * adl.Entropic(1e-4),
     )[seed % 4]
     problem = case.problem(objective)
-    solution = adl.solve(problem, "conic")
-    by_cone = adl.solve(problem, "conic", solver="CLARABEL")
+    solution = priced(adl.solve(problem, "conic"))
+    by_cone = priced(adl.solve(problem, "conic", solver="CLARABEL"))
     before = objective.value(losses_beyond_fund(problem, None), problem.scenarios.weights)
     assert solution.status == "optimal"
     assert solution.value <= by_cone.value * (1 + 1e-7) + 1e-9 * before
@@ -136,10 +137,10 @@ def test_relative_entropy_keeps_the_digits_of_small_tilts() -> None:
 def test_time_limit(objective: adl.Objective) -> None:
     """At the limit the best allocation so far comes back with its bound, and says so."""
     problem = adl.synthetic.problem(300, 5, scenarios=400, objective=objective, seed=1)
-    solution = adl.solve(problem, "conic", time_limit=1e-3)
+    solution = priced(adl.solve(problem, "conic", time_limit=1e-3))
     assert solution.status == "time_limit"
     assert solution.lower_bound <= solution.value
-    patient = adl.solve(problem, "conic", time_limit=60)
+    patient = priced(adl.solve(problem, "conic", time_limit=60))
     assert patient.status == "optimal"
     assert solution.lower_bound <= patient.value <= solution.value * (1 + 1e-9)
 
@@ -159,7 +160,7 @@ def test_time_limit(objective: adl.Objective) -> None:
 )
 def test_other_objectives_on_real_accounts(objective: adl.Objective, method: str) -> None:
     problem = wave(0.9, 5, 500).with_changes(objective=objective)
-    solution = adl.solve(problem, method)
+    solution = priced(adl.solve(problem, method))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-7
 

@@ -9,6 +9,7 @@ import pytest
 
 import adlopt as adl
 from adlopt.model import constraints
+from tests.typed import priced
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def problem() -> adl.Problem:
 
 
 def test_fraction_of_position_is_a_cap(problem: adl.Problem) -> None:
-    solution = adl.solve(problem, constraints=constraints.at_most_fraction(problem, 0.6))
+    solution = priced(adl.solve(problem, constraints=constraints.at_most_fraction(problem, 0.6)))
     capped = adl.Problem(
         problem.book,
         problem.reduction,
@@ -27,7 +28,7 @@ def test_fraction_of_position_is_a_cap(problem: adl.Problem) -> None:
     assert solution.status == "optimal"
     assert solution.allocation["fraction"].max() <= 0.6 + 1e-7
     assert solution.value == pytest.approx(adl.solve(capped).value, rel=1e-6)
-    assert solution.value > adl.solve(problem).value
+    assert solution.value > priced(adl.solve(problem)).value
 
 
 def test_fraction_of_account_notional(problem: adl.Problem) -> None:
@@ -102,13 +103,15 @@ def test_bound_holds_under_constraints_by_brute_force() -> None:
 def test_shadow_price_under_constraints_is_the_slope(problem: adl.Problem) -> None:
     small = problem.with_changes(multiple=0.2)
     limit = constraints.at_most_fraction(small, 0.7)
-    solution = adl.solve(small, constraints=limit)
+    solution = priced(adl.solve(small, constraints=limit))
     step = 1e-3 * abs(small.required[0])
 
     def value(contracts: float) -> float:
-        return adl.solve(
-            adl.Problem(small.book, {**small.reduction, "A0": contracts}, prices=small.prices),
-            constraints=limit,
+        return priced(
+            adl.solve(
+                adl.Problem(small.book, {**small.reduction, "A0": contracts}, prices=small.prices),
+                constraints=limit,
+            )
         ).value
 
     # Between the slopes on either side: the value is piecewise linear in the reduction.

@@ -11,6 +11,7 @@ import pytest
 
 import adlopt as adl
 from adlopt.model.market import cheapest_mix, market_cost, sold
+from tests.typed import priced
 
 
 def hedged_problem(seed: int, market: adl.Market | None, **changes: Any) -> adl.Problem:
@@ -247,5 +248,5 @@ def test_a_sweep_of_the_reduction_with_a_market() -> None:
     problem = hedged_problem(7, random_market(7))
     table = adl.frontier(problem, multiples=[0.5, 1.0]).table
     assert set(table["method"]) == {"conic"}
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     assert np.isclose(table["value"].iloc[1], solution.value, rtol=1e-5)

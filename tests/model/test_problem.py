@@ -8,6 +8,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import Reference, close, random_case
+from tests.typed import priced
 
 BOTH = pd.DataFrame(
     {
@@ -84,4 +85,4 @@ def test_closed_forms_step_aside_where_reductions_settle_off_the_mark(seed: int)
     best = reference.optimum([(1.0, 0.0)])
     before = reference.measure(reference.losses(None), [(1.0, 0.0)])
     for method in ("auto", "shadow_price"):
-        assert close(adl.solve(problem, method).value, best, before)
+        assert close(priced(adl.solve(problem, method)).value, best, before)

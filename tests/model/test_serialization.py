@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import priced
 
 MODELS: dict[str, Any] = {
     "LogNormal": lambda: adl.LogNormal({"BTC": 0.6, "ETH": 0.8}, 0.5, points=64),
@@ -83,7 +84,7 @@ def test_solutions() -> None:
         prices=MODELS["Scenarios"](),
         objective=adl.CVaR(0.5),
     )
-    solution = adl.solve(problem, then="fewest_accounts")
+    solution = priced(adl.solve(problem, then="fewest_accounts"))
     again = adl.Solution.from_json(solution.to_json())
     pd.testing.assert_frame_equal(again.allocation, solution.allocation, check_exact=True)
     pd.testing.assert_series_equal(again.shadow_prices, solution.shadow_prices, check_exact=True)

@@ -4,30 +4,36 @@ but an expression.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
 import pytest
 
 import adlopt as adl
+from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import losses_beyond_fund
 from tests.objectives.families import losses
-from tests.objectives.test_theorem import isolated, one_factor, random_book, reductions
+from tests.objectives.test_theorem import Stated, isolated, one_factor, random_book, reductions
+from tests.typed import priced
+
+Function = Callable[[cp.Expression], Any]
 
 S = 60
 
 
-def cvar_by_hand(loss):
+def cvar_by_hand(loss: cp.Expression) -> cp.Expression:
     threshold = cp.Variable()
     return threshold + cp.sum(cp.pos(loss - threshold)) / (0.1 * loss.size)
 
 
-def cvar_of_cvxpy(loss):
+def cvar_of_cvxpy(loss: cp.Expression) -> cp.Expression:
     return cp.cvar(loss, 0.9)
 
 
-def cross(objective, seed: int = 5, unit: float = 1.0) -> adl.Problem:
+def cross(objective: adl.Objective | Function, seed: int = 5, unit: float = 1.0) -> adl.Problem:
     rng = np.random.default_rng(seed)
     book = random_book(rng, "cross")
     frame = book.to_frame()
@@ -44,11 +50,11 @@ def cross(objective, seed: int = 5, unit: float = 1.0) -> adl.Problem:
 
 @pytest.mark.parametrize("function", [cvar_by_hand, cvar_of_cvxpy])
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e7])
-def test_a_copy_of_cvar_gives_its_optimum_and_proof(function, unit):
+def test_a_copy_of_cvar_gives_its_optimum_and_proof(function: Function, unit: float) -> None:
     for seed in range(3):
         own, built_in = (
-            adl.solve(cross(function, seed, unit)),
-            adl.solve(cross(adl.CVaR(0.9), seed, unit)),
+            priced(adl.solve(cross(function, seed, unit))),
+            priced(adl.solve(cross(adl.CVaR(0.9), seed, unit))),
         )
         assert own.value == pytest.approx(built_in.value, rel=1e-7)
         assert own.status == "optimal"
@@ -62,7 +68,7 @@ class WeightedCVaR(adl.Objective):
 
     level: float
 
-    def expression(self, loss, weights):
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         threshold = cp.Variable()
         return threshold + weights @ cp.pos(loss - threshold) / (1 - self.level)
 
@@ -73,7 +79,7 @@ class Exponential(adl.Objective):
 
     theta: float
 
-    def expression(self, loss, weights):
+    def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         some = np.flatnonzero(weights)
         return cp.log_sum_exp(self.theta * loss[some] + np.log(weights[some])) / self.theta
 
@@ -83,7 +89,9 @@ class Exponential(adl.Objective):
     [(WeightedCVaR(0.7), adl.CVaR(0.7)), (Exponential(0.02), adl.Entropic(0.02))],
     ids=str,
 )
-def test_an_expression_alone_gives_value_stress_and_penalty(own, built_in):
+def test_an_expression_alone_gives_value_stress_and_penalty(
+    own: adl.Objective, built_in: adl.Objective
+) -> None:
     assert not own.coherent
     for seed in range(4):
         loss, weights = losses(seed)
@@ -113,8 +121,8 @@ def test_an_expression_alone_gives_value_stress_and_penalty(own, built_in):
     ],
     ids=["squares", "norm", "semideviation", "mixed", "shifted", "matrix"],
 )
-def test_other_functions_are_solved_and_proven(function):
-    solution = adl.solve(cross(function))
+def test_other_functions_are_solved_and_proven(function: Function) -> None:
+    solution = priced(adl.solve(cross(function)))
     assert solution.status == "optimal"
     assert solution.gap <= 1e-6
     rng = np.random.default_rng(0)
@@ -135,14 +143,14 @@ def test_other_functions_are_solved_and_proven(function):
 @pytest.mark.parametrize(
     ("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")]
 )
-def test_path_by_path_rules_serve_custom_objectives(stated, method):
+def test_path_by_path_rules_serve_custom_objectives(stated: Stated, method: str) -> None:
     problem = stated(2, cvar_by_hand)
     solution = adl.solve(problem)
     assert solution.method == method
     assert solution.value == pytest.approx(adl.solve(problem, method="conic").value, rel=1e-6)
 
 
-def test_sums_with_built_ins():
+def test_sums_with_built_ins() -> None:
     mixed = 0.5 * adl.Custom(cvar_by_hand) + 0.5 * adl.CVaR(0.9)
     solution = adl.solve(cross(mixed))
     assert solution.status == "optimal"
@@ -168,12 +176,14 @@ def test_sums_with_built_ins():
     ],
     ids=["concave", "product", "part", "vector", "number", "distance", "difference"],
 )
-def test_unfit_functions_are_refused_with_what_cvxpy_objects_to(function, reason):
+def test_unfit_functions_are_refused_with_what_cvxpy_objects_to(
+    function: Function, reason: str
+) -> None:
     with pytest.raises(adl.InputError, match=f"(?s){reason}"):
         adl.solve(cross(function))
 
 
-def test_no_function_is_refused():
+def test_no_function_is_refused() -> None:
     with pytest.raises(adl.InputError, match="cvar takes a number after a colon"):
         cross("cvar")
     with pytest.raises(adl.InputError, match="is not an Objective"):
@@ -184,11 +194,11 @@ def test_no_function_is_refused():
         adl.Custom(adl.CVaR)
 
 
-def test_a_problem_takes_objectives_as_text():
+def test_a_problem_takes_objectives_as_text() -> None:
     assert cross("cvar:0.9").objective == adl.CVaR(0.9)
 
 
-def test_a_problem_takes_functions_wherever_it_takes_objectives():
+def test_a_problem_takes_functions_wherever_it_takes_objectives() -> None:
     problem = cross(cvar_by_hand)
     assert isinstance(problem.objective, adl.Custom)
     assert str(problem.objective) == "Custom(cvar_by_hand)"

@@ -4,6 +4,8 @@ claims.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def by_solver(
 
 @every
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
-def test_faces_agree(measure, seed):
+def test_faces_agree(measure: adl.Objective, seed: int) -> None:
     loss, weights = losses(seed)
     value = measure.value(loss, weights)
     solved, dual = by_solver(measure, loss, weights)
@@ -45,7 +47,7 @@ def test_faces_agree(measure, seed):
 
 @every
 @pytest.mark.parametrize("seed", SEEDS)
-def test_stress_is_a_subgradient(measure, seed):
+def test_stress_is_a_subgradient(measure: adl.Objective, seed: int) -> None:
     loss, weights = losses(seed)
     value, stress = measure.value(loss, weights), measure.subgradient(loss, weights)
     assert (stress >= 0).all()
@@ -61,7 +63,7 @@ def test_stress_is_a_subgradient(measure, seed):
 
 @every
 @pytest.mark.parametrize("seed", SEEDS)
-def test_monotone_convex_and_cash_additive(measure, seed):
+def test_monotone_convex_and_cash_additive(measure: adl.Objective, seed: int) -> None:
     loss, weights = losses(seed)
     other, _ = losses(seed + 50)
     value, second = measure.value(loss, weights), measure.value(other, weights)
@@ -78,7 +80,7 @@ def test_monotone_convex_and_cash_additive(measure, seed):
 
 @every_coherent
 @pytest.mark.parametrize("unit", [1e-12, 1e-3, 1e12])
-def test_homogeneous_at_any_scale(measure, unit):
+def test_homogeneous_at_any_scale(measure: adl.Objective, unit: float) -> None:
     assert measure.coherent
     loss, weights = losses(1)
     assert measure.value(unit * loss, weights) == pytest.approx(
@@ -89,7 +91,7 @@ def test_homogeneous_at_any_scale(measure, unit):
 
 @every
 @pytest.mark.parametrize("given", [0.0, 1e-12, 3.7, 1e12])
-def test_equal_losses_are_the_measure(measure, given):
+def test_equal_losses_are_the_measure(measure: adl.Objective, given: float) -> None:
     weights = losses(4)[1]
     assert measure.value(np.full(weights.size, given), weights) == pytest.approx(given, rel=1e-14)
     assert measure.subgradient(np.full(weights.size, given), weights).sum() == pytest.approx(
@@ -98,7 +100,7 @@ def test_equal_losses_are_the_measure(measure, given):
 
 
 @every
-def test_a_scenario_of_probability_zero_is_ignored(measure):
+def test_a_scenario_of_probability_zero_is_ignored(measure: adl.Objective) -> None:
     loss, weights = losses(2)
     more_loss, more_weights = np.append(loss, 1e9), np.append(weights, 0.0)
     assert measure.value(more_loss, more_weights) == pytest.approx(
@@ -111,7 +113,7 @@ def test_a_scenario_of_probability_zero_is_ignored(measure):
 
 @every_coherent
 @pytest.mark.parametrize("seed", SEEDS)
-def test_admits_its_envelope_and_no_more(measure, seed):
+def test_admits_its_envelope_and_no_more(measure: adl.Objective, seed: int) -> None:
     loss, weights = losses(seed)
     stress = measure.subgradient(loss, weights)
     assert measure.in_dual_set(weights, weights)
@@ -144,13 +146,13 @@ def test_admits_its_envelope_and_no_more(measure, seed):
 
 
 @every
-def test_evaluate_and_weights_take_lists(measure):
+def test_evaluate_and_weights_take_lists(measure: adl.Objective) -> None:
     assert measure.evaluate([1.0, 1.0]) == pytest.approx(1.0)
     assert measure.evaluate([0.0, 2.0], weights=[0.5, 0.5]) >= 1 - 1e-12
     assert measure.stressed_probabilities([0.0, 2.0]).sum() == pytest.approx(1.0)
 
 
-def test_limits():
+def test_limits() -> None:
     for seed in SEEDS:
         loss, weights = losses(seed)
         mean = weights @ loss
@@ -186,7 +188,7 @@ def test_limits():
             )
 
 
-def test_more_of_a_parameter_is_more_risk():
+def test_more_of_a_parameter_is_more_risk() -> None:
     loss, weights = losses(5)
     for family, grid in (
         (adl.CVaR, [0.0, 0.3, 0.6, 0.9, 0.999]),
@@ -225,7 +227,9 @@ def test_more_of_a_parameter_is_more_risk():
         (lambda: adl.ChiSquareRobust(-1.0), "radius is -1; it must be >= 0"),
     ],
 )
-def test_parameters_outside_their_range_are_refused_with_the_reason(make, reason):
+def test_parameters_outside_their_range_are_refused_with_the_reason(
+    make: Callable[[], object], reason: str
+) -> None:
     with pytest.raises(adl.InputError, match=reason):
         make()
 
@@ -242,7 +246,7 @@ def largest_excess(measure: adl.Objective, stress: np.ndarray, weights: np.ndarr
 
 @every_coherent
 @pytest.mark.parametrize("seed", [1, 2, 5])
-def test_the_dual_set_is_where_the_conjugate_is_zero(measure, seed):
+def test_the_dual_set_is_where_the_conjugate_is_zero(measure: adl.Objective, seed: int) -> None:
     """cvxpy finds losses whose mean exceeds the measure exactly for stresses outside the set."""
     _, weights = losses(seed)
     likely = np.flatnonzero(weights)
@@ -259,7 +263,7 @@ def test_the_dual_set_is_where_the_conjugate_is_zero(measure, seed):
 
 
 @pytest.mark.parametrize("theta", [0.02, 1.0, 3.0])
-def test_the_conjugate_of_entropic_risk(theta):
+def test_the_conjugate_of_entropic_risk(theta: float) -> None:
     """The supremum that cvxpy finds is the relative entropy over theta."""
     _, weights = losses(2)
     measure = adl.Entropic(theta)

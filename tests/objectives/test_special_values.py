@@ -7,10 +7,11 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import adlopt as adl
+from adlopt._internal.arrays import FloatArray
 from tests.objectives.families import losses
 
 
-def test_expectile_balances_overshoots_and_undershoots():
+def test_expectile_balances_overshoots_and_undershoots() -> None:
     for seed in range(8):
         loss, weights = losses(seed)
         for tau in (0.5, 0.7, 0.99):
@@ -19,13 +20,18 @@ def test_expectile_balances_overshoots_and_undershoots():
             assert tau * over == pytest.approx((1 - tau) * under, rel=1e-10, abs=1e-15)
 
 
-def test_evar_is_the_least_exponential_bound():
+def test_evar_is_the_least_exponential_bound() -> None:
     for seed in range(8):
         loss, weights = losses(seed)
         likely = weights > 0
         for level in (1e-6, 0.1, 0.6):
 
-            def bound(log_t, level=level, some=loss[likely], p=weights[likely]):
+            def bound(
+                log_t: float,
+                level: float = level,
+                some: FloatArray = loss[likely],
+                p: FloatArray = weights[likely],
+            ) -> float:
                 t = np.exp(log_t)
                 return some.max() + t * np.log(p @ np.exp((some - some.max()) / t) / (1 - level))
 
@@ -35,7 +41,7 @@ def test_evar_is_the_least_exponential_bound():
             assert adl.EVaR(level).value(loss, weights) == pytest.approx(least, rel=1e-8)
 
 
-def test_evar_puts_all_on_the_worst_loss_where_the_level_exceeds_the_rest():
+def test_evar_puts_all_on_the_worst_loss_where_the_level_exceeds_the_rest() -> None:
     loss, weights = np.array([5.0, 1.0, 5.0, 0.0]), np.array([0.1, 0.5, 0.2, 0.2])
     assert adl.EVaR(0.7).value(loss, weights) == 5.0
     assert adl.EVaR(0.7).subgradient(loss, weights) == pytest.approx([1 / 3, 0, 2 / 3, 0])
@@ -43,7 +49,7 @@ def test_evar_puts_all_on_the_worst_loss_where_the_level_exceeds_the_rest():
     assert adl.EVaR(0.69).value(loss, weights) == pytest.approx(5.0, abs=0.05)
 
 
-def test_chi_square_is_mean_plus_deviation_until_a_probability_reaches_zero():
+def test_chi_square_is_mean_plus_deviation_until_a_probability_reaches_zero() -> None:
     loss, weights = np.array([0.0, 1.0]), np.array([0.5, 0.5])
     assert adl.ChiSquareRobust(0.25).value(loss, weights) == pytest.approx(0.5 + 0.5 * 0.5)
     assert adl.ChiSquareRobust(1.0).value(loss, weights) == pytest.approx(1.0)
@@ -55,12 +61,12 @@ def test_chi_square_is_mean_plus_deviation_until_a_probability_reaches_zero():
     assert value == pytest.approx(1 + (1 + np.sqrt(2 / 3)) / 2, rel=1e-12)
 
 
-def test_semideviation_by_hand():
+def test_semideviation_by_hand() -> None:
     assert adl.Semideviation(0.5, 1).evaluate([0.0, 4.0]) == pytest.approx(2 + 0.5 * 1)
     assert adl.Semideviation(0.5, 2).evaluate([0.0, 4.0]) == pytest.approx(2 + 0.5 * np.sqrt(2))
 
 
-def test_entropic_does_not_overflow():
+def test_entropic_does_not_overflow() -> None:
     assert adl.Entropic(1.0).evaluate([0.0, 1e6]) == pytest.approx(1e6 - np.log(2), rel=1e-15)
     assert adl.Entropic(1e-3).scaled(1e6) == adl.Entropic(1e3)
     assert 1e6 * adl.Entropic(1e3).evaluate([0.0, 1e-3]) == pytest.approx(
@@ -68,7 +74,7 @@ def test_entropic_does_not_overflow():
     )
 
 
-def test_spectrum_becomes_its_mixture():
+def test_spectrum_becomes_its_mixture() -> None:
     # For the spectrum 2u the measure is the mean of the larger of two independent losses.
     loss, weights = losses(3, size=12)
     larger = np.maximum.outer(loss, loss)
@@ -88,14 +94,14 @@ def test_spectrum_becomes_its_mixture():
     )
 
 
-def test_spectral_prints_its_mixture_without_what_does_not_count():
+def test_spectral_prints_its_mixture_without_what_does_not_count() -> None:
     assert (
         str(adl.Spectral([0.0, 0.5, 0.9], [0.25, 0.0, 0.75]))
         == "Spectral(0.25 * CVaR(level=0.0) + 0.75 * CVaR(level=0.9))"
     )
 
 
-def test_sums_say_what_they_are():
+def test_sums_say_what_they_are() -> None:
     average = 0.5 * adl.EVaR(0.5) + 0.5 * adl.CVaR(0.5)
     assert average.coherent
     assert average.cash_additive
@@ -108,7 +114,7 @@ def test_sums_say_what_they_are():
     assert (adl.Semideviation(1.0, 1) + adl.WorstCase()).cone == "linear"
 
 
-def test_a_zero_weight_scenario_does_not_enter_an_expectile():
+def test_a_zero_weight_scenario_does_not_enter_an_expectile() -> None:
     loss, weights = np.array([1.0, 3.0, 2.0, 0.1]), np.array([0.5, 0.3, 0.2, 0.0])
     for tau in (0.6, 0.9, 0.999999):
         plain = adl.Expectile(tau).value(loss, weights)
@@ -118,7 +124,7 @@ def test_a_zero_weight_scenario_does_not_enter_an_expectile():
 
 
 @pytest.mark.parametrize("tail", [1e-3, 1e-9, 1e-12, 1e-15])
-def test_cvar_at_extreme_levels_weighs_to_one(tail):
+def test_cvar_at_extreme_levels_weighs_to_one(tail: float) -> None:
     weights = np.array([0.3, 0.3, 0.4])
     for loss in ([1.0, 2.0, 3.0], [3.0, 3.0, 1.0], [0.0, 0.0, 0.0]):
         measure = adl.CVaR(1 - tail)
@@ -130,7 +136,7 @@ def test_cvar_at_extreme_levels_weighs_to_one(tail):
 
 
 @pytest.mark.parametrize("radius", [1e-30, 1e-16, 1e-8, 1e-3, 1e3, 1e8, 1e30])
-def test_chi_square_keeps_its_digits_at_extreme_radii(radius):
+def test_chi_square_keeps_its_digits_at_extreme_radii(radius: float) -> None:
     """Two scenarios: all of the tilt goes to the worse one, w = p + sqrt(radius p (1 - p))."""
     for p in (0.5, 1e-3, 1e-9):
         weights = np.array([1 - p, p])
@@ -142,7 +148,7 @@ def test_chi_square_keeps_its_digits_at_extreme_radii(radius):
         assert above_mean == pytest.approx(tilt, rel=1e-9, abs=4e-16 * max(p, tilt))
 
 
-def test_parameters_are_converted_to_numbers():
+def test_parameters_are_converted_to_numbers() -> None:
     with pytest.raises(adl.InputError, match="text"):
         adl.CVaR("0.5")
     assert isinstance(adl.Entropic(np.float32(2)).theta, float)

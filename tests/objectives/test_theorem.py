@@ -4,6 +4,8 @@ rules.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import adlopt as adl
 from adlopt.model.losses import losses_beyond_fund
 from tests.objectives.families import BUILT_IN
+from tests.typed import cell, priced
 
 MEASURES = (
     *(measure for measure in BUILT_IN if not isinstance(measure, adl.Entropic)),
@@ -19,6 +22,8 @@ MEASURES = (
 )
 SUM = adl.ExpectedLoss() + 0.5 * adl.EVaR(0.8) + 0.1 * adl.Entropic(0.05)
 BOOKS = 20
+
+Stated = Callable[[int, adl.Objective], adl.Problem]
 
 
 def random_book(rng: np.random.Generator, margin: str) -> adl.Book:
@@ -47,7 +52,7 @@ def random_weights(rng: np.random.Generator, scenarios: int) -> np.ndarray:
 
 def reductions(rng: np.random.Generator, book: adl.Book, assets: list[str]) -> dict[str, float]:
     return {
-        name: float(rng.uniform(0.1, 0.9)) * float(book.open_interest.loc[name, "long"])
+        name: float(rng.uniform(0.1, 0.9)) * cell(book.open_interest, name, "long")
         for name in assets
     }
 
@@ -79,11 +84,13 @@ def one_factor(seed: int, measure: adl.Objective) -> adl.Problem:
 @pytest.mark.parametrize(
     ("stated", "method"), [(isolated, "water_filling"), (one_factor, "factor_leverage")]
 )
-def test_path_by_path_rules_attain_the_optimum_of_every_measure(measure, stated, method):
+def test_path_by_path_rules_attain_the_optimum_of_every_measure(
+    measure: adl.Objective, stated: Stated, method: str
+) -> None:
     for seed in range(BOOKS):
         problem = stated(seed, measure)
-        rule = adl.solve(problem, method=method)
-        conic = adl.solve(problem, method="conic")
+        rule = priced(adl.solve(problem, method=method))
+        conic = priced(adl.solve(problem, method="conic"))
         assert conic.status == "optimal", (seed, conic)
         before = measure.value(losses_beyond_fund(problem, None), problem.scenarios.weights)
         assert abs(rule.value - conic.value) <= 1e-6 * max(conic.value, 1e-3 * before), (
@@ -95,7 +102,7 @@ def test_path_by_path_rules_attain_the_optimum_of_every_measure(measure, stated,
 
 @pytest.mark.parametrize("measure", [*MEASURES, SUM], ids=str)
 @pytest.mark.parametrize("fund", [0.0, 20.0])
-def test_cross_margin_is_solved_and_proven(measure, fund):
+def test_cross_margin_is_solved_and_proven(measure: adl.Objective, fund: float) -> None:
     rng = np.random.default_rng(3)
     book = random_book(rng, "cross")
     prices = adl.Scenarios(
@@ -108,7 +115,7 @@ def test_cross_margin_is_solved_and_proven(measure, fund):
         objective=measure,
         insurance_fund=fund,
     )
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     assert solution.method in ("conic", "shadow_price")
     assert solution.status == "optimal"
     assert solution.gap <= 1e-6

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from adlopt._internal.arrays import FloatArray
 
-def stairs(ax, label):
+
+def stairs(ax: Axes, label: str) -> Any:
     """Values, edges and baseline of the shape with this label."""
     found = [patch for patch in ax.patches if patch.get_label() == label]
     assert len(found) == 1, [patch.get_label() for patch in ax.patches]
     return found[0].get_data()
 
 
-def line(ax, label):
+def line(ax: Axes, label: str) -> FloatArray:
     """(n, 2) points of the line with this label."""
     found = [one for one in ax.lines if one.get_label() == label]
     assert len(found) == 1, [one.get_label() for one in ax.lines]
     return np.asarray(found[0].get_xydata())
 
 
-def legend(ax):
+def legend(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def texts(figure):
+def texts(figure: Figure) -> list[Text]:
     """Every text that is seen."""
     figure.draw_without_rendering()
     hidden = set()
@@ -46,7 +52,7 @@ def texts(figure):
     ]
 
 
-def assert_readable(figure):
+def assert_readable(figure: Figure) -> None:
     """No two texts overlap, and none leaves the picture."""
     seen = texts(figure)
     assert len(seen) > 4
@@ -65,7 +71,7 @@ def assert_readable(figure):
             )
 
 
-def slanted_apart(text, other):
+def slanted_apart(text: Text, other: Text) -> bool:
     """Whether two slanted neighbours clear each other: their boxes overlap all the same."""
     angle = text.get_rotation()
     if angle % 90 == 0 or other.get_rotation() != angle:

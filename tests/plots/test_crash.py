@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def crash() -> adl.Simulation:
 
 
 @pytest.fixture(autouse=True)
-def _closed():
+def _closed() -> Iterator[None]:
     matplotlib.use("agg")
     yield
     import matplotlib.pyplot as plt

@@ -12,21 +12,23 @@ from adlopt.datasets.examples import PAPER_REDUCTION, paper_book
 from adlopt.plots import filling
 from tests.plots.reading import assert_readable, legend, line, stairs, texts
 
+Solved = tuple[adl.Problem, adl.Solution]
+
 
 @pytest.fixture(scope="module")
-def four():
+def four() -> Solved:
     problem = adl.Problem(paper_book().with_margin("isolated"), PAPER_REDUCTION)
     return problem, adl.solve(problem)
 
 
 @pytest.fixture(scope="module")
-def thousands():
+def thousands() -> Solved:
     problem = adl.synthetic.problem(6000, assets=1, scenarios=3, reduce=0.4, seed=1)
     assert len(problem.positions) > 4000
     return problem, adl.solve(problem)
 
 
-def test_four_accounts(four):
+def test_four_accounts(four: Solved) -> None:
     problem, solution = four
     ax = plots.water_filling(problem, solution)
     rows = solution.allocation.sort_values("leverage_before", ascending=False)
@@ -49,7 +51,7 @@ def test_four_accounts(four):
     assert_readable(ax.figure)
 
 
-def test_thousands_of_accounts(thousands):
+def test_thousands_of_accounts(thousands: Solved) -> None:
     problem, solution = thousands
     ax = plots.water_filling(problem, solution)
     remaining, taken = stairs(ax, "remaining"), stairs(ax, "taken")
@@ -79,7 +81,7 @@ def test_thousands_of_accounts(thousands):
     assert_readable(ax.figure)
 
 
-def test_any_allocation_and_one_asset_of_several():
+def test_any_allocation_and_one_asset_of_several() -> None:
     problem = adl.Problem(paper_book().with_margin("isolated"), {"BTC": -10.0, "ETH": -100.0})
     with pytest.raises(adl.InputError, match=r"2 are reduced \(BTC, ETH\)"):
         plots.water_filling(problem, adl.solve(problem))
@@ -97,7 +99,7 @@ def test_any_allocation_and_one_asset_of_several():
         plots.water_filling(problem, {"1": 3.0}, "BTC")
 
 
-def test_names_are_text_and_fit():
+def test_names_are_text_and_fit() -> None:
     names = ["$x_{", "_hidden", "<b>", "a name far too long for its bar\nin two lines", "thin"]
     table = pd.DataFrame(
         {
@@ -117,7 +119,7 @@ def test_names_are_text_and_fit():
 
 
 @pytest.mark.parametrize("count", [4, 4000])
-def test_volatility(count):
+def test_volatility(count: int) -> None:
     rng = np.random.default_rng(count)
     equity, before = np.exp(rng.normal(9, 1, count)), np.exp(rng.normal(-2, 0.8, count))
     after = np.minimum(before, 0.15)
@@ -141,7 +143,7 @@ def test_volatility(count):
         ([], [], "one number per account"),
     ],
 )
-def test_volatility_refuses(equity, before, message):
+def test_volatility_refuses(equity: list[float], before: list[float], message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
         plots.volatility_filling(equity, before, before)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import adlopt as adl
@@ -14,7 +17,7 @@ PRICES = [[90.0], [110.0], [150.0], [220.0], [260.0]]
 WEIGHTS = [0.5, 0.2, 0.15, 0.1, 0.05]
 
 
-def shorts(**options):
+def shorts(**options: Any) -> adl.Problem:
     """Two shorts of one contract with equity 50 and 100: they lose (P - 150)^+ and (P - 200)^+."""
     import pandas as pd
 
@@ -29,11 +32,11 @@ def shorts(**options):
     )
 
 
-def taking(problem, first):
+def taking(problem: adl.Problem, first: float) -> pd.DataFrame:
     return problem.positions.assign(reduction=[-first, first - 1.0])
 
 
-def test_exceedance_by_hand():
+def test_exceedance_by_hand() -> None:
     problem = shorts(insurance_fund=30.0)
     ax = plots.loss_exceedance(problem, {"none": None, "all of a": taking(problem, 1.0)})
     # Before: 220 costs 70 + 20, 260 costs 110 + 60. Without a: 20 and 60.
@@ -46,14 +49,14 @@ def test_exceedance_by_hand():
     assert_readable(ax.figure)
 
 
-def test_exceedance_where_nothing_is_lost():
+def test_exceedance_where_nothing_is_lost() -> None:
     problem = adl.Problem(shorts().book, {"A": -2.0}, prices=adl.Scenarios(PRICES, weights=WEIGHTS))
     ax = plots.loss_exceedance(problem, {"all": adl.solve(problem)})
     assert legend(ax) == ["all (no loss)"]
     assert_readable(ax.figure)
 
 
-def test_exceedance_of_thousands():
+def test_exceedance_of_thousands() -> None:
     problem = adl.synthetic.problem(4000, assets=1, scenarios=200, seed=3)
     solution = adl.solve(problem)
     ax = plots.loss_exceedance(problem, {"no reduction": None, "optimal": solution})
@@ -63,7 +66,7 @@ def test_exceedance_of_thousands():
     assert_readable(ax.figure)
 
 
-def test_exceedance_refuses():
+def test_exceedance_refuses() -> None:
     problem = shorts()
     with pytest.raises(adl.InputError, match="at least one"):
         plots.loss_exceedance(problem, {})
@@ -75,7 +78,7 @@ def test_exceedance_refuses():
         plots.loss_exceedance(adl.Problem(problem.book, {"A": -1.0}), {"none": None})
 
 
-def test_stressed_by_hand():
+def test_stressed_by_hand() -> None:
     problem = shorts(objective=adl.CVaR(0.9))
     ax = plots.stressed_probabilities(problem, taking(problem, 1.0))
     drawn = stairs(ax, "stressed: CVaR(level=0.9)")
@@ -88,7 +91,7 @@ def test_stressed_by_hand():
     assert_readable(ax.figure)
 
 
-def test_equal_losses_are_stressed_next_to_the_tail():
+def test_equal_losses_are_stressed_next_to_the_tail() -> None:
     problem = shorts(objective=adl.CVaR(0.5))
     ax = plots.stressed_probabilities(problem, taking(problem, 1.0))
     drawn = stairs(ax, "stressed: CVaR(level=0.5)")
@@ -96,7 +99,7 @@ def test_equal_losses_are_stressed_next_to_the_tail():
     assert np.diff(drawn.edges) @ drawn.values == pytest.approx(1.0)
 
 
-def test_stressed_means_are_the_measure():
+def test_stressed_means_are_the_measure() -> None:
     problem = adl.synthetic.problem(
         4000, assets=1, scenarios=400, seed=4, objective=adl.Expectile(0.9)
     )
@@ -112,7 +115,7 @@ def test_stressed_means_are_the_measure():
     assert_readable(ax.figure)
 
 
-def test_expected_loss_stresses_nothing():
+def test_expected_loss_stresses_nothing() -> None:
     ax = plots.stressed_probabilities(shorts(), None)
     assert stairs(ax, "stressed: ExpectedLoss()").values == pytest.approx(1.0)
     assert ax.get_xlim() == pytest.approx((0.0, 1.0))

@@ -13,11 +13,11 @@ from tests.plots.reading import assert_readable, legend, line
 
 
 @pytest.fixture(scope="module")
-def paper_problem():
+def paper_problem() -> adl.Problem:
     return adl.Problem(paper_book(), PAPER_REDUCTION, prices=adl.OneFactor(paper_direction()))
 
 
-def test_factor_leverage_of_four(paper_problem):
+def test_factor_leverage_of_four(paper_problem: adl.Problem) -> None:
     left, right = plots.factor_leverage(paper_problem)
     v, book = paper_direction(), paper_book()
     held = book.to_frame().pivot(index="account", columns="asset", values="size")
@@ -47,7 +47,7 @@ def test_factor_leverage_of_four(paper_problem):
     assert_readable(left.figure)
 
 
-def test_at_the_requirement_it_is_the_solution(paper_problem):
+def test_at_the_requirement_it_is_the_solution(paper_problem: adl.Problem) -> None:
     left, _ = plots.factor_leverage(paper_problem, [0, 10.0])
     assert line(left, "water level")[-1, 1] == pytest.approx(
         adl.solve(paper_problem).water_level, rel=1e-12
@@ -60,7 +60,7 @@ def test_at_the_requirement_it_is_the_solution(paper_problem):
         plots.factor_leverage(paper_problem, axes=[left])
 
 
-def test_factor_leverage_beside_another_model(paper_problem):
+def test_factor_leverage_beside_another_model(paper_problem: adl.Problem) -> None:
     lognormal = adl.examples.paper_lognormal(points=256)
     left, right = plots.factor_leverage(paper_problem, [0, 10.0, 33.0], beside=lognormal)
     v, book = paper_direction(), paper_book()
@@ -80,7 +80,7 @@ def test_factor_leverage_beside_another_model(paper_problem):
     assert_readable(left.figure)
 
 
-def test_factor_leverage_of_thousands():
+def test_factor_leverage_of_thousands() -> None:
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
     problem = adl.Problem(
         book,
@@ -95,7 +95,7 @@ def test_factor_leverage_of_thousands():
     assert_readable(left.figure)
 
 
-def test_rules_that_do_not_apply(paper_problem):
+def test_rules_that_do_not_apply(paper_problem: adl.Problem) -> None:
     lognormal = adl.Problem(
         paper_book(), PAPER_REDUCTION, prices=adl.examples.paper_lognormal(points=64)
     )
@@ -103,7 +103,7 @@ def test_rules_that_do_not_apply(paper_problem):
         plots.factor_leverage(lognormal)
 
 
-def test_shadow_prices_of_one_asset(paper_problem):
+def test_shadow_prices_of_one_asset(paper_problem: adl.Problem) -> None:
     sweep = adl.frontier(paper_problem, multiples=[1.5, 0.5, 1.0])
     ax = plots.shadow_prices(sweep)
     drawn = line(ax, "BTC")
@@ -119,7 +119,7 @@ def test_shadow_prices_of_one_asset(paper_problem):
     assert_readable(ax.figure)
 
 
-def test_shadow_prices_of_contracts_of_different_worth():
+def test_shadow_prices_of_contracts_of_different_worth() -> None:
     sweep = pd.DataFrame(
         {
             "multiple": [0.5, 1.0, 2.0],
@@ -135,7 +135,7 @@ def test_shadow_prices_of_contracts_of_different_worth():
     assert_readable(ax.figure)
 
 
-def test_shadow_prices_refuse_other_tables():
+def test_shadow_prices_refuse_other_tables() -> None:
     with pytest.raises(adl.InputError, match=r"adl\.frontier"):
         plots.shadow_prices(pd.DataFrame({"multiple": [1.0]}))
     with pytest.raises(adl.InputError, match=r"adl\.frontier"):

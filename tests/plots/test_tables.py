@@ -12,7 +12,7 @@ from adlopt.plots.tables import relative_excess
 from tests.plots.reading import assert_readable, legend, stairs
 
 
-def test_risk_against_concentration():
+def test_risk_against_concentration() -> None:
     policies = [f"rule {at}" for at in range(12)] + ["optimal"]
     table = pd.DataFrame(
         {"expected_loss": np.geomspace(1e6, 10, 13), "largest_share": np.linspace(1, 0.1, 13)},
@@ -31,7 +31,7 @@ def test_risk_against_concentration():
     assert close.get_yscale() == "linear"
 
 
-def test_a_comparison_needs_no_columns_named():
+def test_a_comparison_needs_no_columns_named() -> None:
     comparison = adl.compare(
         adl.synthetic.problem(6, assets=1, scenarios=20), [adl.policies.ProRata()]
     )
@@ -50,7 +50,7 @@ def test_a_comparison_needs_no_columns_named():
     assert_readable(ax.figure)
 
 
-def test_risk_against_concentration_refuses():
+def test_risk_against_concentration_refuses() -> None:
     table = pd.DataFrame({"risk": [1.0, np.nan], "accounts": [1, 2]})
     with pytest.raises(adl.InputError, match="row 1, column 'risk': nan"):
         plots.risk_against_concentration(table, "risk", "accounts")
@@ -60,7 +60,7 @@ def test_risk_against_concentration_refuses():
         plots.risk_against_concentration(table.iloc[:0], "risk", "accounts")
 
 
-def test_cross_evaluation():
+def test_cross_evaluation() -> None:
     problem = adl.synthetic.problem(40, assets=3, scenarios=200, seed=7)
     objectives = [
         adl.ExpectedLoss(),
@@ -86,7 +86,7 @@ def test_cross_evaluation():
     assert_readable(ax.figure)
 
 
-def test_cross_evaluation_of_zero_and_of_many():
+def test_cross_evaluation_of_zero_and_of_many() -> None:
     values = np.array([[0.0, 2.0, -1.0], [3.0, 1.0, -2.0], [0.0, 50.0, 1.0]])
     expected = [[0.0, 1.0, 0.5], [np.inf, 0.0, 0.0], [0.0, 49.0, 1.5]]
     np.testing.assert_allclose(relative_excess(values), expected)
@@ -118,7 +118,7 @@ def test_cross_evaluation_of_zero_and_of_many():
 
 
 @pytest.mark.parametrize("count", [4, 4000])
-def test_optimal_band(count):
+def test_optimal_band(count: int) -> None:
     rng = np.random.default_rng(count)
     most = np.exp(rng.normal(0, 1.5, count)) * (rng.random(count) < 0.8)
     least = most * rng.random(count)
@@ -140,7 +140,7 @@ def test_optimal_band(count):
     assert_readable(ax.figure)
 
 
-def test_optimal_band_of_nothing_and_other_columns():
+def test_optimal_band_of_nothing_and_other_columns() -> None:
     ranges = pd.DataFrame({"low": [0.0], "high": [0.0], "x": [0.0]}, index=["_$only"])
     ax = plots.optimal_band(ranges, "low", "high", "x")
     assert ax.get_ylim() == (0.0, 1.0)

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from scipy.integrate import quad
 
 import adlopt as adl
+from tests.typed import priced
 
 ASSETS = pd.Index(["A", "B", "C"])
 MARKS = np.array([100.0, 2.0, 30.0])
@@ -145,7 +146,7 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
     for points, seed in ((2**10, 1), (2**12, 2), (2**14, 3)):
         prices = adl.examples.paper_lognormal(points, seed)
         drawn = adl.Problem(book, reduction, prices=prices)
-        solution = adl.solve(drawn)
+        solution = priced(adl.solve(drawn))
         error = adl.standard_error(drawn, solution.allocation)
         known = adl.ExactLogNormal.from_lognormal(prices, adl.examples.PAPER_MARKS)
         exact = adl.certify(adl.Problem(book, reduction, prices=known), solution.allocation)
@@ -162,7 +163,7 @@ def test_isolated_water_filling_is_proven_under_the_distribution_itself() -> Non
     prices = adl.ExactLogNormal.from_lognormal(
         adl.examples.paper_lognormal(), adl.examples.PAPER_MARKS
     )
-    solution = adl.solve(adl.Problem(book, {"BTC": -10.0}, prices=prices))
+    solution = priced(adl.solve(adl.Problem(book, {"BTC": -10.0}, prices=prices)))
     assert solution.method == "water_filling"
     assert solution.gap <= 1e-9
     assert (

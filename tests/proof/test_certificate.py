@@ -10,6 +10,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import Paper, Reference, random_allocation, random_case
+from tests.typed import priced
 
 MEASURES = [
     (adl.ExpectedLoss(), [(1.0, 0.0)]),
@@ -54,7 +55,7 @@ def test_closed_forms_are_proven(seed: int) -> None:
     case = random_case(seed, ("isolated", "cross")[seed % 2])
     prices = adl.OneFactor(case.prices.direction)
     problem = adl.Problem(case.book, case.reduction, prices=prices, caps=case.caps)
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     assert solution.method in ("water_filling", "factor_leverage")
     assert solution.gap <= 1e-9, case.label
     assert adl.certify(problem, solution.allocation).gap <= 1e-9, case.label
@@ -72,7 +73,7 @@ def test_bound_exposes_the_wrong_rule(paper: Paper) -> None:
     may cost.
     """
     problem = paper.one_factor(-10.0)
-    best = adl.solve(problem)
+    best = priced(adl.solve(problem))
     proof = adl.certify(
         problem, pd.DataFrame({"account": ["3", "4"], "asset": "BTC", "reduction": [-3.0, -7.0]})
     )

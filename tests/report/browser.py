@@ -10,7 +10,10 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -35,7 +38,7 @@ PATIENCE = 60.0  # seconds for any one answer
 class Page:
     """One tab; `requests` and `complaints` gather from the moment it opens."""
 
-    def __init__(self, write, read):
+    def __init__(self, write: int, read: int) -> None:
         self.write, self.read = write, read
         self.buffer = b""
         self.count = 0
@@ -49,7 +52,7 @@ class Page:
         for domain in ("Network", "Log", "Runtime", "Page"):
             self.call(f"{domain}.enable")
 
-    def call(self, method, **parameters):
+    def call(self, method: str, **parameters: object) -> Any:
         self.count += 1
         message = {"id": self.count, "method": method, "params": parameters}
         if self.session:
@@ -62,19 +65,19 @@ class Page:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def open(self, url):
+    def open(self, url: str) -> None:
         self.loaded = False
         self.call("Page.navigate", url=url)
         while not self.loaded:
             self.next()
 
-    def evaluate(self, expression):
+    def evaluate(self, expression: str) -> Any:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"])
         return answer["result"]["value"]
 
-    def next(self):
+    def next(self) -> dict[str, Any]:
         """The next message, with events noted down."""
         ends = time.monotonic() + PATIENCE
         while b"\0" not in self.buffer:
@@ -99,7 +102,7 @@ class Page:
 
 
 @contextmanager
-def browser(profile):
+def browser(profile: Path) -> Iterator[Page]:
     """A page of a Chromium of its own, with its profile in an empty directory."""
     (to_read, write), (read, to_write) = os.pipe(), os.pipe()
     # Chromium reads descriptor 3 and writes descriptor 4: high numbers first, so that neither is

@@ -8,6 +8,8 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,13 +36,13 @@ HOSTILE = [
 class Reader(HTMLParser):
     """Tags, cells by row, pictures and links of a page."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.tags, self.rows, self.sources, self.targets, self.text = [], [], [], [], []
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
         self.tags.append(tag)
         if tag == "tr":
@@ -53,13 +55,13 @@ class Reader(HTMLParser):
             self.targets.append((given["download"], given["href"]))
         assert not any(name.startswith("on") for name in given)
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text.append(data)
         if self.rows and self.rows[-1]:
             self.rows[-1][-1] += data.strip("\n") if data.strip() else ""
 
 
-def hostile_problem(**options):
+def hostile_problem(**options: Any) -> adl.Problem:
     table = pd.DataFrame(
         {
             "account": HOSTILE,
@@ -72,7 +74,7 @@ def hostile_problem(**options):
     return adl.Problem(adl.Book.from_frame(table), {"<b>$A_": -4.0}, **options)
 
 
-def comparison_of(problem):
+def comparison_of(problem: adl.Problem) -> adl.Comparison:
     """The optimum, a rule that meets the requirement and one that does not, with a name that is not
     to be trusted.
     """
@@ -83,7 +85,7 @@ def comparison_of(problem):
 
 
 @pytest.fixture(scope="module")
-def paper_report(tmp_path_factory):
+def paper_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[adl.Solution, Path]:
     problem = adl.Problem(
         paper_book(),
         PAPER_REDUCTION,
@@ -99,7 +101,7 @@ def paper_report(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def hostile_report(tmp_path_factory):
+def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]))
     solution = adl.solve(problem)
     path = tmp_path_factory.mktemp("hostile") / "report.html"
@@ -107,7 +109,7 @@ def hostile_report(tmp_path_factory):
     return path
 
 
-def test_everything_stands_in_it(paper_report):
+def test_everything_stands_in_it(paper_report: tuple[adl.Solution, Path]) -> None:
     solution, path = paper_report
     page = Reader(path.read_text(encoding="utf-8"))
     text = "".join(page.text)
@@ -160,7 +162,7 @@ def test_everything_stands_in_it(paper_report):
     assert f"not comparable: {HOSTILE[0]}" in text
 
 
-def test_it_carries_pictures_and_tables(paper_report):
+def test_it_carries_pictures_and_tables(paper_report: tuple[adl.Solution, Path]) -> None:
     solution, path = paper_report
     page = Reader(path.read_text(encoding="utf-8"))
     # Leverage, factor leverage, shadow prices, exceedance, stress, rules.
@@ -179,7 +181,7 @@ def test_it_carries_pictures_and_tables(paper_report):
     assert path.stat().st_size < 400_000
 
 
-def test_users_text_stays_text(hostile_report):
+def test_users_text_stays_text(hostile_report: Path) -> None:
     text = hostile_report.read_text(encoding="utf-8")
     page = Reader(text)
     # Other than that, what there is comes from the report itself.
@@ -225,7 +227,7 @@ def test_users_text_stays_text(hostile_report):
     )
 
 
-def test_markdown(tmp_path):
+def test_markdown(tmp_path: Path) -> None:
     problem = hostile_problem(prices=adl.Scenarios([[1.5], [2.5], [4.0]]), objective=adl.CVaR(0.5))
     solution = adl.solve(problem)
     path = tmp_path / "report.md"
@@ -244,7 +246,7 @@ def test_markdown(tmp_path):
     assert "Pictures" not in text
 
 
-def test_without_a_price_model_the_theorem_is_the_proof():
+def test_without_a_price_model_the_theorem_is_the_proof() -> None:
     problem = hostile_problem()
     text = report.to_html(
         report.build(problem, adl.solve(problem), adl.compare(problem, [adl.policies.ProRata()]))
@@ -257,7 +259,7 @@ def test_without_a_price_model_the_theorem_is_the_proof():
     assert "objective after" not in text
 
 
-def test_long_tables_say_how_many_more():
+def test_long_tables_say_how_many_more() -> None:
     problem = adl.synthetic.problem(30_000, assets=1, scenarios=8, seed=5)
     solution = adl.solve(problem)
     text = report.to_html(report.build(problem, solution, drawn=False))
@@ -266,7 +268,7 @@ def test_long_tables_say_how_many_more():
     assert len(text) < 20_000
 
 
-def test_settlement_fund_and_caps_are_stated():
+def test_settlement_fund_and_caps_are_stated() -> None:
     caps = pd.DataFrame({"account": ["3"], "asset": ["BTC"], "cap": [2.0]})
     problem = adl.Problem(
         paper_book(),
@@ -291,7 +293,7 @@ def test_settlement_fund_and_caps_are_stated():
 
 
 @pytest.fixture
-def book(tmp_path, monkeypatch):
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     paper_book().to_csv("book.csv")
     return "book.csv"
@@ -301,7 +303,7 @@ FLAGS = ["--reduce", "BTC=-10", "--direction", "BTC=6654", "--direction", "ETH=2
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
-def test_the_command(book, tmp_path, name):
+def test_the_command(book: str, tmp_path: Path, name: str) -> None:
     arguments = ["report", book, *FLAGS, "--points", "64", "--out", name]
     result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 0, (result.output, result.stderr)
@@ -311,8 +313,10 @@ def test_the_command(book, tmp_path, name):
     assert "10 BTC off the shorts" in text
 
 
-def test_refused_before_any_work(book, monkeypatch, tmp_path):
-    def refused(*arguments):
+def test_refused_before_any_work(
+    book: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(*arguments: str) -> str:
         result = CliRunner().invoke(cli.app, ["report", book, *FLAGS, *arguments])
         assert result.exit_code == cli.BAD_INPUT
         assert result.stdout == ""
@@ -334,7 +338,7 @@ def test_refused_before_any_work(book, monkeypatch, tmp_path):
     )
 
 
-def test_pictures_of_the_demonstration(tmp_path):
+def test_pictures_of_the_demonstration(tmp_path: Path) -> None:
     from adlopt.cli.demo import write_pictures
 
     written = write_pictures(tmp_path / "docs")
@@ -351,7 +355,9 @@ def test_pictures_of_the_demonstration(tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian package chromium)")
-def test_it_opens_in_a_browser_without_a_request(paper_report, hostile_report, tmp_path):
+def test_it_opens_in_a_browser_without_a_request(
+    paper_report: tuple[adl.Solution, Path], hostile_report: Path, tmp_path: Path
+) -> None:
     _, path = paper_report
     with browser(tmp_path / "profile") as page:
         page.call(

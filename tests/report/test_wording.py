@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -29,7 +30,7 @@ LINKS = (
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_nothing_becomes_a_link_in_markdown(name):
+def test_nothing_becomes_a_link_in_markdown(name: str) -> None:
     markdown_it = pytest.importorskip("markdown_it")
     blocks = [Paragraph(f"see {name}"), Facts({name: name}), Table("t", {"account": [name]})]
     text = to_markdown(Document(name, [Section(name, blocks)]))
@@ -41,11 +42,11 @@ def test_nothing_becomes_a_link_in_markdown(name):
 
 
 @pytest.mark.parametrize("name", ["1.5", "0.01 %", "a_b", "4,530.86", "e.g.", "C#"])
-def test_other_text_is_no_code(name):
+def test_other_text_is_no_code(name: str) -> None:
     assert "`" not in to_markdown(Document(name, [Section("s", [Paragraph(name)])]))
 
 
-def test_control_characters_are_shown():
+def test_control_characters_are_shown() -> None:
     document = Document("t", [Section("s", [Paragraph("\x1b[31m"), Table("c", {"a": ["\u202e"]})])])
     for text in (to_html(document), to_markdown(document)):
         assert "\x1b" not in text
@@ -54,7 +55,7 @@ def test_control_characters_are_shown():
         assert "u202e" in text
 
 
-def test_assets_by_notional():
+def test_assets_by_notional() -> None:
     table = pd.DataFrame(
         {
             "account": ["a", "a", "a", "a", "b"],
@@ -71,7 +72,7 @@ def test_assets_by_notional():
     )
 
 
-def test_the_nearest_rules_come_first_and_no_column_twice():
+def test_the_nearest_rules_come_first_and_no_column_twice() -> None:
     problem = adl.examples.paper_problem(points=64).with_changes(objective=adl.CVaR(0.99))
     solution = adl.solve(problem)
     document = content.build(problem, solution, adl.compare(problem), drawn=False)
@@ -84,7 +85,7 @@ def test_the_nearest_rules_come_first_and_no_column_twice():
     assert len(set(columns)) == len(columns)
 
 
-def test_dates_of_a_history():
+def test_dates_of_a_history() -> None:
     times = pd.date_range("2025-10-01", periods=30, freq="h")
     prices = pd.DataFrame({"BTC": range(100, 130), "ETH": range(50, 80)}, times, dtype=float)
     text = wording.prices_text(adl.History(prices, horizon=3))
@@ -92,7 +93,7 @@ def test_dates_of_a_history():
     assert "2025-10-01 03:00 to 2025-10-02 05:00" in text
 
 
-def test_checksums_of_inputs(tmp_path, monkeypatch):
+def test_checksums_of_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     paper_book().to_csv("book.csv")
     (tmp_path / "prices.csv").write_text("BTC,ETH\n70000,2000\n80000,1900\n")

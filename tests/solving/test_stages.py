@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 import adlopt as adl
+from tests.typed import priced
 
 LEVEL = 0.8
 S = 12
@@ -161,7 +162,7 @@ def test_smallest_fraction_is_a_cap() -> None:
         caps=problem.positions[["account", "asset"]].assign(fraction=most * (1 - 1e-3)),
     )
     with contextlib.suppress(adl.InfeasibleReduction):
-        assert adl.solve(capped).value > solution.stages.loc[0, "value"]
+        assert priced(adl.solve(capped)).value > solution.stages.loc[0, "value"]
 
 
 def test_criteria_that_are_none() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -12,7 +15,7 @@ from tests.sources.golden import BINANCE
 ISOLATED = BINANCE | {"isolatedMargin": "5.764277", "isolatedWallet": "5"}
 
 
-def test_documented_record():
+def test_documented_record() -> None:
     book = binance.load(BINANCE, 10).book
     (row,) = book.to_frame().to_dict("records")
     assert row == {
@@ -27,7 +30,7 @@ def test_documented_record():
     assert binance.load(BINANCE, equity=10).book.equity.tolist() == [10.0]
 
 
-def test_isolated_positions_bring_their_equity():
+def test_isolated_positions_bring_their_equity() -> None:
     book = binance.load([ISOLATED]).book
     assert (book.isolated.tolist(), book.equity.tolist()) == ([True], [5.764277])
     by_wallet = binance.load(ISOLATED | {"isolatedMargin": "0"}).book
@@ -38,7 +41,7 @@ def test_isolated_positions_bring_their_equity():
     assert binance.load(second).book.equity.tolist() == [5.764277]
 
 
-def test_wallet_from_the_account_endpoint():
+def test_wallet_from_the_account_endpoint() -> None:
     assets = [
         {"asset": "USDT", "crossWalletBalance": "23.7"},
         {"asset": "BNB", "crossWalletBalance": "9"},
@@ -56,7 +59,7 @@ def test_wallet_from_the_account_endpoint():
     assert "give wallet or equity" in binance.load(BINANCE).rejected["reason"].iloc[0]
 
 
-def test_csv_of_several_accounts(tmp_path):
+def test_csv_of_several_accounts(tmp_path: Path) -> None:
     rows = [BINANCE | {"account": "7"}, BINANCE | {"account": "8", "positionAmt": "-4"}]
     pd.DataFrame(rows).to_csv(tmp_path / "positions.csv", index=False)
     for source in (rows, tmp_path / "positions.csv", pd.DataFrame(rows)):
@@ -64,7 +67,7 @@ def test_csv_of_several_accounts(tmp_path):
         assert (book.names.tolist(), book.size.tolist()) == (["7", "8"], [30.0, -4.0])
 
 
-def test_hedge_mode():
+def test_hedge_mode() -> None:
     long, short = (
         BINANCE | {"positionSide": "LONG"},
         BINANCE | {"positionSide": "SHORT", "positionAmt": "-12"},
@@ -92,7 +95,7 @@ def test_hedge_mode():
         ({"marginType": "both"}, "known are cross, isolated"),
     ],
 )
-def test_bad_positions(change, reason):
+def test_bad_positions(change: dict[str, Any], reason: str) -> None:
     result = binance.load([ISOLATED | change, ISOLATED | {"symbol": "XRPUSDT"}])
     assert result.book.assets.tolist() == ["XRPUSDT"]
     (row,) = result.rejected.to_dict("records")

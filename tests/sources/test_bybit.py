@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from adlopt.sources import bybit
 from tests.sources.golden import BYBIT, BYBIT_INVERSE
 
 
-def answer(*positions, category="linear"):
+def answer(*positions: object, category: str = "linear") -> dict[str, Any]:
     return {
         "retCode": 0,
         "retMsg": "OK",
@@ -19,7 +21,7 @@ def answer(*positions, category="linear"):
     }
 
 
-def test_record():
+def test_record() -> None:
     (row,) = bybit.load(BYBIT).book.to_frame().to_dict("records")
     assert row == {
         "account": "account",
@@ -32,7 +34,7 @@ def test_record():
     }
 
 
-def test_documented_record_is_inverse():
+def test_documented_record_is_inverse() -> None:
     result = bybit.load([BYBIT_INVERSE, BYBIT])
     assert result.book.assets.tolist() == ["BTCUSDT"]
     (row,) = result.rejected.to_dict("records")
@@ -41,7 +43,7 @@ def test_documented_record_is_inverse():
     assert bybit.load(BYBIT_INVERSE).book.size.size == 0
 
 
-def test_answers_pages_and_accounts(tmp_path):
+def test_answers_pages_and_accounts(tmp_path: Path) -> None:
     eth = BYBIT | {"symbol": "ETHUSDT", "side": "Buy", "markPrice": "1900"}
     whole = bybit.load([BYBIT, eth]).book.to_frame()
     assert bybit.load(answer(BYBIT, eth)).book.to_frame().equals(whole)
@@ -55,7 +57,7 @@ def test_answers_pages_and_accounts(tmp_path):
         bybit.load({"retCode": 10003, "retMsg": "invalid api_key", "result": {}})
 
 
-def test_cross_equity():
+def test_cross_equity() -> None:
     cross = BYBIT | {"tradeMode": 0}
     wallet = {
         "retCode": 0,
@@ -91,20 +93,20 @@ def test_cross_equity():
         ({"symbol": "BTC-26JUN26"}, "settles in USDC, not in USDT"),
     ],
 )
-def test_bad_positions(change, reason):
+def test_bad_positions(change: dict[str, Any], reason: str) -> None:
     result = bybit.load([BYBIT | {"symbol": "ETHUSDT"}, BYBIT | change])
     assert result.book.assets.tolist() == ["ETHUSDT"]
     (row,) = result.rejected.to_dict("records")
     assert reason in row["reason"]
 
 
-def test_margin_mode_that_is_none():
+def test_margin_mode_that_is_none() -> None:
     assert (
         "neither 0 (cross) nor 1" in bybit.load(BYBIT | {"tradeMode": 2}).rejected["reason"].iloc[0]
     )
 
 
-def test_hedge_mode():
+def test_hedge_mode() -> None:
     pair = [
         BYBIT | {"tradeMode": 0, "positionIdx": 2},
         BYBIT | {"tradeMode": 0, "positionIdx": 1, "side": "Buy", "size": "1"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,11 +29,11 @@ BALANCE = {
 }
 
 
-def reasons(positions, **given):
+def reasons(positions: Any, **given: Any) -> list[str]:
     return ccxt.load(positions, **given).rejected["reason"].tolist()
 
 
-def test_documented_record():
+def test_documented_record() -> None:
     book = ccxt.load(CCXT, equity=10.2).book
     assert book.to_frame().to_dict("records") == [
         {
@@ -51,7 +53,7 @@ def test_documented_record():
     assert ccxt.load(old, margin="isolated").book.isolated.tolist() == [True]
 
 
-def test_equity_of_cross_accounts(tmp_path):
+def test_equity_of_cross_accounts(tmp_path: Path) -> None:
     both = [CCXT, ETH]
     profit = 0.005 * 50 + 3 * 100
     assert ccxt.load(both, BALANCE).book.equity.tolist() == [100.0]
@@ -83,7 +85,7 @@ def test_equity_of_cross_accounts(tmp_path):
         ("buy", 5, 5.0),
     ],
 )
-def test_sign_is_the_sides(side, contracts, size):
+def test_sign_is_the_sides(side: str, contracts: object, size: float) -> None:
     position = ISOLATED | {"side": side, "contracts": contracts, "contractSize": 1, "notional": -5}
     assert ccxt.load(position).book.size.tolist() == [size]
 
@@ -114,7 +116,7 @@ def test_sign_is_the_sides(side, contracts, size):
         ({"collateral": None}, "'collateral' is empty"),
     ],
 )
-def test_bad_positions(change, reason):
+def test_bad_positions(change: dict[str, Any], reason: str) -> None:
     other = ETH | {"marginMode": "isolated"}
     result = ccxt.load([ISOLATED | change, other])
     assert result.book.assets.tolist() == ["ETH/USDT:USDT"]
@@ -123,7 +125,7 @@ def test_bad_positions(change, reason):
     assert row["record"] == 0
 
 
-def test_missing_keys():
+def test_missing_keys() -> None:
     for key in ("symbol", "side", "contracts", "contractSize", "markPrice", "collateral"):
         (reason,) = reasons({name: value for name, value in ISOLATED.items() if name != key})
         assert "missing" in reason or "no mark" in reason
@@ -133,7 +135,7 @@ def test_missing_keys():
     )
 
 
-def test_numbers_the_venue_leaves_out():
+def test_numbers_the_venue_leaves_out() -> None:
     bare = ISOLATED | {"contractSize": None, "markPrice": None}
     book = ccxt.load(
         bare, contract_sizes={"BTC/USDT:USDT": 0.001}, marks={"BTC/USDT:USDT": 20_050}
@@ -145,7 +147,7 @@ def test_numbers_the_venue_leaves_out():
     )
 
 
-def test_one_settlement_currency():
+def test_one_settlement_currency() -> None:
     usdc = ISOLATED | {"symbol": "BTC/USDC:USDC"}
     result = ccxt.load([usdc, ISOLATED, ETH], equity=100)
     assert result.book.assets.tolist() == ["BTC/USDT:USDT", "ETH/USDT:USDT"]
@@ -156,7 +158,7 @@ def test_one_settlement_currency():
     assert len(ccxt.load([usdc, ISOLATED], currency=("USDT", "USDC")).book.assets) == 2
 
 
-def test_hedge_mode_pairs():
+def test_hedge_mode_pairs() -> None:
     long, short = (
         CCXT | {"hedged": True, "contracts": 8},
         CCXT | {"hedged": True, "side": "short", "entryPrice": 21_000},
@@ -180,7 +182,7 @@ def test_hedge_mode_pairs():
     assert isolated.rejected["reason"].str.contains("hedge-mode pair").tolist() == [True, True]
 
 
-def test_duplicated_symbols():
+def test_duplicated_symbols() -> None:
     for second in (
         CCXT,
         CCXT | {"side": "short"},
@@ -206,11 +208,11 @@ def test_duplicated_symbols():
         ({"marks": {"BTC/USDT:USDT": -1}}, "not a price > 0"),
     ],
 )
-def test_bad_arguments(given, message):
+def test_bad_arguments(given: dict[str, Any], message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
         ccxt.load(CCXT, **given)
 
 
-def test_one_number_is_no_equity_of_two_accounts():
+def test_one_number_is_no_equity_of_two_accounts() -> None:
     with pytest.raises(adl.InputError, match="one number for 2 cross accounts"):
         ccxt.load({"a": CCXT, "b": CCXT}, equity=5)

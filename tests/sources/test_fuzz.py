@@ -8,16 +8,23 @@ import copy
 import math
 import pickle
 import random
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.sources import binance, bybit, ccxt, hyperliquid, hyperreplay, tables
+from adlopt.sources import Loaded, binance, bybit, ccxt, hyperliquid, hyperreplay, tables
 from tests.sources.golden import BINANCE, BYBIT, CCXT, HYPERLIQUID, HYPERREPLAY, TABLE
 
+Record = dict[str, Any]
+Held = dict[str, Record]
+Load = Callable[[Held], Loaded]
+Sign = Callable[[Record], float | None]
+
 COUNT, BATCH = 10_000, 200
-JUNK = [
+JUNK: list[Any] = [
     None,
     "",
     " ",
@@ -62,12 +69,12 @@ JUNK = [
 SIDES = {"long": 1, "buy": 1, "short": -1, "sell": -1}
 
 
-def by_side(position):
+def by_side(position: Record) -> float | None:
     return SIDES.get(str(position.get("side")).strip().lower())
 
 
-def by_size(key):
-    def sign(position):
+def by_size(key: str) -> Sign:
+    def sign(position: Record) -> float | None:
         try:
             return math.copysign(1, float(position[key]))
         except (TypeError, ValueError, KeyError):
@@ -76,20 +83,20 @@ def by_size(key):
     return sign
 
 
-def with_money(load):
+def with_money(load: Callable[..., Loaded]) -> Load:
     return lambda held: load(held, dict.fromkeys(held, 50.0))
 
 
-def by_row(load):
+def by_row(load: Callable[..., Loaded]) -> Load:
     return lambda held: load(list(held.values()))
 
 
-CROSS = copy.deepcopy(HYPERLIQUID)
+CROSS: Record = copy.deepcopy(HYPERLIQUID)
 CROSS["assetPositions"][0]["position"]["leverage"] = {"type": "cross", "value": 20}
 
 # Loader of records by account, a cross and an isolated record, the key of the symbol, a position's
 # sign told independently.
-FORMATS = {
+FORMATS: dict[str, tuple[Load, list[Record], str, Sign]] = {
     "hyperliquid": (hyperliquid.load, [CROSS, HYPERLIQUID], "coin", by_size("szi")),
     "ccxt": (
         lambda held: ccxt.load(held, equity=dict.fromkeys(held, 50.0)),
@@ -115,12 +122,12 @@ FORMATS = {
 NAMES = {"hyperreplay": "user", "tables": "account"}
 
 
-def position_of(record):
+def position_of(record: Record) -> Record:
     """The mapping that holds the position."""
     return record["assetPositions"][0]["position"] if "assetPositions" in record else record
 
 
-def places(record):
+def places(record: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) inside a record."""
     found = []
     inside = record.items() if isinstance(record, dict) else enumerate(record)
@@ -131,7 +138,7 @@ def places(record):
     return found
 
 
-def mutate(rng, record):
+def mutate(rng: random.Random, record: Record) -> None:
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         container, key = rng.choice(places(record) or [(None, None)])
         if container is None:
@@ -154,11 +161,11 @@ def mutate(rng, record):
             container[key] = rng.choice(JUNK)
 
 
-def batches(name):
+def batches(name: str) -> Iterator[Held]:
     documented, symbol = [pickle.dumps(record) for record in FORMATS[name][1]], FORMATS[name][2]
     rng = random.Random(f"records of {name}")
     for _ in range(COUNT // BATCH):
-        held = {}
+        held: Held = {}
         for at in range(BATCH):
             record = pickle.loads(rng.choice(documented))
             position = position_of(record)
@@ -171,7 +178,7 @@ def batches(name):
         yield held
 
 
-def check(result, held, symbol, sign):
+def check(result: Loaded, held: Held, symbol: str, sign: Sign) -> None:
     """Numbers are finite, every row rejected has its reason, and the signs of those taken are the
     records'.
     """
@@ -197,7 +204,7 @@ def check(result, held, symbol, sign):
         assert not told or np.sign(size) in told
 
 
-def outcomes(load, held):
+def outcomes(load: Load, held: Held) -> Iterator[tuple[Loaded | None, Held]]:
     """What loading gives, and the records loaded; a batch that is refused is tried by halves. None
     for a refused record.
     """
@@ -213,7 +220,7 @@ def outcomes(load, held):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_mutated_records(name):
+def test_mutated_records(name: str) -> None:
     load, _, symbol, sign = FORMATS[name]
     taken = rejected = refused = 0
     for held in batches(name):
@@ -231,11 +238,11 @@ def test_mutated_records(name):
     )  # states of accounts that hold nothing are neither
 
 
-NONE = [*JUNK, [[]], [[1]], [None], {"a": None}, {"a": [None]}, {"a": {"b": {}}}, {1: 2}]
+NONE: list[Any] = [*JUNK, [[]], [[1]], [None], {"a": None}, {"a": [None]}, {"a": {"b": {}}}, {1: 2}]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_sources_that_are_none(name):
+def test_sources_that_are_none(name: str) -> None:
     modules = {
         "hyperliquid": hyperliquid,
         "ccxt": ccxt,

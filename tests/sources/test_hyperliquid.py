@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 import adlopt as adl
@@ -12,12 +15,18 @@ from adlopt.sources import hyperliquid
 from tests.sources.golden import HYPERLIQUID, HYPERLIQUID_POSITION
 
 
-def held(book):
+def held(book: adl.Book) -> pd.DataFrame:
     """The rows of positions; those of accounts that hold none have no size."""
     return book.to_frame().dropna(subset="size")
 
 
-def position(coin="BTC", szi="-0.5", value="30000", kind="cross", raw=None):
+def position(
+    coin: str = "BTC",
+    szi: str = "-0.5",
+    value: str = "30000",
+    kind: str = "cross",
+    raw: str | None = None,
+) -> dict[str, Any]:
     leverage = {"type": kind, "value": 10} | ({"rawUsd": raw} if raw is not None else {})
     return {
         "position": {
@@ -30,11 +39,11 @@ def position(coin="BTC", szi="-0.5", value="30000", kind="cross", raw=None):
     }
 
 
-def state(*positions, value="5000"):
+def state(*positions: object, value: str = "5000") -> dict[str, Any]:
     return {"assetPositions": list(positions), "crossMarginSummary": {"accountValue": value}}
 
 
-def test_documented_record():
+def test_documented_record() -> None:
     result = hyperliquid.load(HYPERLIQUID, account="0xabc")
     (row,) = held(result.book).to_dict("records")
     assert row == {
@@ -58,20 +67,20 @@ def test_documented_record():
     ]
 
 
-def test_isolated_short_owes_its_value():
+def test_isolated_short_owes_its_value() -> None:
     short = position(szi="-0.5", value="30000", kind="isolated", raw="33000")
     assert held(hyperliquid.load(state(short)).book)["equity"].tolist() == [3000.0]
     assert held(hyperliquid.load(state(short)).book)["size"].tolist() == [-0.5]
 
 
-def test_cross_equity_is_the_accounts():
+def test_cross_equity_is_the_accounts() -> None:
     both = state(position(), position("ETH", "2", "6000"))
     frame = held(hyperliquid.load(both).book)
     assert frame["equity"].tolist() == [5000.0, 5000.0]
     assert frame["mark"].tolist() == [60000.0, 3000.0]
 
 
-def test_many_states_and_files(tmp_path):
+def test_many_states_and_files(tmp_path: Path) -> None:
     states = {
         "0x1": state(position()),
         "0x2": state(position(szi="1", value="60000"), value="9000"),
@@ -87,7 +96,7 @@ def test_many_states_and_files(tmp_path):
         assert held(hyperliquid.load(source).book).equals(by_name)
 
 
-def test_marks_of_different_moments_become_one_and_equity_follows():
+def test_marks_of_different_moments_become_one_and_equity_follows() -> None:
     later = state(position(szi="1", value="61000"), value="9000")
     book = hyperliquid.load({"a": state(position()), "b": later}).book
     assert book.marks.tolist() == [61000.0]
@@ -101,7 +110,7 @@ def test_marks_of_different_moments_become_one_and_equity_follows():
         hyperliquid.load({"a": state(position()), "b": state(position(szi="1", value="90000"))})
 
 
-def test_accounts_without_positions_stay():
+def test_accounts_without_positions_stay() -> None:
     book = hyperliquid.load(state()).book
     assert (len(book.size), book.accounts["equity"].tolist()) == (0, [5000.0])
     assert repr(book).startswith("Book(1 accounts")
@@ -128,7 +137,7 @@ def test_accounts_without_positions_stay():
         ({"leverage": {"type": "isolated"}, "marginUsed": ""}, "'marginUsed' is empty"),
     ],
 )
-def test_bad_positions(change, reason):
+def test_bad_positions(change: dict[str, Any], reason: str) -> None:
     bad = copy.deepcopy(HYPERLIQUID_POSITION)
     bad["position"].update(change)
     isolated = position(kind="isolated", raw="33000")
@@ -138,7 +147,7 @@ def test_bad_positions(change, reason):
     assert reason in result.rejected["reason"].iloc[0]
 
 
-def test_a_cross_account_with_an_unreadable_position_is_set_aside():
+def test_a_cross_account_with_an_unreadable_position_is_set_aside() -> None:
     both = {
         "a": state(
             position(), position("ETH", "2", "x"), position("SOL", "1", "100", "isolated", "-90")
@@ -160,7 +169,7 @@ def test_a_cross_account_with_an_unreadable_position_is_set_aside():
     assert held(keeps_account.book)["asset"].tolist() == ["BTC"]
 
 
-def test_states_that_cannot_be_read():
+def test_states_that_cannot_be_read() -> None:
     good = state(position())
     result = hyperliquid.load(
         {
@@ -180,7 +189,7 @@ def test_states_that_cannot_be_read():
     assert "earlier state" in twice.rejected["reason"].iloc[0]
 
 
-def test_duplicated_coins():
+def test_duplicated_coins() -> None:
     result = hyperliquid.load(
         {"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))}
     )
@@ -189,6 +198,6 @@ def test_duplicated_coins():
 
 
 @pytest.mark.parametrize("source", [None, 5, "none.json", "state", b"{}"])
-def test_no_records(source):
+def test_no_records(source: object) -> None:
     with pytest.raises(adl.InputError):
         hyperliquid.load(source)

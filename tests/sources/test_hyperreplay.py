@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -24,7 +27,7 @@ EVENTS = [
 ]
 
 
-def test_first_events_make_the_book(tmp_path):
+def test_first_events_make_the_book(tmp_path: Path) -> None:
     result = hyperreplay.load(EVENTS)
     frame = result.book.to_frame()
     assert frame[["account", "asset", "size", "equity"]].values.tolist() == [
@@ -44,7 +47,7 @@ def test_first_events_make_the_book(tmp_path):
     assert hyperreplay.load(pd.DataFrame(EVENTS)).book.to_frame().equals(frame)
 
 
-def test_given_marks_move_equity():
+def test_given_marks_move_equity() -> None:
     book = hyperreplay.load(EVENTS[:1], marks={"SOL": 190.5}).book
     assert (book.marks.tolist(), book.equity.tolist()) == ([190.5], [1295.0 - 10 * 10.0])
 
@@ -62,12 +65,12 @@ def test_given_marks_move_equity():
         ({"total_equity": "", "account_value_realtime": ""}, "'account_value_realtime' is empty"),
     ],
 )
-def test_bad_events(change, reason):
+def test_bad_events(change: dict[str, Any], reason: str) -> None:
     result = hyperreplay.load([HYPERREPLAY | change, EVENTS[3]])
     assert result.book.names.tolist() == ["0xdef"]
     assert [reason in why for why in result.rejected["reason"]] == [True]
 
 
-def test_the_table_by_user_has_no_positions():
+def test_the_table_by_user_has_no_positions() -> None:
     with pytest.raises(adl.InputError, match="column 'coin' is missing"):
         hyperreplay.load(pd.DataFrame({"user": ["a"], "adl_notional": [5.0], "closed_pnl": [1.0]}))

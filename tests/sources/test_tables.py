@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from tests.sources.golden import TABLE
 from tests.support import DATA
 
 
-def written(frame, path):
+def written(frame: pd.DataFrame, path: Path) -> Path:
     if path.suffix == ".csv":
         frame.to_csv(path, index=False)
     elif path.suffix == ".parquet":
@@ -27,7 +29,7 @@ def written(frame, path):
 
 
 @pytest.mark.parametrize("name", ["book.csv", "book.parquet", "book.json", "book.jsonl"])
-def test_round_trip(tmp_path, name):
+def test_round_trip(tmp_path: Path, name: str) -> None:
     book = paper_book()
     frame = book.to_frame()
     frame.loc[len(frame)] = ["5", "BTC", 2.5, "isolated", 1e4 / 3, 67_000.0, np.nan]
@@ -38,7 +40,7 @@ def test_round_trip(tmp_path, name):
     )
 
 
-def test_written_books_are_read_back(tmp_path):
+def test_written_books_are_read_back(tmp_path: Path) -> None:
     first = tables.load(
         [TABLE, TABLE | {"account": "b", "margin_mode": "isolated", "size": 0.1, "equity": 1 / 3}]
     ).book
@@ -49,7 +51,7 @@ def test_written_books_are_read_back(tmp_path):
         pd.testing.assert_frame_equal(first.to_frame(), second.to_frame(), check_dtype=False)
 
 
-def test_accounts_apart():
+def test_accounts_apart() -> None:
     positions, accounts = paper_tables()
     marks = {"BTC": 67_000.0, "ETH": 1_900.0}
     result = tables.load(positions, accounts, marks=marks)
@@ -65,7 +67,7 @@ def test_accounts_apart():
     )
 
 
-def test_isolated_collateral():
+def test_isolated_collateral() -> None:
     row = {
         "account": "a",
         "asset": "BTC",
@@ -99,13 +101,13 @@ def test_isolated_collateral():
         ({"collateral": 5}, "put the collateral of a cross account"),
     ],
 )
-def test_bad_rows(change, reason):
+def test_bad_rows(change: dict[str, Any], reason: str) -> None:
     result = tables.load([TABLE | change, TABLE | {"account": "b"}])
     assert result.book.names.tolist() == ["b"]
     assert [reason in why for why in result.rejected["reason"]] == [True]
 
 
-def test_one_equity_per_account():
+def test_one_equity_per_account() -> None:
     eth = TABLE | {"asset": "ETH", "equity": 51.0}
     result = tables.load([TABLE, eth, TABLE | {"account": "b"}])
     assert result.book.names.tolist() == ["b"]
@@ -127,7 +129,9 @@ def test_one_equity_per_account():
         ([TABLE, TABLE | {"account": "b", "mark": 150.0}], None, "run from 100 to 150"),
     ],
 )
-def test_bad_tables(rows, accounts, message):
+def test_bad_tables(
+    rows: list[dict[str, Any]], accounts: list[dict[str, Any]] | None, message: str
+) -> None:
     with pytest.raises(adl.InputError, match=message):
         tables.load(rows, accounts)
 
@@ -145,13 +149,13 @@ def test_bad_tables(rows, accounts, message):
         ("book.xlsx", "", "must end in .json"),
     ],
 )
-def test_unreadable_files(tmp_path, name, text, message):
+def test_unreadable_files(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(adl.InputError, match=message):
         tables.load(tmp_path / name)
 
 
-def test_real_accounts():
+def test_real_accounts() -> None:
     path = DATA / "hyperliquid_20251010_accounts.csv"
     if not path.exists():
         pytest.skip(f"the accounts are not at {path}")

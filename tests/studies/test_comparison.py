@@ -11,6 +11,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import Reference, close, random_case
+from tests.typed import priced
 
 P = adl.policies
 
@@ -41,7 +42,7 @@ def test_no_policy_beats_the_optimum(block: int) -> None:
             seed, ("isolated", "cross", "mixed")[seed % 3], one_factor=not conic, scenarios=24
         )
         problem = with_entries(case.problem((adl.ExpectedLoss(), adl.CVaR(0.8))[seed % 2]))
-        solution = adl.solve(problem)
+        solution = priced(adl.solve(problem))
         best = P.Optimal().reductions(problem)
         for policy in P.standard(problem):
             taken = policy.reductions(problem)

@@ -11,6 +11,7 @@ import pytest
 import adlopt as adl
 from adlopt.model.losses import objective_value
 from adlopt.studies import remedies
+from tests.typed import priced
 
 
 def lognormal() -> adl.Problem:
@@ -51,7 +52,7 @@ def changed(
 
 def is_spared(problem: adl.Problem, account: str, original: float) -> bool:
     """Whether some optimum takes nothing from the account, by solves of problems stated anew."""
-    solution = adl.solve(problem, tolerance=1e-8)
+    solution = priced(adl.solve(problem, tolerance=1e-8))
     allocation = solution.allocation
     amount = float(allocation.loc[allocation["account"] == account, "reduction"].abs().sum())
     if solution.method in ("water_filling", "factor_leverage"):
@@ -59,7 +60,7 @@ def is_spared(problem: adl.Problem, account: str, original: float) -> bool:
     if amount <= 2e-4 * original:
         return True
     caps = pd.DataFrame({"account": [account], "asset": ["BTC"], "cap": [0.0]})
-    without = adl.solve(dataclasses.replace(problem, caps=caps), tolerance=1e-8)
+    without = priced(adl.solve(dataclasses.replace(problem, caps=caps), tolerance=1e-8))
     return bool(without.value <= solution.value * (1 + 2e-7))
 
 
@@ -120,7 +121,7 @@ def test_marginal_saving_under_a_tail_objective_and_a_fund() -> None:
     """Reduced accounts save at least the shadow price, others at most, under stressed measures."""
     base = adl.synthetic.problem(30, assets=1, scenarios=200, seed=3, objective=adl.CVaR(0.9))
     problem = dataclasses.replace(base, insurance_fund=1.0)
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     price = float(solution.shadow_prices.iloc[0])
     for account in problem.positions["account"]:
         own = adl.explain(solution, account, what_if=False).table.iloc[0]

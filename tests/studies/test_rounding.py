@@ -10,6 +10,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import random_allocation, random_case
+from tests.typed import priced
 
 
 def book(sizes: list[float]) -> adl.Book:
@@ -193,7 +194,7 @@ def test_price_is_proven(seed: int) -> None:
     ((name, amount),) = case.reduction.items()
     lot = abs(amount) / 50
     problem = case.problem()
-    optimum = adl.solve(problem)
+    optimum = priced(adl.solve(problem))
     given = optimum.allocation if seed % 5 else random_allocation(case, np.random.default_rng(seed))
     try:
         rounding = adl.round_to_lots(problem, given, lots={name: lot})

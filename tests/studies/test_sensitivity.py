@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import priced
 
 MARKS = np.array([67_000.0, 1_900.0])
 COVARIANCE = np.outer(MARKS * 0.1, MARKS * 0.12) * np.array([[1.0, 0.85], [0.85, 1.2]])
@@ -73,7 +74,7 @@ def test_shadow_prices_of_the_changed_problems() -> None:
     found = adl.sensitivity(CASES["gaussian"], accounts=0)
     row = found.table.iloc[0]
     prices = adl.Gaussian(COVARIANCE * np.outer([1.01, 1.0], [1.01, 1.0]))
-    again = adl.solve(posed(prices, caps=CAPS), tolerance=1e-8)
+    again = priced(adl.solve(posed(prices, caps=CAPS), tolerance=1e-8))
     assert row["name"] == "BTC"
     assert row["value_up"] == pytest.approx(again.value, rel=1e-7)
     assert row["shadow_price_up BTC"] == pytest.approx(again.shadow_prices["BTC"], rel=1e-5)

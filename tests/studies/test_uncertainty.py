@@ -11,6 +11,7 @@ import pytest
 import adlopt as adl
 from adlopt.prices.protocol import ScenarioSet
 from adlopt.studies.uncertainty import _percentiles, _t_interval, resample
+from tests.typed import priced
 
 
 def posed(prices: adl.PriceModel, **options: Any) -> adl.Problem:
@@ -26,7 +27,7 @@ def test_intervals_hold_the_optimum_of_the_exact_integral() -> None:
             adl.examples.paper_lognormal(2**14), adl.examples.PAPER_MARKS
         )
     )
-    truth = adl.solve(exact, tolerance=1e-2)
+    truth = priced(adl.solve(exact, tolerance=1e-2))
     held = 0
     for seed in range(25):
         problem = posed(adl.examples.paper_lognormal(512, seed=50 + seed))

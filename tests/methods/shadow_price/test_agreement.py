@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import priced
 
 
 def random_problem(seed: int, objective: adl.Objective | None = None) -> adl.Problem:
@@ -28,8 +29,8 @@ def random_problem(seed: int, objective: adl.Objective | None = None) -> adl.Pro
 
 
 def assert_agree(problem: adl.Problem, tolerance: float = 1e-6) -> adl.Solution:
-    ours = adl.solve(problem, method="shadow_price", tolerance=tolerance)
-    other = adl.solve(problem, method="conic")
+    ours = priced(adl.solve(problem, method="shadow_price", tolerance=tolerance))
+    other = priced(adl.solve(problem, method="conic"))
     allowed = (ours.value - ours.lower_bound) + (other.value - other.lower_bound)
     rounding = 1e-9 * abs(other.value) + 1e-12 * problem.book.equity.sum()
     assert abs(ours.value - other.value) <= allowed + rounding
@@ -193,7 +194,7 @@ def test_a_path_that_is_lost_ends() -> None:
     )
     reduction = {"A0": 11.801226871196903, "A2": -125.19360780723493, "A1": 2.5921953436960634}
     problem = adl.Problem(book, reduction, prices=prices, objective=adl.CVaR(0.97))
-    found, best = adl.solve(problem, "shadow_price"), adl.solve(problem, "conic")
+    found, best = priced(adl.solve(problem, "shadow_price")), priced(adl.solve(problem, "conic"))
     assert best.status == "optimal"
     assert found.lower_bound <= best.value * (1 + 1e-9) <= found.value * (1 + 2e-9)
     assert found.status == ("optimal" if found.gap <= 1e-6 else "unproven")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.shadow_price.master import Master
 from adlopt.methods.shadow_price.tail import Part, Tail
 from adlopt.methods.shadow_price.tuning import DEFAULTS
@@ -72,7 +73,17 @@ def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: 
     np.testing.assert_allclose(total, 1.0, atol=1e-8)
 
 
-def dense(tails, low, high, required, constant, group, used, cost, loss) -> float:  # type: ignore[no-untyped-def]
+def dense(
+    tails: tuple[Tail, ...],
+    low: FloatArray,
+    high: FloatArray,
+    required: FloatArray,
+    constant: FloatArray,
+    group: IntArray,
+    used: FloatArray,
+    cost: FloatArray,
+    loss: FloatArray,
+) -> float:  # type: ignore[no-untyped-def]
     """The same program in its plain form: theta, u, v, e, f, losses, then t and h of each tail."""
     C, R, L = len(group), required.size, constant.size
     width = C + 2 * R + 3 * L + len(tails) * (1 + L)

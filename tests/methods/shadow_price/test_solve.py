@@ -26,6 +26,7 @@ from tests.methods.shadow_price.campaign import (
     linear_optimum,
     with_fund,
 )
+from tests.typed import priced
 
 TAILS = (
     adl.ExpectedLoss(),
@@ -98,8 +99,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(
 @pytest.mark.parametrize("objective", TAILS, ids=str)
 def test_the_time_limit_returns_the_best_answer_so_far(objective: adl.Objective) -> None:
     problem = adl.synthetic.problem(3000, scenarios=300, objective=objective)
-    full = adl.solve(problem, "shadow_price")
-    short = adl.solve(problem, "shadow_price", time_limit=1e-6)
+    full = priced(adl.solve(problem, "shadow_price"))
+    short = priced(adl.solve(problem, "shadow_price", time_limit=1e-6))
     assert short.status == "time_limit"
     assert short.value >= full.value * (1 - 1e-9)
     assert short.lower_bound <= full.value * (1 + 1e-9)
@@ -114,7 +115,7 @@ def test_an_interruption_returns_the_best_answer_so_far(
     sweep: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = adl.synthetic.problem(3000, scenarios=200, seed=5)
-    full = adl.solve(problem, "shadow_price")
+    full = priced(adl.solve(problem, "shadow_price"))
     plain = decomposition.Decomposition._sweep
 
     def interrupted(self: decomposition.Decomposition, point: np.ndarray) -> float:
@@ -124,7 +125,7 @@ def test_an_interruption_returns_the_best_answer_so_far(
         return plain(self, point)
 
     monkeypatch.setattr(decomposition.Decomposition, "_sweep", interrupted)
-    answer = adl.solve(problem, "shadow_price")
+    answer = priced(adl.solve(problem, "shadow_price"))
     assert answer.status in ("time_limit", "optimal")
     assert (answer.status == "optimal") == (answer.gap <= 1e-6)
     assert full.value * (1 - 1e-9) <= answer.value
@@ -162,8 +163,8 @@ def test_a_tighter_tolerance_is_never_worse() -> None:
     problem = adl.synthetic.problem(
         200, 10, held=3, scenarios=2000, objective=adl.CVaR(0.99), seed=7
     )
-    loose = adl.solve(problem, method="shadow_price")
-    tight = adl.solve(problem, method="shadow_price", tolerance=1e-9)
+    loose = priced(adl.solve(problem, method="shadow_price"))
+    tight = priced(adl.solve(problem, method="shadow_price", tolerance=1e-9))
     assert tight.value <= loose.value
     assert loose.gap <= 1e-9
     assert tight.status == "optimal"
