@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
 import adlopt as adl
 from tests.datasets import paper_figures
+from tests.typed import sparse_linprog
 
 # Beside the repository, or beside a directory that holds it.
 _PLACES = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents[2:]]
@@ -316,13 +316,12 @@ class Reference:
         equity_of = dict(zip(case.accounts["account"], case.accounts["equity"], strict=True))
         pools: dict[tuple[str, str], int] = {}
         self.pool, equity = np.empty(len(table), int), []
-        for at, row in enumerate(table.itertuples()):
-            key = (row.account, row.asset if row.margin_mode == "isolated" else "")
+        columns = (table[name] for name in ("account", "asset", "margin_mode", "equity"))
+        for at, (account, asset, mode, own) in enumerate(zip(*columns, strict=True)):
+            key = (account, asset if mode == "isolated" else "")
             if key not in pools:
                 pools[key] = len(pools)
-                equity.append(
-                    row.equity if row.margin_mode == "isolated" else equity_of[row.account]
-                )
+                equity.append(own if mode == "isolated" else equity_of[account])
             self.pool[at] = pools[key]
         self.equity = np.array(equity)
         self.solvent = self.equity > 0
@@ -345,9 +344,8 @@ class Reference:
         V = np.repeat(self.equity[:, None], self.case.weights.size, axis=1)
         gain = (x * self.offset)[:, None] + (self.size - x)[:, None] * self.case.moves.T[self.asset]
         np.add.at(V, self.pool, gain)
-        return np.maximum(
-            np.maximum(-V[self.solvent], 0.0).sum(axis=0) - self.case.insurance_fund, 0.0
-        )
+        total: np.ndarray = np.maximum(-V[self.solvent], 0.0).sum(axis=0)
+        return np.maximum(total - self.case.insurance_fund, 0.0)
 
     def measure(self, losses: np.ndarray, terms: list[tuple[float, float]]) -> float:
         """sum of factor * CVaR_level, by its definition: the best threshold is one of the
@@ -441,7 +439,7 @@ class Reference:
         bounds[:, 1] = np.inf
         bounds[:e, 1] = 1.0
         bounds[e + h + S : e + h + S + T, 0] = -np.inf
-        found = linprog(
+        found = sparse_linprog(
             cost,
             A_ub=sp.csr_array(sp.block_array(blocks)),
             b_ub=np.concatenate(right),

@@ -6,11 +6,16 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import scipy.optimize
 
 import adlopt
 
 untyped: Any = adlopt
 """The package without its types, for arguments that are wrong on purpose."""
+
+
+sparse_linprog: Any = scipy.optimize.linprog
+"""Takes sparse matrices and bounds as an array, of which its types do not know."""
 
 
 class Priced(adlopt.Solution):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -111,6 +111,21 @@ class Problem(ProblemFacts):
     """(e,) most that may be taken from each, signed like the position."""
     settlement_offset: FloatArray = field(init=False)
     """(d,) settlement price minus mark."""
+
+    if TYPE_CHECKING:  # more spellings are read than the fields keep
+
+        def __init__(
+            self,
+            book: Book,
+            reduction: Mapping[str, float | str] | pd.Series[Any],
+            *,
+            prices: PriceModel | None = None,
+            objective: Objective | str | Callable[..., Any] = ...,
+            caps: pd.DataFrame | None = None,
+            settlement: Mapping[str, float] | pd.Series[Any] | None = None,
+            insurance_fund: float = 0.0,
+            market: Market | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         book = self.book

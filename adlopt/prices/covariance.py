@@ -41,7 +41,7 @@ def covariance_matrix(
     model: str,
     matrix_name: str,
     given: pd.DataFrame | npt.ArrayLike,
-    assets: Sequence[str] | None = None,
+    assets: Sequence[str] | pd.Index[Any] | None = None,
 ) -> tuple[FloatArray, pd.Index[Any] | None]:
     """(d, d) covariances, symmetric to the last bit, and the names of their rows if they have any.
 

@@ -41,7 +41,7 @@ class Elliptical(ABC):
 
     matrix_name: str
     matrix: pd.DataFrame | npt.ArrayLike
-    assets: Sequence[str] | None
+    assets: Sequence[str] | pd.Index[Any] | None
     points: int
     seed: int
 

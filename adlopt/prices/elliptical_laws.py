@@ -46,7 +46,7 @@ class Gaussian(Elliptical):
     """
 
     covariance: pd.DataFrame | npt.ArrayLike
-    assets: Sequence[str] | None = None
+    assets: Sequence[str] | pd.Index[Any] | None = None
     points: int = 2**14
     seed: int = 0
 
@@ -146,7 +146,7 @@ class StudentT(Elliptical):
 
     scale: pd.DataFrame | npt.ArrayLike
     df: float
-    assets: Sequence[str] | None = None
+    assets: Sequence[str] | pd.Index[Any] | None = None
     points: int = 2**14
     seed: int = 0
 

@@ -50,7 +50,7 @@ class Scenarios:
         *,
         returns: npt.ArrayLike | pd.DataFrame | None = None,
         weights: npt.ArrayLike | None = None,
-        assets: Sequence[str] | None = None,
+        assets: Sequence[str] | pd.Index[Any] | None = None,
     ) -> None:
         if (prices is None) == (returns is None):
             raise InputError("Scenarios: give either prices or returns")
@@ -95,7 +95,9 @@ class Scenarios:
 
 
 def _table(
-    what: str, given: npt.ArrayLike | pd.DataFrame | None, assets: Sequence[str] | None
+    what: str,
+    given: npt.ArrayLike | pd.DataFrame | None,
+    assets: Sequence[str] | pd.Index[Any] | None,
 ) -> tuple[FloatArray, pd.Index[Any] | None]:
     names = None if assets is None else validation.as_name_index("Scenarios", assets)
     if isinstance(given, pd.DataFrame) and not given.empty:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,18 @@ class Paths:
     basis: FloatArray | None = None
     funding: FloatArray | None = None
     name: str = "paths"
+
+    if TYPE_CHECKING:  # names may be a list, and arrays anything that NumPy reads
+
+        def __init__(
+            self,
+            assets: pd.Index[Any] | Sequence[str],
+            prices: npt.ArrayLike,
+            depth: npt.ArrayLike | None = None,
+            basis: npt.ArrayLike | None = None,
+            funding: npt.ArrayLike | None = None,
+            name: str = "paths",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__

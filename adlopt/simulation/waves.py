@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,24 @@ class WaveReplay:
         return str(self.table.to_html(float_format="{:,.6g}".format, max_rows=100)) + notes
 
 
+@overload
+def replay(
+    realised: pd.DataFrame | str | Path,
+    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    *,
+    carry: Literal[False] = False,
+    gap: float | None = None,
+    **options: Any,
+) -> Replay: ...
+@overload
+def replay(
+    realised: pd.DataFrame | str | Path,
+    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    *,
+    carry: Literal[True],
+    gap: float | None = None,
+    **options: Any,
+) -> WaveReplay: ...
 def replay(
     realised: pd.DataFrame | str | Path,
     policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,

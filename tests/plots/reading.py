@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 
 from adlopt._internal.arrays import FloatArray
@@ -16,6 +17,7 @@ def stairs(ax: Axes, label: str) -> Any:
     """Values, edges and baseline of the shape with this label."""
     found = [patch for patch in ax.patches if patch.get_label() == label]
     assert len(found) == 1, [patch.get_label() for patch in ax.patches]
+    assert isinstance(found[0], StepPatch)
     return found[0].get_data()
 
 
@@ -27,11 +29,14 @@ def line(ax: Axes, label: str) -> FloatArray:
 
 
 def legend(ax: Axes) -> list[str]:
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+    shown = ax.get_legend()
+    assert shown is not None
+    return [text.get_text() for text in shown.get_texts()]
 
 
-def texts(figure: Figure) -> list[Text]:
+def texts(figure: Figure | SubFigure) -> list[Text]:
     """Every text that is seen."""
+    assert isinstance(figure, Figure)
     figure.draw_without_rendering()
     hidden = set()
     for ax in figure.axes:
@@ -52,7 +57,7 @@ def texts(figure: Figure) -> list[Text]:
     ]
 
 
-def assert_readable(figure: Figure) -> None:
+def assert_readable(figure: Figure | SubFigure) -> None:
     """No two texts overlap, and none leaves the picture."""
     seen = texts(figure)
     assert len(seen) > 4
@@ -78,4 +83,7 @@ def slanted_apart(text: Text, other: Text) -> bool:
         return False
     (x, y), (u, v) = (one.get_transform().transform(one.get_position()) for one in (text, other))
     between = abs((x - u) * np.sin(np.radians(angle)) - (y - v) * np.cos(np.radians(angle)))
-    return between > 1.2 * text.get_fontsize() * text.get_figure().dpi / 72
+    figure, points = text.get_figure(), text.get_fontsize()
+    assert figure is not None
+    assert isinstance(points, float)
+    return bool(between > 1.2 * points * figure.dpi / 72)

@@ -44,7 +44,8 @@ class Page:
         self.count = 0
         self.session = None
         self.loaded = False
-        self.requests, self.complaints = [], []
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
@@ -88,7 +89,7 @@ class Page:
                 raise RuntimeError("Chromium has closed the pipe")
             self.buffer += got
         line, self.buffer = self.buffer.split(b"\0", 1)
-        message = json.loads(line)
+        message: dict[str, Any] = json.loads(line)
         method, about = message.get("method"), message.get("params", {})
         if method == "Page.loadEventFired":
             self.loaded = True
@@ -102,8 +103,9 @@ class Page:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Page]:
+def browser(profile: str | Path) -> Iterator[Page]:
     """A page of a Chromium of its own, with its profile in an empty directory."""
+    assert CHROMIUM is not None, "Chromium is not installed"
     (to_read, write), (read, to_write) = os.pipe(), os.pipe()
     # Chromium reads descriptor 3 and writes descriptor 4: high numbers first, so that neither is
     # overwritten.
