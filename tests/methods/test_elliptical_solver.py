@@ -133,28 +133,28 @@ def test_isolated_gaussian_is_water_filling() -> None:
     marks = np.array(list(case.marks.values()))
     prices = adl.Gaussian(covariance(marks, np.random.default_rng(0)), list(case.marks))
     problem = adl.Problem(case.book, case.reduction, prices=prices)
-    filled, own_price = (
+    filled, shadow_price = (
         priced(adl.solve(problem, "water_filling")),
         adl.solve(problem, "shadow_price", tolerance=1e-10),
     )
     assert adl.solve(problem).method == "water_filling"
     assert filled.gap <= 1e-9
-    assert own_price.value == pytest.approx(filled.value, rel=1e-9)
+    assert shadow_price.value == pytest.approx(filled.value, rel=1e-9)
 
 
 def test_rank_one_gaussian_is_one_factor() -> None:
     given = synthetic.problem(200, 3, scenarios=1, reduced_assets=1)
     v = 0.06 * given.book.marks * np.array([1.0, -0.5, 2.0])
     rule = priced(adl.solve(adl.Problem(given.book, given.reduction, prices=adl.OneFactor(v))))
-    own_price = priced(
+    shadow_price = priced(
         adl.solve(
             adl.Problem(given.book, given.reduction, prices=adl.Gaussian(np.outer(v, v))),
             tolerance=1e-9,
         )
     )
-    assert (rule.method, priced.method) == ("factor_leverage", "shadow_price")
-    assert own_price.value == pytest.approx(rule.value, rel=1e-8)
-    assert own_price.lower_bound <= rule.value * (1 + 1e-9)
+    assert (rule.method, shadow_price.method) == ("factor_leverage", "shadow_price")
+    assert shadow_price.value == pytest.approx(rule.value, rel=1e-8)
+    assert shadow_price.lower_bound <= rule.value * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("twist", support.TWISTS)
