@@ -52,6 +52,9 @@ class Policy(ABC):
 AnyPolicy = Policy | HasAllocate | Callable[[Problem], Any]
 """A `Policy`, anything else with `allocate(problem)`, or a function of the problem."""
 
+Policies = AnyPolicy | Mapping[str, AnyPolicy] | Iterable[AnyPolicy]
+"""One policy or several, perhaps by name."""
+
 
 def apply_policy(policy: AnyPolicy, problem: Problem) -> FloatArray:
     """(e,) what a policy of any kind takes from each eligible position, signed.
@@ -129,7 +132,7 @@ def name_of(policy: object) -> str:
     return getattr(policy, "__name__", None) or str(policy)
 
 
-def by_name(policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy]) -> dict[str, AnyPolicy]:
+def by_name(policies: Policies) -> dict[str, AnyPolicy]:
     """Policies by the name of their row; repeated names are numbered."""
     if isinstance(policies, Mapping):
         return dict(policies)

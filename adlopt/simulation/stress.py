@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +17,7 @@ from adlopt._internal.progress import Progress
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import Objective
-from adlopt.policies.protocol import AnyPolicy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, by_name
 from adlopt.simulation.crash import exchange_or_default, require_book
 from adlopt.simulation.deleveraging import PriceModels
 from adlopt.simulation.exchange import Exchange
@@ -204,7 +203,7 @@ class StressTest:
 def stress_test(
     book: Book,
     paths: Any,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy],
+    policies: Policies,
     *,
     exchange: Exchange | None = None,
     prices: PriceModels | None = None,

@@ -4,7 +4,7 @@ done, each from the book that its own earlier waves have left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -21,7 +21,7 @@ from adlopt.model.losses import objective_value
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import AnyPolicy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.deleveraging import feasible_reductions
@@ -77,7 +77,7 @@ class WaveReplay:
 @overload
 def replay(
     realised: pd.DataFrame | str | Path,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     *,
     carry: Literal[False] = False,
     gap: float | None = None,
@@ -86,7 +86,7 @@ def replay(
 @overload
 def replay(
     realised: pd.DataFrame | str | Path,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     *,
     carry: Literal[True],
     gap: float | None = None,
@@ -94,7 +94,7 @@ def replay(
 ) -> WaveReplay: ...
 def replay(
     realised: pd.DataFrame | str | Path,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     *,
     carry: bool = False,
     gap: float | None = None,
@@ -175,7 +175,7 @@ def cluster_waves(
 
 def _carried(
     table: pd.DataFrame,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+    policies: Policies | None,
     prices: PriceModel | Callable[[Book], PriceModel] | None,
     objective: Objective | None,
 ) -> WaveReplay:
@@ -235,7 +235,7 @@ def _first_book(table: pd.DataFrame) -> Book:
 
 def _rules(
     book: Book,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+    policies: Policies | None,
     prices: PriceModel | Callable[[Book], PriceModel] | None,
 ) -> tuple[dict[str, AnyPolicy], dict[str, str]]:
     """The rules by name, and the default ones that are left out, each with the reason."""

@@ -17,7 +17,7 @@ from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy, by_name
 from adlopt.policies.queues import ScoreQueue
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
@@ -65,7 +65,7 @@ def exposure(
     *,
     ladder: Sequence[Mapping[str, float]] | Mapping[str, float] | None = None,
     fractions: Sequence[float] | None = None,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     prices: PriceModel | None = None,
     objective: Objective | None = None,
     settlement: Mapping[str, float] | None = None,
@@ -137,7 +137,7 @@ def _account_code(book: Book, account: Any) -> int:
 def _rung(
     problem: Problem,
     code: int,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+    policies: Policies | None,
 ) -> list[dict[str, Any]]:
     """The account's rows at one rung; none if the reduction cannot take from it."""
     own = np.flatnonzero(problem.book.pool_account[problem.pool] == code)
@@ -149,9 +149,7 @@ def _rung(
     return rows
 
 
-def _policies(
-    problem: Problem, given: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None
-) -> dict[str, AnyPolicy]:
+def _policies(problem: Problem, given: Policies | None) -> dict[str, AnyPolicy]:
     """The policies by name, the optimum first where prices are given."""
     chosen = by_name(standard(problem) if given is None else given)
     if problem.prices is None or any(policy == Optimal() for policy in chosen.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -21,7 +21,7 @@ from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, apply_policy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy, by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution
@@ -183,7 +183,7 @@ class Comparison:
 
 def compare(
     problem: Problem,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     *,
     level: float = 0.99,
     direction: Mapping[str, float] | None = None,
@@ -243,9 +243,7 @@ def compare(
     return replace(measured, omitted=lacking)
 
 
-def _chosen(
-    problem: Problem, policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None
-) -> dict[str, AnyPolicy]:
+def _chosen(problem: Problem, policies: Policies | None) -> dict[str, AnyPolicy]:
     """The policies by row name, at least one."""
     chosen = by_name(standard(problem) if policies is None else policies)
     if not chosen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -18,7 +18,7 @@ from adlopt.model.book import Book
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, by_name
+from adlopt.policies.protocol import ROUNDING, Policies, by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
@@ -143,7 +143,7 @@ class Replay:
 
 def replay(
     realised: pd.DataFrame | str | Path,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None = None,
+    policies: Policies | None = None,
     *,
     prices: PriceModels | None = None,
     objective: Objective | None = None,
@@ -206,7 +206,7 @@ def replay(
 def _compared(
     problem: Problem,
     happened: FloatArray,
-    policies: Mapping[str, AnyPolicy] | Iterable[AnyPolicy] | None,
+    policies: Policies | None,
     level: float,
 ) -> Comparison:
     """What happened in one wave (e,), beside the policies."""

@@ -36,7 +36,7 @@ def random_book(rng: np.random.Generator, assets: pd.Index, marks: np.ndarray) -
     table = pd.DataFrame(rows, columns=["account", "asset", "size", "equity", "margin_mode"])
     if rng.random() < 0.15:  # only longs: nobody stands opposite to them
         table["size"] = table["size"].abs()
-    table["entry_price"] = marks[assets.get_indexer(table["asset"])] * np.exp(
+    table["entry_price"] = marks[assets.get_indexer(pd.Index(table["asset"]))] * np.exp(
         rng.normal(0, 0.3, len(table))
     )
     return adl.Book.from_frame(table, marks=dict(zip(assets, marks, strict=True)))
@@ -57,7 +57,7 @@ def random_exchange(rng: np.random.Generator, book: adl.Book) -> adl.Exchange:
         permanent_impact=rng.choice([0.0, 0.0, 0.05]),
         fund=rng.choice([0.0, 0.01, 1.0]) * money,
         floor=rng.choice([0.0, 0.005]) * money,
-        drawdown=rng.choice([None, 0.3]),
+        drawdown=(None, 0.3)[rng.integers(2)],
         inventory_limit=rng.choice([0.0, 0.1 * money, np.inf]),
         settlement=rng.choice(["mark", "bankruptcy"]),
         remainder=rng.choice(["fund", "returned"]),
@@ -136,4 +136,4 @@ def conservation_error(crash: RandomCrash) -> float:
     gained = end.equity.sum() - book.equity.sum() + done.totals["fund_left"] - crash.exchange.fund
     total = gained - done.totals["socialised_loss"] + others
     gross = float(np.abs(book.size) @ marks.max(axis=0)[book.asset]) + np.abs(book.equity).sum()
-    return max(contracts, abs(total) / max(gross + crash.exchange.fund, 1e-300))
+    return float(max(contracts, abs(total) / max(gross + crash.exchange.fund, 1e-300)))
