@@ -2,7 +2,8 @@
 
 In order: `water_filling` where pools to be reduced hold one asset each; `factor_leverage` under
 OneFactor; `shadow_price` wherever it applies, because it was the fastest on every row of the
-benchmark from 4 to ten million pools, compilation aside; otherwise the conic program.
+benchmark from 4 to ten million pools, compilation aside; otherwise the conic program. With a market
+only the last two are candidates.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from adlopt.model.problem_facts import NO_PRICES
 
 METHODS = ("auto", "water_filling", "factor_leverage", "shadow_price", "conic")
 
-NO_MARKET = "it does not sell in a market; use method='conic'"
+NO_MARKET = "it does not sell in a market; use method='shadow_price' or 'conic'"
 NO_CONSTRAINTS = "it takes no further constraints; use method='conic'"
 
 
@@ -39,7 +40,7 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
     if method not in METHODS:
         given = repr(method) if isinstance(method, str) else f"of type {type(method).__name__}"
         raise InputError(f"method {given} is unknown; use one of {', '.join(METHODS)}")
-    if problem.market is not None and method not in ("auto", "conic"):
+    if problem.market is not None and method in ("water_filling", "factor_leverage"):
         raise NotApplicable(f"{method}: {NO_MARKET}")
     if method == "auto":
         return _automatic(problem, constrained)
@@ -55,8 +56,10 @@ def choose(problem: Problem, method: str = "auto", *, constrained: bool = False)
 
 def _automatic(problem: Problem, constrained: bool) -> Choice:
     passed_over: dict[str, str] = {}
-    candidates = ("water_filling", "factor_leverage", "shadow_price")
-    for name in () if constrained or problem.market is not None else candidates:
+    candidates = ["shadow_price"]
+    if problem.market is None:  # closed forms do not sell in one
+        candidates = ["water_filling", "factor_leverage", "shadow_price"]
+    for name in () if constrained else candidates:
         if problem.prices is None and name == "shadow_price":
             reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
             raise NotApplicable(

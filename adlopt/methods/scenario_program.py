@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
 from adlopt.methods.repair import typical_loss
 from adlopt.model.problem import Problem
-from adlopt.objectives import CVaR, ExpectedLoss
+from adlopt.objectives import CVaR, ExpectedLoss, Spectral, WorstCase
 from adlopt.objectives.quadratic_model import QuadraticModel
 from adlopt.presolve.pairs import Pairs, Presolved
 from adlopt.proof.multipliers import Multipliers
@@ -163,6 +163,9 @@ class Sale:
     limits: list[cp.Constraint]
 
 
+_PLAIN = (ExpectedLoss, CVaR, Spectral, WorstCase)
+
+
 def market_sale(problem: Problem) -> Sale | None:
     """The market's side of the program, equation (M2); None without a market."""
     terms = problem.market_terms
@@ -172,9 +175,16 @@ def market_sale(problem: Problem) -> Sale | None:
     required = np.abs(problem.required[assets])
     part = cp.Variable(assets.size, nonneg=True, name="sold")
     linear, slope = terms.linear[assets] * required, terms.slope[assets] * required**2 / 2
-    cost = linear @ part
-    if slope.any():
+    cost, limits = linear @ part, []
+    plain = all(isinstance(term, _PLAIN) for _, term in problem.objective.terms)
+    if slope.any() and plain:
         cost += slope @ cp.square(part)
+    elif slope.any():
+        # A cone: less accurate than a quadratic objective, but cvxpy reads no objective with both a
+        # square and a measure that is the minimum over auxiliary variables, such as EVaR.
+        square = cp.Variable(assets.size, nonneg=True, name="square_of_sold")
+        limits.append(square >= cp.square(part))
+        cost += slope @ square
     # Where the accounts must give all they have the market takes the rest, no more and no less.
     most = np.minimum(terms.depth[assets] / required, 1.0)
     least = np.where(problem.exhausted_assets[assets], most, 0.0)
@@ -182,7 +192,7 @@ def market_sale(problem: Problem) -> Sale | None:
         part,
         cp.multiply(problem.required[assets], part),
         cost,
-        [part >= least, part <= most],
+        [*limits, part >= least, part <= most],
     )
 
 

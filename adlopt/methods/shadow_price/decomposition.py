@@ -10,6 +10,7 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.shadow_price.groups import Groups
+from adlopt.methods.shadow_price.market_groups import MarketColumns, MarketGroups
 from adlopt.methods.shadow_price.master import Master, MasterSolution
 from adlopt.methods.shadow_price.tail import Tail
 from adlopt.methods.shadow_price.tuning import Tuning
@@ -23,6 +24,7 @@ class Objective:
     base: float  # cost that no variable changes
     tails: tuple[Tail, ...]
     equity: float  # of all pools: the scale of rounding
+    market: MarketGroups
 
     @property
     def fund_cost(self) -> FloatArray:
@@ -78,8 +80,10 @@ class Decomposition:
         self.sweeps = 0
         self.required = required
         exhausted = groups.program.exhausted
+        self.sales = MarketColumns(objective.market.scaled(required), tuning.selling)
+        count = groups.count + self.sales.market.count
         self.master = Master(
-            required, exhausted, objective.constant, groups.count, objective.tails, tuning
+            required, exhausted, objective.constant, count, objective.tails, tuning
         )
         self.scale = np.append(groups.price_scale, groups.stress_scale[groups.live])
 
@@ -110,7 +114,8 @@ class Decomposition:
             self._remember(solution)
             report(f"{groups.state.y.size:,} fractions, gap {outcome.gap:.1e}")
             stalled = width < self.tuning.least_width
-            if outcome.proven or stalled or time.perf_counter() > deadline:
+            finished = outcome.proven and self._match_market(tolerance)
+            if finished or stalled or time.perf_counter() > deadline:
                 return
             point, stresses = solution.point, solution.stresses
 
@@ -122,12 +127,26 @@ class Decomposition:
             changed = np.arange(groups.count)
         table = groups.used[changed], groups.cost[changed], groups.loss[changed]
         self.master.add(changed, *table, self.sweeps)
+        price, stress = np.split(point, [groups.price_scale.size])
+        self._sell(price)
         if self.keep_answers:
             self.answers[self.sweeps] = groups.state.y.copy()
         self.sweeps += 1
-        stress = np.maximum(point[groups.price_scale.size :], 0.0)
-        constant = float(stress @ (objective.constant - objective.fund_cost))
-        return groups.dual_value(point, self.required) + constant + objective.base
+        constant = float(np.maximum(stress, 0.0) @ (objective.constant - objective.fund_cost))
+        market = self.sales.market.dual_value(price)
+        return groups.dual_value(point, self.required) + market + constant + objective.base
+
+    def _sell(self, price: FloatArray) -> None:
+        """Columns of the market's groups, which come after those of the pools."""
+        sales, master = self.sales, self.master
+        if not sales.market.count:
+            return
+        group, share = sales.next(price)
+        used = np.zeros((share.size, master.R))
+        used[np.arange(share.size), sales.market.asset[group]] = share
+        cost, loss = sales.market.cost(group, share), np.zeros((share.size, master.L))
+        number = sales.number(group, share)
+        master.add(self.groups.count + group, used, cost, loss, -1 - number)
 
     def _resize(self, width: float, point: FloatArray, bound: float) -> float:
         """The next trust region's width, from how the prediction turned out."""
@@ -143,29 +162,72 @@ class Decomposition:
 
         Where the box holds the master back it proves nothing: then it is solved without the box.
         """
-        tuning, outcome, R = self.tuning, self.outcome, self.groups.price_scale.size
+        tuning, outcome = self.tuning, self.outcome
         while True:
-            low, high = outcome.point - width * self.scale, outcome.point + width * self.scale
-            limit = 2.0 * self.scale[:R]
-            low[:R], high[:R] = np.maximum(low[:R], -limit), np.minimum(high[:R], limit)
-            low[R:], high[R:] = np.maximum(low[R:], 0.0), np.minimum(high[R:], self.master.cap)
-            solution = self.master.solve(low, high)
-            difference = solution.value + self.objective.offset - outcome.bound
-            closed = (
-                difference <= tolerance * abs(outcome.bound)
-                or difference < tuning.negligible * self.objective.equity
-            )
+            solution = self.master.solve(*self._box(width))
+            value = solution.value + self.objective.offset
+            closed = self._closed(value, outcome.bound, tolerance)
             if not closed or solution.held <= tuning.box_slack:
                 return solution, closed
             if width >= tuning.no_box:
                 return solution, False
             width = tuning.no_box
 
+    def _box(self, width: float) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest prices and stresses of the trust region around the best point."""
+        outcome, R = self.outcome, self.groups.price_scale.size
+        low, high = outcome.point - width * self.scale, outcome.point + width * self.scale
+        limit = 2.0 * self.scale[:R]
+        low[:R], high[:R] = np.maximum(low[:R], -limit), np.minimum(high[:R], limit)
+        low[R:], high[R:] = np.maximum(low[R:], 0.0), np.minimum(high[R:], self.master.cap)
+        return low, high
+
+    def _closed(self, value: float, bound: float, tolerance: float) -> bool:
+        gap = value - bound
+        rounding = self.tuning.negligible * self.objective.equity
+        return gap <= tolerance * abs(bound) or gap < rounding
+
+    def _match_market(self, tolerance: float) -> bool:
+        """Make prices equal to the marginal cost of what is sold, where that proves as much.
+
+        The objective is flat in them, so a closed gap leaves a difference. False if it is worth
+        another sweep.
+        """
+        outcome, R = self.outcome, self.groups.price_scale.size
+        price = self.sales.marginal_price(outcome.point[:R])
+        fixed = np.flatnonzero(price != outcome.point[:R])
+        if not fixed.size or self._accept(fixed, price, tolerance):
+            return True
+        if fixed.size > 1:
+            for k in fixed:
+                self._accept(np.array([k]), price, tolerance)
+        return self._closed(outcome.value, outcome.bound, self.tuning.selling.flat)
+
+    def _accept(self, fixed: IntArray, price: FloatArray, tolerance: float) -> bool:
+        """Move the prices of these assets to `price` (R,) if the gap stays closed."""
+        outcome = self.outcome
+        low, high = self._box(self.tuning.no_box)
+        low[fixed] = high[fixed] = price[fixed]
+        point, stresses = outcome.point.copy(), outcome.stresses
+        for stressed_anew in (False, True):
+            if stressed_anew:  # the best stresses, and other prices, at these prices
+                solution = self.master.solve(low, high)
+                point, stresses = solution.point, solution.stresses
+            point[fixed] = price[fixed]
+            bound = self._sweep(point)
+            if self._closed(outcome.value, bound, tolerance):
+                outcome.point, outcome.bound, outcome.stresses = point, bound, stresses
+                return True
+        return False
+
     def _remember(self, solution: MasterSolution) -> None:
         outcome, master = self.outcome, self.master
         outcome.value = solution.value + self.objective.offset
-        outcome.theta = master.forget(solution.theta)
-        outcome.group, outcome.sweep = master.group, master.sweep
-        used = set(master.sweep.tolist())
+        theta = master.forget(solution.theta)
+        pools = master.group < self.groups.count
+        outcome.theta, outcome.group = theta[pools], master.group[pools]
+        outcome.sweep = master.sweep[pools]
+        self.sales.remember(theta[~pools], -1 - master.sweep[~pools])
+        used = set(outcome.sweep.tolist())
         for sweep in [sweep for sweep in self.answers if sweep not in used]:
             del self.answers[sweep]

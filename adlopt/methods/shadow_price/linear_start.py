@@ -11,6 +11,7 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
+from adlopt.methods.shadow_price.market_groups import market_groups
 from adlopt.methods.shadow_price.pools import PoolProgram, price_bounds
 from adlopt.methods.shadow_price.sampled_start import sampled_start
 from adlopt.methods.shadow_price.tuning import Tuning
@@ -65,9 +66,9 @@ class LinearSolver:
         bounds = price_bounds(self.problem, program, stress)
         none = np.empty(0, dtype=np.intp)
         groups = Groups(program, stress, none, bounds, np.empty(0), tuning)
-        objective = Objective(
-            np.empty(0), float(stress @ program.constant), (), self.equity / program.unit
-        )
+        base, equity = float(stress @ program.constant), self.equity / program.unit
+        market = market_groups(self.problem, program.unit)  # none: `plan` refuses one
+        objective = Objective(np.empty(0), base, (), equity, market)
         width, start = tuning.box, Outcome(np.zeros(bounds.size), ())
         if price is None:
             start, width = sampled_start(groups, objective, start, tuning, self._run)

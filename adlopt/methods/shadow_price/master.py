@@ -140,9 +140,14 @@ class Master:
         self.next_tail_row += count
 
     def add(
-        self, groups: IntArray, used: FloatArray, cost: FloatArray, loss: FloatArray, sweep: int
+        self,
+        groups: IntArray,
+        used: FloatArray,
+        cost: FloatArray,
+        loss: FloatArray,
+        sweep: int | IntArray,
     ) -> None:
-        """Answers of some groups as columns."""
+        """Answers of some groups as columns; `sweep` numbers where they come from."""
         n, width = groups.size, self.R + self.L
         entry = np.concatenate([used, loss, np.ones((n, 1))], axis=1)
         row = np.empty((n, width + 1), dtype=np.int32)

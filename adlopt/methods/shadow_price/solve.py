@@ -18,6 +18,7 @@ from adlopt.methods.result import Plan, Refusal, Result, Settings
 from adlopt.methods.shadow_price import recover, tail
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
+from adlopt.methods.shadow_price.market_groups import market_groups
 from adlopt.methods.shadow_price.pools import PoolProgram, build, price_bounds
 from adlopt.methods.shadow_price.sampled_start import sampled_start
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
@@ -64,9 +65,12 @@ def plan(problem: Problem) -> Plan | Refusal:
     """The plan of this method, or why there is none."""
     if problem.prices is None:
         return Refusal(NO_PRICES, "give prices=...")
-    if problem.market is not None:
-        return Refusal("it does not sell in a market", "use method='conic'")
     form = elliptical_solver.elliptical_form(problem)
+    selling = problem.market is not None
+    if selling and (form is not None or tail.parts(problem.objective) is None):
+        return Refusal(ONLY_POLYHEDRAL, "use method='conic'")
+    if selling and not problem.eligible.size:
+        return Refusal("there is no account to reduce", "use method='conic'")
     if form is not None:
         return EllipticalPlan(problem, form)
     if tail.parts(problem.objective) is None:
@@ -79,6 +83,9 @@ def plan(problem: Problem) -> Plan | Refusal:
 
 
 Tails = tuple[tail.Tail, ...]
+ONLY_POLYHEDRAL = (
+    "with a market it takes expected loss, CVaR, Spectral, WorstCase and their sums over scenarios"
+)
 
 
 class _Run:
@@ -190,10 +197,12 @@ class _Run:
         program = build(problem, self.presolved, tuning, live_mask | (base > 0))
         tails = tail.tails(problem, live, members, program.unit)
         cap = sum((one.cap for one in tails), np.zeros(live.size))
-        bounds = price_bounds(problem, program)
+        market = market_groups(problem, program.unit)
+        bounds = np.maximum(price_bounds(problem, program), market.least_price)
         groups = Groups(program, base, live, bounds, cap, tuning)
         equity = float(problem.book.equity[problem.book.solvent].sum()) / program.unit
-        objective = Objective(program.constant[live], float(base @ program.constant), tails, equity)
+        fixed = float(base @ program.constant) + market.fixed
+        objective = Objective(program.constant[live], fixed, tails, equity, market)
         stresses = tuple(one.first_stress() for one in tails)
         point = np.append(np.zeros(bounds.size), sum(stresses, np.zeros(live.size)))
         return program, groups, objective, Outcome(point, stresses)

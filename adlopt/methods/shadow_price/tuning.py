@@ -27,6 +27,20 @@ class Pivoting(NamedTuple):
     """Relative to a hinge's slopes: shift of its level against cycling, in such a pool only."""
 
 
+class Selling(NamedTuple):
+    """Numbers of the market's groups."""
+
+    nearer: float = 0.05
+    """New columns lie this share of the way from the mixture to its neighbours, so the gap falls by
+    a factor of 400 where the mixture stands still. Bisection takes 15 sweeps to 1e-9."""
+    narrow: float = 1e-10
+    """Of the requirement: columns nearer than this cost the same."""
+    flat: float = 1e-11
+    """Relative gap down to which sweeps go on while a price differs from the marginal cost of what
+    is sold. A gap of 1e-9 leaves differences of up to 1e-4 where several assets are sold, 1e-11
+    leaves 1e-5."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """Numbers of the method."""
@@ -87,6 +101,7 @@ class Tuning:
     """Unit of money at least, as a share of the loss before any reduction. Reductions of a
     millionth of what is available would make losses of 1e8 units, beyond HiGHS's tolerances."""
     pivoting: Pivoting = field(default_factory=Pivoting)
+    selling: Selling = field(default_factory=Selling)
 
 
 DEFAULTS = Tuning()

@@ -60,6 +60,8 @@ class WarmStart:
         old = self.problem
         if (
             self.level is None
+            or problem.market is not None  # its groups are scaled to the old requirement
+            or old.market is not None
             or problem.objective != old.objective
             or problem.insurance_fund != old.insurance_fund
             or self.presolved_for(problem) is None
