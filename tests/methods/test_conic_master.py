@@ -13,7 +13,6 @@ from adlopt._internal.arrays import FloatArray, IntArray
 from adlopt.methods.choice import choose
 from adlopt.methods.result import Settings
 from adlopt.methods.shadow_price import conic_solve, quadratic_master
-from adlopt.methods.shadow_price.column_totals import totals_at
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition
 from adlopt.methods.shadow_price.conic_master import ConicMaster
 from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
@@ -305,10 +304,10 @@ def test_totals_of_any_fractions() -> None:
     groups = decomposition.groups
     groups.sweep(np.append(groups.last[:3], problem.scenarios.weights))
     np.testing.assert_allclose(
-        totals_at(groups, groups.state.y), groups.totals.table, rtol=1e-9, atol=1e-12
+        groups.totals_at(groups.state.y), groups.totals.table, rtol=1e-9, atol=1e-12
     )
     y = np.random.default_rng(0).random(groups.state.y.size)
-    losses = decomposition.losses_of(totals_at(groups, y))
+    losses = decomposition.losses_of(groups.totals_at(y))
     money = decomposition.unit * run.program.unit
     wanted = scenario_losses(problem, run.program.reductions(problem, y))
     np.testing.assert_allclose(losses * money, wanted, rtol=1e-9, atol=1e-9 * wanted.max())

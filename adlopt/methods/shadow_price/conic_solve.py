@@ -14,7 +14,6 @@ from adlopt.errors import SolverFailed
 from adlopt.methods.repair import typical_loss
 from adlopt.methods.result import Result, Settings
 from adlopt.methods.shadow_price import recover
-from adlopt.methods.shadow_price.column_totals import totals_at
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition, DualPoint
 from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
 from adlopt.methods.shadow_price.groups import Groups
@@ -136,7 +135,7 @@ class _Run:
         found: list[FloatArray] = []
         for number, solution in enumerate(solutions, start=-len(solutions)):
             y = solution.fractions()
-            table = totals_at(decomposition.groups, y)
+            table = decomposition.groups.totals_at(y)
             decomposition.add_column(table, y, number)
             found.append(decomposition.losses_of(table))
         best = int(np.argmin([decomposition.value(losses) for losses in found]))

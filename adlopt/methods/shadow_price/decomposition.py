@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.market_groups import MarketColumns, MarketGroups
 from adlopt.methods.shadow_price.master import Master, MasterSolution
@@ -55,7 +56,8 @@ class Outcome:
 
     @property
     def gap(self) -> float:
-        return (self.value - self.bound) / max(abs(self.value), np.finfo(float).tiny)
+        difference, value = float(self.value - self.bound), abs(float(self.value))
+        return difference / value if value > 0 else np.inf
 
 
 class Decomposition:
@@ -77,7 +79,7 @@ class Decomposition:
         self.groups, self.objective, self.tuning = groups, objective, tuning
         self.outcome, self.keep_answers = outcome, keep_answers
         self.answers: dict[int, FloatArray] = {}  # fractions by sweep, of the columns in use
-        self.sweeps = 0
+        self.sweeps, self.width = 0, tuning.box
         self.required = required
         exhausted = groups.program.exhausted
         self.sales = MarketColumns(objective.market.scaled(required), tuning.selling)
@@ -102,22 +104,27 @@ class Decomposition:
         deadline: float = np.inf,
     ) -> None:
         """Close the relative gap to `tolerance`; `outcome` always holds the best so far."""
-        groups, outcome = self.groups, self.outcome
-        point, stresses = outcome.point, outcome.stresses
+        outcome, fractions = self.outcome, f"{self.groups.state.y.size:,} fractions"
+        point, stresses, self.width = outcome.point, outcome.stresses, width
         for step in range(self.tuning.iterations):
             bound = self._sweep(point)
             if step > 0:
-                width = self._resize(width, point, bound)
+                self._resize(point, bound)
             if bound > outcome.bound:
                 outcome.bound, outcome.point, outcome.stresses = bound, point, stresses
-            solution, outcome.proven = self._solve(width, tolerance)
+            solution, outcome.proven = self._solve(tolerance)
             self._remember(solution)
-            report(f"{groups.state.y.size:,} fractions, gap {outcome.gap:.1e}")
-            stalled = width < self.tuning.least_width
+            report(f"{fractions}, gap {outcome.gap:.1e}")
+            stalled = self.width < self.tuning.least_width
             finished = outcome.proven and self._match_market(tolerance)
             if finished or stalled or time.perf_counter() > deadline:
                 return
             point, stresses = solution.point, solution.stresses
+
+    def combination(self) -> FloatArray:
+        """(v,) fractions of the best combination (eq. 11)."""
+        best = self.outcome
+        return recover.combine(self.groups, best.theta, best.group, best.sweep, self.answers)
 
     def _sweep(self, point: FloatArray) -> float:
         """Answers to a point, as columns of the master; the dual function (eq. 3) there."""
@@ -148,36 +155,37 @@ class Decomposition:
         number = sales.number(group, share)
         master.add(self.groups.count + group, used, cost, loss, -1 - number)
 
-    def _resize(self, width: float, point: FloatArray, bound: float) -> float:
-        """The next trust region's width, from how the prediction turned out."""
-        outcome = self.outcome
+    def _resize(self, point: FloatArray, bound: float) -> None:
+        """Set the trust region's width by how the prediction for `point` turned out."""
+        tuning, outcome = self.tuning, self.outcome
         rise, predicted = bound - outcome.bound, outcome.value - outcome.bound
-        if rise < max(self.tuning.rise * predicted, 0.0):
-            return width / 2
-        edge = np.abs(point - outcome.point) >= 0.99 * width * self.scale
-        return 2 * width if (edge & (self.scale > 0)).any() else width
+        edge = np.abs(point - outcome.point) >= 0.99 * self.width * self.scale
+        if rise < max(tuning.rise * predicted, 0.0):
+            self.width /= 2
+        elif (edge & (self.scale > 0)).any():
+            self.width *= tuning.stride if rise > tuning.exact * predicted else 2.0
 
-    def _solve(self, width: float, tolerance: float) -> tuple[MasterSolution, bool]:
+    def _solve(self, tolerance: float) -> tuple[MasterSolution, bool]:
         """The master in the box around the best point; whether it proves that point optimal.
 
-        Where the box holds the master back it proves nothing: then it is solved without the box.
+        Where the box holds the master back it proves nothing: then the box grows.
         """
         tuning, outcome = self.tuning, self.outcome
         while True:
-            solution = self.master.solve(*self._box(width))
+            solution = self.master.solve(*self._box(self.width))
             value = solution.value + self.objective.offset
             closed = self._closed(value, outcome.bound, tolerance)
             if not closed or solution.held <= tuning.box_slack:
                 return solution, closed
-            if width >= tuning.no_box:
+            if self.width >= tuning.no_box:
                 return solution, False
-            width = tuning.no_box
+            self.width = min(self.width * tuning.stride, tuning.no_box)
 
     def _box(self, width: float) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest prices and stresses of the trust region around the best point."""
         outcome, R = self.outcome, self.groups.price_scale.size
-        low, high = outcome.point - width * self.scale, outcome.point + width * self.scale
-        limit = 2.0 * self.scale[:R]
+        reach, limit = width * self.scale, 2.0 * self.scale[:R]
+        low, high = outcome.point - reach, outcome.point + reach
         low[:R], high[:R] = np.maximum(low[:R], -limit), np.minimum(high[:R], limit)
         low[R:], high[R:] = np.maximum(low[R:], 0.0), np.minimum(high[R:], self.master.cap)
         return low, high

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt._internal.parallel import on_all
-from adlopt.methods.shadow_price.pools import PoolProgram
-from adlopt.methods.shadow_price.sweep import Point, State, Totals, answer
+from adlopt._internal.parallel import jit_sums, on_all
+from adlopt.methods.shadow_price.pools import PoolProgram, Pools
+from adlopt.methods.shadow_price.sweep import Point, State, Totals, add_totals, answer
 from adlopt.methods.shadow_price.tuning import Tuning
-from adlopt.methods.shadow_price.vertex import workspace
+from adlopt.methods.shadow_price.vertex import Workspace, load, workspace
 
 
 class Groups:
@@ -54,7 +54,7 @@ class Groups:
         self.main_asset[owner[top]] = pools.asset[top]
         self.room = int(width.max()), max(int(np.diff(pools.hinge).max()), 1)
         self.runs: list[IntArray] = []
-        self.totals = Totals(base, self.column, np.zeros((0, 0)), np.zeros((0, 3), dtype=np.intp))
+        self.totals = self._totals(0)
 
     @property
     def count(self) -> int:
@@ -74,6 +74,10 @@ class Groups:
     def loss(self) -> FloatArray:
         """(G, L) loss in the live scenarios, without constants."""
         return self.totals.table[:, self.price_scale.size + 1 :]
+
+    def _totals(self, groups: int) -> Totals:
+        table = np.zeros((groups, self.price_scale.size + 1 + self.live.size))
+        return Totals(self.base, self.column, table, np.zeros((groups, 3), dtype=np.intp))
 
     def assign(self, pools: IntArray, weight: FloatArray, groups: int) -> None:
         """Deal `pools`, each counted `weight` times, into groups; all vertices count as fresh.
@@ -97,10 +101,7 @@ class Groups:
         cuts = np.searchsorted(total, total[-1] * np.arange(1, parts) / parts)
         nearest = first[np.minimum(np.searchsorted(first, cuts), first.size - 1)]
         self.runs = [run for run in np.split(members, np.unique(nearest)) if run.size]
-        table = np.zeros((first.size, self.price_scale.size + 1 + self.live.size))
-        self.totals = Totals(
-            self.base, self.column, table, np.zeros((first.size, 3), dtype=np.intp)
-        )
+        self.totals = self._totals(first.size)
 
     def sweep(self, point: FloatArray, weight: FloatArray | None = None) -> IntArray:
         """Answer prices (R,) and live stresses (L,), joined in `point`; the groups that changed.
@@ -146,3 +147,36 @@ class Groups:
         return float(
             self.cost.sum() + np.maximum(point[R:], 0.0) @ self.loss.sum(axis=0) + point[:R] @ short
         )
+
+    def totals_at(self, y: FloatArray) -> FloatArray:
+        """(G, R + 1 + L) totals of any fractions (v,), laid out as `totals.table`: for answers that
+        are no vertices, such as combinations of earlier ones.
+        """
+        totals, nothing = self._totals(self.count), np.zeros(max(self.base.size, self.last.size))
+
+        def kernel(pools: IntArray) -> None:
+            work = workspace(*self.room)
+            _add_all(pools, self.program.pools, y, self.state.group, nothing, totals, work)
+
+        on_all(kernel, self.runs, ())
+        return totals.table
+
+
+@jit_sums
+def _add_all(
+    chosen: IntArray,
+    pools: Pools,
+    y: FloatArray,
+    group: IntArray,
+    nothing: FloatArray,
+    totals: Totals,
+    work: Workspace,
+) -> None:
+    """Add the totals of `chosen` pools at y to those of their groups."""
+    for i in chosen:
+        first = pools.variable[i]
+        m = pools.variable[i + 1] - first
+        load(pools, i, nothing, nothing, 0.0, work)
+        for j in range(m):
+            work.y[j] = y[first + j]
+        add_totals(pools, i, m, pools.hinge[i + 1] - pools.hinge[i], 1.0, work, totals, group[i])

@@ -13,7 +13,7 @@ from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, 
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.market_groups import market_groups
 from adlopt.methods.shadow_price.pools import PoolProgram, price_bounds
-from adlopt.methods.shadow_price.sampled_start import sampled_start
+from adlopt.methods.shadow_price.sampling import sampled_start
 from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.model.problem import Problem
 

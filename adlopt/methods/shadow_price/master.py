@@ -51,10 +51,14 @@ class Master:
         self.highs: Any = silent_highs()
         # No option "threads": HiGHS refuses to run with another number than its first instance in
         # the process had, such as one that cvxpy made.
+        numbers = tuning.master
         for name, value in (
             ("presolve", "off"),
-            ("primal_feasibility_tolerance", tuning.master_tolerance),
-            ("dual_feasibility_tolerance", tuning.master_tolerance),
+            ("solver", "simplex"),
+            ("primal_feasibility_tolerance", numbers.tolerance),
+            ("dual_feasibility_tolerance", numbers.tolerance),
+            ("simplex_scale_strategy", numbers.scaling),
+            ("primal_simplex_bound_perturbation_multiplier", numbers.perturbation),
         ):
             self.highs.setOptionValue(name, value)
         self._add_rows(
@@ -181,10 +185,11 @@ class Master:
         )
 
     def _run_simplex(self) -> None:
-        """Primal simplex from the last basis, which stays feasible as columns come. If that fails,
-        dual simplex from none.
-        """
-        for strategy in (4, 1):
+        """The simplex method from the last basis; if it fails, the next strategy from none."""
+        numbers, size = self.tuning.master, self.highs.getNumCol() + self.highs.getNumRow()
+        limit = min(numbers.iterations * size, np.iinfo(np.int32).max)
+        self.highs.setOptionValue("simplex_iteration_limit", limit)
+        for strategy in numbers.strategies:
             self.highs.setOptionValue("simplex_strategy", strategy)
             self.highs.run()
             status = self.highs.modelStatusToString(self.highs.getModelStatus())

@@ -34,6 +34,7 @@ class PoolProgram:
 
     pools: Pools
     unit: float  # money per unit
+    needed: FloatArray  # (R,) contracts required of each reduced asset, unsigned
     constant: FloatArray  # (S,) loss that no variable changes
     rows: IntArray  # eligible positions with a variable of their own
     merged: IntArray  # eligible positions of pools without pairs: one variable per asset
@@ -107,6 +108,7 @@ def build(
     return PoolProgram(
         pools,
         unit,
+        needed,
         constant / unit,
         rows,
         merged,

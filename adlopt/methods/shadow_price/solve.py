@@ -19,10 +19,10 @@ from adlopt.methods.shadow_price import recover, tail
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.market_groups import market_groups
-from adlopt.methods.shadow_price.pools import PoolProgram, build, price_bounds
-from adlopt.methods.shadow_price.sampled_start import sampled_start
+from adlopt.methods.shadow_price.pools import build, price_bounds
+from adlopt.methods.shadow_price.sampling import sampled_start
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
-from adlopt.methods.shadow_price.warm_start import Level, WarmStart
+from adlopt.methods.shadow_price.warm_start import WarmStart
 from adlopt.model.losses import objective_value, scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.model.problem_facts import NO_PRICES
@@ -82,7 +82,6 @@ def plan(problem: Problem) -> Plan | Refusal:
     return ShadowPrice(problem)
 
 
-Tails = tuple[tail.Tail, ...]
 ONLY_POLYHEDRAL = (
     "with a market it takes expected loss, CVaR, Spectral, WorstCase and their sums over scenarios"
 )
@@ -105,33 +104,39 @@ class _Run:
         known = warm.presolved_for(problem) if warm is not None else None
         self.presolved = presolve(problem) if known is None else known
         self.needed = np.abs(problem.required[problem.reduced_assets])
-        self.level: Level | None = None
+        self.decomposition: Decomposition | None = None  # of the last round
         self.sweeps = self.rounds = 0
         self.interrupted = False
         self.failure = ""
 
     def solve(self) -> Result:
         problem, tuning = self.problem, self.tuning
-        level = self.warm.take_level(problem) if self.warm is not None else None
+        kept = self.warm.take_decomposition(problem) if self.warm is not None else None
         members: list[BoolArray] = []
-        if level is not None:
-            members = [one.member for one in level.decomposition.objective.tails]
+        if kept is not None:
+            members = [one.member for one in kept.objective.tails]
         elif tail.tail_parts(problem):
             losses = scenario_losses(problem, problem.pro_rata())
             members = tail.candidates(problem, losses, tuning.covered, tuning)
+        # A rough solution already shows which scenarios reach a tail.
+        rough = kept is None and bool(members)
         while True:
             try:
-                self._round(members, level)
+                self._round(members, kept, tuning.first_round if rough else self.tolerance)
             except KeyboardInterrupt:
                 self.interrupted = True
             except SolverFailed as error:  # what was found before is still an answer
                 self.failure = str(error)
-            level = None
             allocation = self._allocation()
             more = self._further_scenarios(members, allocation)
-            if more is None:
+            if more is None and (not rough or self._stopped()):
                 return self._result(allocation)
-            members = more
+            kept, members = (self.decomposition, members) if more is None else (None, more)
+            rough = False
+
+    def _stopped(self) -> bool:
+        late = time.perf_counter() > self.deadline
+        return self.interrupted or bool(self.failure) or late or self.decomposition is None
 
     def _further_scenarios(
         self, members: list[BoolArray], allocation: FloatArray
@@ -150,34 +155,21 @@ class _Run:
             return None
         return grown
 
-    def _round(self, members: list[BoolArray], level: Level | None) -> None:
-        """Solve the program in which each tail has its member scenarios."""
-        tuning, before = self.tuning, self.level
+    def _round(
+        self, members: list[BoolArray], kept: Decomposition | None, tolerance: float
+    ) -> None:
+        """Solve the program in which each tail has its member scenarios, as `kept` has already."""
         self.rounds += 1
-        if level is not None:
-            self.level = level
-            ratio = self.needed / level.required
-            spread = np.abs(
-                level.decomposition.outcome.point
-                / np.where(level.decomposition.scale > 0, level.decomposition.scale, 1.0)
-            )
-            width = float(spread.max() * np.abs(ratio - 1.0).max())
-            level.decomposition.require(ratio)
-            self._run(level.decomposition, max(width, tuning.least_box), self.tolerance)
-            return
-        program, groups, objective, start = self._state_program(members)
-        width = tuning.box
-        if before is not None:
-            self._start_from(start, before, groups, objective.tails)
-        elif self.warm is not None:
-            self._start_warm(start, groups, objective.tails)
+        if kept is None:
+            kept, width = self._decomposition(members)
         else:
-            start, width = sampled_start(groups, objective, start, tuning, self._run)
-        groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
-        ones = np.ones(self.needed.size)
-        decomposition = Decomposition(groups, objective, ones, start, tuning)
-        self.level = Level(program, groups, groups.live, decomposition, self.needed)
-        self._run(decomposition, width, self.tolerance)
+            ratio = self.needed / kept.groups.program.needed
+            spread = np.abs(kept.outcome.point / np.where(kept.scale > 0, kept.scale, 1.0))
+            width = float(spread.max() * np.abs(ratio - 1.0).max())
+            width = max(width, self.tuning.least_box)
+            kept.require(ratio)
+        self.decomposition = kept
+        self._run(kept, width, tolerance)
 
     def _run(self, decomposition: Decomposition, width: float, tolerance: float) -> None:
         before = decomposition.sweeps
@@ -186,10 +178,8 @@ class _Run:
         finally:
             self.sweeps += decomposition.sweeps - before
 
-    def _state_program(
-        self, members: list[BoolArray]
-    ) -> tuple[PoolProgram, Groups, Objective, Outcome]:
-        """The program with the scenarios of the base stress and of the tails; where to start."""
+    def _decomposition(self, members: list[BoolArray]) -> tuple[Decomposition, float]:
+        """The program with the scenarios of the base stress and of the tails, and its first box."""
         problem, tuning = self.problem, self.tuning
         base = tail.base_stress(problem)
         live_mask = np.logical_or.reduce([np.zeros(base.size, dtype=bool), *members])
@@ -203,68 +193,65 @@ class _Run:
         equity = float(problem.book.equity[problem.book.solvent].sum()) / program.unit
         fixed = float(base @ program.constant) + market.fixed
         objective = Objective(program.constant[live], fixed, tails, equity, market)
-        stresses = tuple(one.first_stress() for one in tails)
-        point = np.append(np.zeros(bounds.size), sum(stresses, np.zeros(live.size)))
-        return program, groups, objective, Outcome(point, stresses)
+        start, width = self._start(groups, objective)
+        groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
+        ones = np.ones(self.needed.size)
+        return Decomposition(groups, objective, ones, start, tuning), width
 
-    def _start_from(self, start: Outcome, before: Level, groups: Groups, tails: Tails) -> None:
-        """Prices and stresses of the round before; new scenarios start without stress."""
-        outcome = before.decomposition.outcome
-        full = np.zeros((len(tails), self.presolved.constant.size))
-        full[:, before.live] = np.reshape(outcome.stresses, (len(tails), before.live.size))
-        self._set_start(start, outcome.point[: self.needed.size], full, groups, tails)
-
-    def _start_warm(self, start: Outcome, groups: Groups, tails: Tails) -> None:
-        """Prices and stresses of an earlier solve, as far as they fit."""
-        assert self.warm is not None
-        per_unit = self.needed / groups.program.unit
-        price = self.warm.price[self.problem.reduced_assets] * per_unit
-        # Prices of another objective or fund may lie beyond this one's bounds.
-        price = np.clip(price, -groups.price_scale, groups.price_scale)
-        stress = self.warm.stress
-        if stress.shape != (len(tails), self.presolved.constant.size):
-            start.point[: price.size] = price
-            return
-        self._set_start(start, price, stress, groups, tails)
-
-    def _set_start(
-        self, start: Outcome, price: FloatArray, stress: FloatArray, groups: Groups, tails: Tails
-    ) -> None:
-        start.stresses = tuple(
-            one.admissible(row[groups.live]) for one, row in zip(tails, stress, strict=True)
-        )
-        start.point = np.append(price, sum(start.stresses, np.zeros(groups.live.size)))
+    def _start(self, groups: Groups, objective: Objective) -> tuple[Outcome, float]:
+        """Prices and stresses of the round before or of an earlier solve, as far as they fit, or
+        those of samples; and how far to trust them.
+        """
+        tails, size = objective.tails, self.problem.scenarios.weights.size
+        known = self._state() or self.warm
+        price, stresses = np.zeros(self.needed.size), tuple(one.first_stress() for one in tails)
+        if known is not None:
+            price = known.price[self.problem.reduced_assets] * self.needed / groups.program.unit
+            # Prices of another objective or fund may lie beyond this one's bounds.
+            price = np.clip(price, -groups.price_scale, groups.price_scale)
+            if known.stress.shape == (len(tails), size):
+                rows = zip(tails, known.stress, strict=True)
+                stresses = tuple(one.admissible(row[groups.live]) for one, row in rows)
+        start = Outcome(np.append(price, sum(stresses, np.zeros(groups.live.size))), stresses)
+        if known is not None:
+            return start, self.tuning.box
+        return sampled_start(groups, objective, start, self.tuning, self._run)
 
     def _allocation(self) -> FloatArray:
         """The master's combination; unproven, the better of it and even shares."""
-        problem, level = self.problem, self.level
+        problem, decomposition = self.problem, self.decomposition
         even = problem.pro_rata()
-        if level is None or not level.decomposition.outcome.theta.size:
+        if decomposition is None or not decomposition.outcome.theta.size:
             return even
-        found = level.decomposition.outcome
-        y = recover.combine(
-            level.groups, found.theta, found.group, found.sweep, level.decomposition.answers
-        )
-        best = recover.allocation(problem, level.program, y)
-        if not found.proven and objective_value(problem, even) < objective_value(problem, best):
+        program = decomposition.groups.program
+        best = recover.allocation(problem, program, decomposition.combination())
+        proven = decomposition.outcome.proven
+        if not proven and objective_value(problem, even) < objective_value(problem, best):
             return even
         return best
 
+    def _state(self) -> WarmStart | None:
+        """What the last round leaves for the next one and for the next solve."""
+        problem, decomposition = self.problem, self.decomposition
+        if decomposition is None or not np.isfinite(decomposition.outcome.bound):
+            return None
+        outcome, program = decomposition.outcome, decomposition.groups.program
+        price = np.zeros(problem.required.size)
+        per_contract = outcome.point[: self.needed.size] * program.unit / program.needed
+        price[problem.reduced_assets] = per_contract
+        stress = np.zeros((len(outcome.stresses), problem.scenarios.weights.size))
+        for row, one in zip(stress, outcome.stresses, strict=True):
+            row[decomposition.groups.live] = one
+        return WarmStart(problem, self.presolved, price, stress, decomposition)
+
     def _result(self, allocation: FloatArray) -> Result:
-        problem, level = self.problem, self.level
-        multipliers = warm = None
-        proven = False
-        if level is not None and np.isfinite(level.decomposition.outcome.bound):
-            outcome, tails = level.decomposition.outcome, level.decomposition.objective.tails
+        state, multipliers, proven = self._state(), None, False
+        if state is not None and self.decomposition is not None:
+            groups, tails = self.decomposition.groups, self.decomposition.objective.tails
+            outcome = self.decomposition.outcome
             proven = outcome.proven
-            terms, uncovered = recover.stressed_terms(problem, level.live, tails, outcome.stresses)
-            multipliers = recover.multipliers(level.groups, outcome.point, terms, uncovered)
-            price = np.zeros(problem.required.size)
-            per_contract = outcome.point[: self.needed.size] * level.program.unit / level.required
-            price[problem.reduced_assets] = per_contract
-            stress = np.zeros((len(tails), problem.scenarios.weights.size))
-            stress[:, level.live] = np.reshape(outcome.stresses, (len(tails), level.live.size))
-            warm = WarmStart(problem, self.presolved, price, stress, level)
+            terms = recover.stressed_terms(self.problem, groups.live, tails, outcome.stresses)
+            multipliers = recover.multipliers(groups, outcome.point, *terms)
         return Result(
             allocation=allocation,
             multipliers=multipliers,
@@ -276,5 +263,5 @@ class _Run:
                 **({"stopped": self.failure} if self.failure else {}),
             },
             out_of_time=self.interrupted or (not proven and time.perf_counter() > self.deadline),
-            warm_start=warm,
+            warm_start=state,
         )

@@ -7,23 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import FloatArray
 from adlopt.methods.shadow_price.decomposition import Decomposition
-from adlopt.methods.shadow_price.groups import Groups
-from adlopt.methods.shadow_price.pools import PoolProgram, largest_reductions
+from adlopt.methods.shadow_price.pools import largest_reductions
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Presolved
-
-
-@dataclass(eq=False)
-class Level:
-    """One program over the live scenarios, and its decomposition."""
-
-    program: PoolProgram
-    groups: Groups
-    live: IntArray
-    decomposition: Decomposition
-    required: FloatArray  # (R,) contracts, unsigned, to which `program` is scaled
 
 
 @dataclass(eq=False)
@@ -36,7 +24,7 @@ class WarmStart:
     presolved: Presolved
     price: FloatArray  # (d,) change of the objective per contract of required reduction, money
     stress: FloatArray  # (tails, S)
-    level: Level | None
+    decomposition: Decomposition | None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def presolved_for(self, problem: Problem) -> Presolved | None:
@@ -53,13 +41,13 @@ class WarmStart:
         )
         return self.presolved if same else None
 
-    def take_level(self, problem: Problem) -> Level | None:
-        """The program with its vertices and columns, if `problem` differs by its reduction alone;
-        only one solve gets it.
+    def take_decomposition(self, problem: Problem) -> Decomposition | None:
+        """The decomposition with its vertices and columns, if `problem` differs by its reduction
+        alone; only one solve gets it.
         """
         old = self.problem
         if (
-            self.level is None
+            self.decomposition is None
             or problem.market is not None  # its groups are scaled to the old requirement
             or old.market is not None
             or problem.objective != old.objective
@@ -67,13 +55,15 @@ class WarmStart:
             or self.presolved_for(problem) is None
             or not np.array_equal(problem.reduced_assets, old.reduced_assets)
             or problem.exhausted_assets.any()
-            or self.level.program.exhausted.any()
-            or (largest_reductions(problem) > np.abs(self.level.program.most) * (1 + 1e-12)).any()
         ):
             return None
+        program = self.decomposition.groups.program
+        larger = largest_reductions(problem) > np.abs(program.most) * (1 + 1e-12)
+        if program.exhausted.any() or larger.any():
+            return None
         with self._lock:
-            level, self.level = self.level, None
-        return level
+            taken, self.decomposition = self.decomposition, None
+        return taken
 
 
 def _same_book(old: Problem, new: Problem) -> bool:

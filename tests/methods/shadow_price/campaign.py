@@ -49,7 +49,13 @@ OBJECTIVES: dict[str, tuple[adl.Objective, Terms]] = {
 }
 
 FORCED = replace(
-    DEFAULTS, groups=6, smallest_sample=3, sample_step=2.0, fewest_scenarios=3, unused=1
+    DEFAULTS,
+    groups=6,
+    sample_groups=4,
+    smallest_sample=3,
+    sample_step=2.0,
+    fewest_scenarios=3,
+    unused=1,
 )
 """Few groups and scenarios, several sample levels, columns forgotten early: for small books."""
 
