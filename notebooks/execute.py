@@ -75,6 +75,7 @@ def executed(path: Path, *, write: bool) -> int:
         f"cell {at}: {text}" for at, cell in enumerate(fresh.cells) for text in warnings(cell)
     ]
     if write:
+        describe_pictures(fresh.cells)
         fresh.metadata["language_info"] = {
             "name": "python"
         }  # and no version, which would differ without need
@@ -84,6 +85,15 @@ def executed(path: Path, *, write: bool) -> int:
     for fault in faults:
         print(f"{path.name}, {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def describe_pictures(cells: list[Any]) -> None:
+    """Copy the alternative text of a cell to its picture, where other programs look for it."""
+    for cell in cells:
+        text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        for out in cell.get("outputs", []):
+            if text and "image/png" in out.get("data", {}):
+                out.metadata.setdefault("image/png", {})["alt"] = text
 
 
 def warnings(cell: Any) -> list[str]:
