@@ -18,6 +18,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.runtime import rtsys
 
 
 def enable(dispatcher: Any) -> None:
@@ -34,6 +35,21 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return (*super()._index_key(sig, codegen), called_sources(self._py_func))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """As numba's, but without the imports that only compiling needs: they take longer than
+        loading.
+
+        Stored code needs numba's runtime. numba imports the rest itself when it compiles. Functions
+        compiled with parallel=True, or with sets or dictionaries, need more: do not store them.
+        """
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+    def holds(self, sig: Any, codegen: Any) -> bool:
+        """Whether there is machine code for this signature."""
+        return self._index_key(sig, codegen) in self._cache_file._load_index()
 
 
 class ForgivingCache:
@@ -57,6 +73,17 @@ class ForgivingCache:
     def flush(self) -> None:
         if self._cache is not None:
             self._cache.flush()
+
+    def holds(self, signature: Any, codegen: Any) -> bool:
+        """Whether machine code is stored; where that cannot be told, loading it will say why."""
+        if self._cache is None:
+            self._open()
+        if isinstance(self._cache, NullCache):
+            return False
+        try:
+            return bool(self._cache.holds(signature, codegen))
+        except Exception:  # unpickling a damaged file may raise anything
+            return True
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Stored machine code, or None: then numba compiles."""

@@ -4,6 +4,7 @@ loops run.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -32,6 +33,26 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
     return _compiled(function, fastmath=False)
 
 
+def jit_loop(function: Callable[P, None]) -> Callable[P, None]:
+    """As `jit`, for a loop over its first argument that may be split at any item: it runs in Python
+    until that has cost enough to compile it. The results are the same bits.
+
+    It may not make arrays.
+    """
+    if numba is None:
+        return _interpreted(function)
+    from adlopt._internal import compiled_cache
+    from adlopt._internal.delayed_compilation import DelayedLoop
+
+    options: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}
+    dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(function)
+    if numba.config.DISABLE_JIT:
+        return cast(Callable[P, None], dispatcher)
+    compiled_cache.enable(dispatcher)
+    _compile_without_collection(dispatcher)
+    return cast(Callable[P, None], DelayedLoop(dispatcher))
+
+
 def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
     """As `jit`, and sums may be taken in any order, so that they use the processor's vector
     units.
@@ -47,12 +68,29 @@ def _compiled(function: Callable[P, R], fastmath: bool | set[str]) -> Callable[P
     dispatcher = numba.njit(error_model="numpy", nogil=True, fastmath=fastmath)(function)
     if not numba.config.DISABLE_JIT:
         compiled_cache.enable(dispatcher)
+        _compile_without_collection(dispatcher)
     return cast(Callable[P, R], dispatcher)
 
 
+def _compile_without_collection(dispatcher: Any) -> None:
+    """Compiling makes millions of objects that stay; looking for garbage takes a tenth of it."""
+    compile_now = dispatcher.compile
+
+    def compile_signature(signature: Any) -> Any:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_now(signature)
+        finally:
+            if enabled:
+                gc.enable()
+
+    dispatcher.compile = compile_signature
+
+
 def jit_inner(function: Callable[P, R]) -> Callable[P, R]:
-    """As `jit_sums`, for functions that compiled functions call: without the wrappers that make
-    them callable from Python and without reference counts, which halves the time to compile.
+    """As `jit`, for functions that compiled functions call: without the wrappers that make them
+    callable from Python and without reference counts, which halves the time to compile.
 
     They may not make arrays. Tests call `numba.njit(function.py_func)`.
     """
@@ -62,14 +100,14 @@ def jit_inner(function: Callable[P, R]) -> Callable[P, R]:
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         "_nrt": False,
-        "fastmath": {"reassoc", "contract", "nsz"},
     }
     return cast(Callable[P, R], numba.njit(error_model="numpy", nogil=True, **options)(function))
 
 
 def jit_inline(function: Callable[P, R]) -> Callable[P, R]:
-    """As `jit_inner`, and merged into its caller: for short loops over tuples of arrays, which take
-    half as long again where the tuples are passed on (benchmarks/elliptical.py).
+    """As `jit_inner`, but merged into its caller, and sums may be taken in any order: for short
+    loops over tuples of arrays, which take half as long again where the tuples are passed on
+    (benchmarks/elliptical.py).
     """
     if numba is None:
         return _interpreted(function)

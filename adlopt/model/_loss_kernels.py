@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit, jit_inner, jit_sums, on_all, shares
+from adlopt._internal.parallel import jit_inner, jit_loop, jit_sums, on_all, shares
 
 
 @jit_inner
@@ -50,7 +50,7 @@ def scenario_losses(
     return on_all(_add_losses, chunks, (solvent, equity, start, asset, size, moves), (S,), (S,))[0]
 
 
-@jit
+@jit_loop
 def _add_losses(
     pools: IntArray,
     solvent: BoolArray,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from adlopt._internal.arrays import AnyIntArray, BoolArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit_inner, jit_sums
+from adlopt._internal.parallel import jit_inner, jit_loop
 
 
 class Blocks(NamedTuple):
@@ -89,11 +89,12 @@ def equity_and_range(
                 high[s] += max(a, b)
 
 
-@jit_sums
+@jit_loop
 def classify(
     pools: IntArray,
     ranges: Ranges,
     blocks: Blocks,
+    written: IntArray,  # in and out: (2,) how many linear pairs and hinges are written
     count: AnyIntArray,  # out: (2, n) linear pairs and hinges of each pool
     scenario: AnyIntArray,  # out: (2, many) scenarios of linear pairs and of hinges, in a row
     shortfall: FloatArray,  # out: (2, many)
@@ -101,14 +102,12 @@ def classify(
     work: FloatArray,  # scratch: (3, block)
 ) -> None:
     """Write down the pairs of some pools that can cost."""
-    linear = 0
-    hinge = 0
     V = work[0]
     for i in pools:
         if not ranges.solvent[i]:
             continue
-        linear_before = linear
-        hinge_before = hinge
+        linear = written[0]
+        hinge = written[1]
         for block in range(blocks.edge.size - 1):
             if lowest_equity(i, ranges, blocks.low[block], blocks.high[block]) > 0.0:
                 continue
@@ -128,5 +127,7 @@ def classify(
                         scenario[1, hinge] = at
                         shortfall[1, hinge] = -V[s]
                         hinge += 1
-        count[0, i] = linear - linear_before
-        count[1, i] = hinge - hinge_before
+        count[0, i] = linear - written[0]
+        count[1, i] = hinge - written[1]
+        written[0] = linear
+        written[1] = hinge

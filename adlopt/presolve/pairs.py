@@ -152,10 +152,10 @@ def _pairs(
         work = np.empty((3, settings.block))
         for begin in range(0, pools.size, step):
             some = pools[begin : begin + step]
-            classify(some, ranges, blocks, count, scenario, shortfall, constant, work)
-            total = count[:, some].sum(axis=1)
+            written = np.zeros(2, dtype=np.int64)
+            classify(some, ranges, blocks, written, count, scenario, shortfall, constant, work)
             found[int(some[0])] = [
-                (scenario[kind, : total[kind]].copy(), shortfall[kind, : total[kind]].copy())
+                (scenario[kind, : written[kind]].copy(), shortfall[kind, : written[kind]].copy())
                 for kind in (0, 1)
             ]
 

@@ -29,6 +29,26 @@ def double_and_one(x):
     return double(x) + 1.0
 """
 
+DELAYED = """
+import sys
+import numpy as np
+from fill import fill
+out = np.zeros(3)
+fill.compiled = "compile" in sys.argv
+fill(np.arange(3), out)
+assert (out == 1.0).all()
+print(fill.compiled, sum(fill.dispatcher.stats.cache_hits.values()))
+"""
+
+FILL = """
+from adlopt._internal.parallel import jit_loop
+
+@jit_loop
+def fill(items, out):
+    for i in items:
+        out[i] += 1.0
+"""
+
 RUN = """
 import sys, warnings
 with warnings.catch_warnings(record=True) as caught:
@@ -105,6 +125,24 @@ def test_a_change_of_a_called_function_is_noticed(place: Place) -> None:
     place.run()
     place.write(factor=3)
     assert place.run(expected="7.0, 9")[0].startswith("hits 0")
+
+
+def test_a_delayed_loop_runs_in_python_unless_its_machine_code_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "fill.py").write_text(FILL)
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-B", "-c", DELAYED, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "NUMBA_DISABLE_JIT": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert run() == "False 0"
+    assert run("compile") == "True 0"
+    assert run() == "True 1"
 
 
 def test_directory_given_by_the_user_cannot_be_written(place: Place) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import AnyIntArray, FloatArray, IntArray
-from adlopt._internal.parallel import jit_inner, jit_sums
+from adlopt._internal.parallel import jit_inner, jit_loop
 from adlopt.methods.shadow_price.line_search import optimise
 from adlopt.methods.shadow_price.pools import Pools
 from adlopt.methods.shadow_price.tuning import Pivoting
@@ -139,7 +139,7 @@ def write_weights(
             weight[begin + hinge] = min(max(work.multiplier[b] / q, 0.0), 1.0) if q > 0.0 else 0.0
 
 
-@jit_sums
+@jit_loop
 def answer(
     chosen: IntArray,  # pools of whole groups
     pools: Pools,
