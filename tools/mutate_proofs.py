@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ def proofs(count: int, seed: int) -> list[Document]:
             scenarios=8,
         )
         problem = case.problem(OBJECTIVES[number % len(OBJECTIVES)])
+        if number % 4 == 2:
+            depth = dict(zip(problem.book.assets, 0.3 * np.abs(problem.required), strict=True))
+            problem = replace(problem, market=adl.Market(depth, spread=1e-3, impact=0.05))
         given = random_allocation(case, np.random.default_rng(number)) if number % 3 == 0 else None
         proof = adl.prove(problem, adl.solve(problem) if given is None else given)
         found.append(json.loads(json.dumps(proof.document)))
@@ -227,7 +231,7 @@ def hostile(folder: Path, file: Document) -> Iterator[tuple[str, Path]]:
         "wrong checksum": gzip.compress(text.encode())[:-8] + bytes(8),
         "beyond the limit": text.encode() + b" " * (65 * megabytes),
     }
-    for unit in range(4):
+    for unit in range(5):
         changed = copy.deepcopy(file)
         changed["units"][unit] = 10**15
         contents[f"unit {unit}"] = json.dumps(changed).encode()

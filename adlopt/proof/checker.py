@@ -3,19 +3,18 @@
     python checker.py proof.json.gz        exit code 0 if every claim holds, 1 if one does not
 
 Pool i has equity E_i > 0 and positions q_j. Scenario s has probability p_s (a share of the weights)
-and moves prices by m_ks. Reductions x_j, between 0 and cap_j, sum to Q_k for asset k and settle o_k
-above the mark: V_is = E_i + sum_j (x_j o_k + (q_j - x_j) m_ks). With the insurance fund F the loss
-is l_s = (sum_i (-V_is)^+ - F)^+. The objective is a sum of terms f CVaR_a(l) and, if called
-semideviation, f (E l + c E (l - E l)^+). Three things are checked:
-
-1. x is feasible, and the value is what these formulas give.
-2. The stresses w are dual feasible: w.l <= objective for all l >= 0. For CVaRs this holds if the
+and moves prices by m_ks. Reductions x_j between 0 and cap_j settle o_k above the mark, which leaves
+V_is = E_i + sum_j (x_j o_k + (q_j - x_j) m_ks). With the insurance fund F the loss is l_s = (sum_i
+(-V_is)^+ - F)^+. A market takes z_k, at most the depth, for a_k |z_k| + b_k z_k^2 / 2, and x and z
+sum to Q_k for asset k. The objective is this cost plus terms f CVaR_a(l) or, called semideviation,
+f (E l + c E (l - E l)^+). Three things are checked:
+1. x and z are feasible, and the value is what these formulas give.
+2. The stresses w are dual feasible: w.l <= sum of terms for all l >= 0. For CVaRs this holds if the
    sum of w over any set A of scenarios is at most sum f min(P(A) / (1 - a), 1): integrate over the
    sets {l > u}. Sets of largest w / p suffice, since the right side is concave in P(A).
    A semideviation adds f p (1 + c (h - E h)), for heights h between 0 and 1.
-3. With shares t_is in [0, 1], objective >= sum_s w_s (sum_i t_is (-V_is) - F), affine in x. Its
-   minimum over the boxes, given a price on each sum, bounds every allocation. So does 0.
-
+3. With shares t_is in [0, 1], objective >= cost + sum_s w_s (sum_i t_is (-V_is) - F). Given a price
+   on each sum, its minimum over boxes and depths bounds every allocation. So does 0.
 Numbers are integers in units of 2^-n; `units` lists each n. A share is 1 where V_is < 0 at the
 reductions `reference` and 0 elsewhere, unless it is listed.
 """
@@ -29,7 +28,7 @@ from operator import mul
 from types import SimpleNamespace
 from typing import Any
 
-FORMAT = "adlopt exact proof 1"
+FORMAT, ASSETS = "adlopt exact proof 1", "required offset price sold depth linear slope"
 MAX_BYTES, MAX_WORK, MAX_BITS = 1 << 26, 20_000_000_000, 4096  # raise them for larger books
 SMALLEST = Fraction(1, 1 << 1022)  # the gap is relative to max(|value|, SMALLEST)
 
@@ -41,10 +40,8 @@ def require(holds: bool, claim: str) -> None:
 
 def read(path: str, limit: int = MAX_BYTES) -> Any:
     """Contents of the file, of which no more than the limit is ever unpacked."""
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else open(path, "rb") as file:
-        text = file.read(limit + 1)
+    with open(path, "rb") as plain, gzip.open(path) as packed:
+        text = (packed if plain.peek(2)[:2] == b"\x1f\x8b" else plain).read(limit + 1)
     require(len(text) <= limit, f"the file has at most {limit} bytes")
     return json.loads(text)
 
@@ -93,8 +90,8 @@ def objective(terms: Any, loss: list[int], p: list[int], w: list[Fraction]) -> F
 def check(data: Any, limit: int = MAX_WORK) -> dict[str, Fraction]:
     """Value, lower bound and gap, if all that the file claims is true; otherwise ValueError."""
     require(data["format"] == FORMAT, f"the format is {FORMAT!r}")
-    (p0, m0, w0, t0), (fund,) = table(data, "units", 0).units, table(data, "fund", 0).fund
-    E, by_asset = table(data, "equity", 1).equity, table(data, "required offset price")
+    (p0, m0, w0, t0, b0), (fund,) = table(data, "units", 0).units, table(data, "fund", 0).fund
+    E, by_asset = table(data, "equity", 1).equity, table(data, ASSETS)
     case, listed = table(data, "weight stress", 0), table(data, "pools scenarios shares", 0)
     rows = table(data, "pool asset size cap reduction reference")
     n, d, S = len(data["accounts"]), len(data["assets"]), len(case.weight)
@@ -103,19 +100,24 @@ def check(data: Any, limit: int = MAX_WORK) -> dict[str, Fraction]:
     columns = (E, rows.size, rows.reference, by_asset.offset, case.weight, case.stress, *moves)
     bits = max(x.bit_length() for column in columns for x in column)
     work = (n + len(rows.pool) + 50 * len(data["objective"])) * S * bits
-    require(work <= limit and p0 + m0 + w0 + t0 <= MAX_BITS, "the work is within the limits")
+    require(work <= limit and p0 + m0 + w0 + t0 + b0 <= MAX_BITS, "the work is within the limits")
     pools: list[list[tuple[int, ...]]] = [[] for _ in E]
-    sums = [0] * d
+    sums, cost, least = list(by_asset.sold), Fraction(0), Fraction(0)
+    for Q, _, price, z, depth, linear, slope in zip(*vars(by_asset).values()):
+        side, a, b = -1 if Q < 0 else 1, Fraction(linear, 1 << m0), Fraction(slope, 1 << b0)
+        require(0 <= side * z <= depth and min(a, b) >= 0, "sales are within the depth, at a cost")
+        sold, most = Fraction(abs(z), 1 << p0), Fraction(depth, 1 << p0)
+        saved = Fraction(side * price, 1 << m0 + w0 + t0) - a
+        best = min(max(saved / b, Fraction(0)), most) if b else most * (saved > 0)
+        cost, least = cost + sold * (a + b * sold / 2), least + best * (b * best / 2 - saved)
     for i, k, q, cap, x, y in zip(*vars(rows).values()):
         require(0 <= x <= cap <= q or q <= cap <= x <= 0, f"reduction {x} of {q} is within bounds")
         require(min(i, k) >= 0 and (not cap or cap * by_asset.required[k] > 0), "sides agree")
         pools[i].append((k, q, cap, x, y))
         sums[k] += x
-    require(sums == by_asset.required, "the reductions of every asset sum to what is required")
-    exceptions: dict[int, list[tuple[int, int]]] = {}
-    for i, s, t in zip(listed.pools, listed.scenarios, listed.shares):
-        require(t <= 1 << t0, "shares are at most 1")
-        exceptions.setdefault(i, []).append((s, t * case.stress[s]))
+    require(sums == by_asset.required, "reductions and sales of an asset sum to what is required")
+    require(max(listed.shares, default=0) <= 1 << t0, "shares are at most 1")
+    given = {(i, s): t * case.stress[s] for i, s, t in zip(*vars(listed).values())}
     loss, stress = [0] * S, [w << t0 for w in case.stress]
     bound = sum(map(mul, by_asset.price, by_asset.required)) - fund * sum(stress)
     for i, held in enumerate(pools):
@@ -124,17 +126,15 @@ def check(data: Any, limit: int = MAX_WORK) -> dict[str, Fraction]:
             V = [v + (q - x) * m + x * by_asset.offset[k] for v, m in zip(V, moves[k])]
             U = [v + (q - y) * m + y * by_asset.offset[k] for v, m in zip(U, moves[k])]
         loss = [x - v if v < 0 else x for x, v in zip(loss, V)]
-        w = [x if v < 0 else 0 for x, v in zip(stress, U)]
-        for s, x in exceptions.get(i, ()):
-            w[s] = x
+        w = [given.get((i, s), x if v < 0 else 0) for s, (x, v) in enumerate(zip(stress, U))]
         bound -= sum(w) * E[i]
         for k, q, cap, _, _ in held:
             moment = sum(map(mul, w, moves[k]))
             slope = moment - sum(w) * by_asset.offset[k] - by_asset.price[k]
             bound += min(0, slope * cap) - q * moment
     loss, stresses = [max(x - fund, 0) for x in loss], [Fraction(x, 1 << w0) for x in case.stress]
-    value = objective(data["objective"], loss, case.weight, stresses) / (1 << p0 + m0)
-    lower = max(Fraction(bound, 1 << p0 + m0 + w0 + t0), Fraction(0))
+    value = cost + objective(data["objective"], loss, case.weight, stresses) / (1 << p0 + m0)
+    lower = max(Fraction(bound, 1 << p0 + m0 + w0 + t0) + least, Fraction(0))
     found = {"value": value, "lower_bound": lower, "gap": (value - lower) / max(value, SMALLEST)}
     for name, x in found.items():
         require(data["claims"][name] == f"{x.numerator:#x}/{x.denominator:#x}", f"claimed {name}")

@@ -22,9 +22,8 @@ from adlopt.model.losses import scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.proof import checker
 from adlopt.proof.multipliers import Multipliers
+from adlopt.proof.sales import cost_and_least_cost, marginal_cost
 from adlopt.proof.statement import (
-    SHARE_BITS,
-    STRESS_BITS,
     dual_feasible_stress,
     listed_shares,
     polyhedral_terms,
@@ -125,7 +124,6 @@ def prove_exactly(
     terms = polyhedral_terms(problem)
     at = allocation if reference is None else reference
     data = state(problem, allocation, at)
-    data["units"] += [STRESS_BITS, SHARE_BITS]
     losses = scenario_losses(problem, at)
     data["stress"], heights = dual_feasible_stress(problem, losses, terms, multipliers)
     data["objective"] = [
@@ -135,15 +133,17 @@ def prove_exactly(
     data["pools"], data["scenarios"], data["shares"] = listed_shares(problem, at, multipliers)
     excess, constant, slope = _losses_and_minorant(data)
     data["price"], minimum = _minimum_over_boxes(data, slope)
-    contracts, price, stress, share = data["units"]
+    contracts, price, stress, share, _ = data["units"]
     money = Fraction(1, 1 << (contracts + price))
+    paid, least = cost_and_least_cost(data)
     weight = data["weight"]
     measures = [
         Fraction(term.factor) * _measure(term.kind, Fraction(term.parameter), excess, weight)
         for term in terms
     ]
-    value = money * sum(measures, Fraction(0))
-    bound = max(money * Fraction(constant + minimum, 1 << (stress + share)), Fraction(0))
+    value = money * sum(measures, Fraction(0)) + paid
+    bound = money * Fraction(constant + minimum, 1 << (stress + share)) + least
+    bound = max(bound, Fraction(0))
     proof = ExactProof(value, bound, data)
     data["claims"] = {
         name: f"{number.numerator:#x}/{number.denominator:#x}"
@@ -201,8 +201,10 @@ def _equity(
 
 
 def _minimum_over_boxes(data: dict[str, Any], slope: list[int]) -> tuple[list[int], int]:
-    """Smallest slope.x over feasible x, filled up in order of cost, and the marginal cost of each
-    asset as its price.
+    """Prices of the sums at which slope.x and the market's cost are smallest over what is feasible,
+    and the part of that minimum that the accounts and the requirement make up.
+
+    Positions are filled up in order of cost, as long as the market is dearer.
     """
     prices, minimum = [0] * len(data["required"]), 0
     rows: list[list[int]] = [[] for _ in prices]
@@ -211,14 +213,11 @@ def _minimum_over_boxes(data: dict[str, Any], slope: list[int]) -> tuple[list[in
             rows[k].append(j)
     for k, required in enumerate(data["required"]):
         side = -1 if required < 0 else 1
-        left = abs(required)
-        for j in sorted(rows[k], key=lambda j: side * slope[j]):
-            part = min(abs(data["cap"][j]), left)
-            minimum += side * slope[j] * part
-            left -= part
-            prices[k] = slope[j]
-            if not left:
-                break
+        positions = sorted((side * slope[j], abs(data["cap"][j])) for j in rows[k])
+        price = marginal_cost(data, k, positions)
+        minimum += price * abs(required)
+        minimum += sum(min(0, (cost - price) * cap) for cost, cap in positions)
+        prices[k] = side * price
     return prices, minimum
 
 

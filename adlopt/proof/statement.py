@@ -15,6 +15,7 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import NotApplicable
+from adlopt.model.market import sold
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, Semideviation, Spectral, WorstCase
 from adlopt.proof import checker
@@ -43,8 +44,6 @@ def polyhedral_terms(problem: Problem) -> list[Term]:
     Raises NotApplicable, with the reason, where the value is no rational number of the data.
     """
     problem.require_prices()
-    if problem.market is not None:
-        raise NotApplicable("prove: an exact proof does not cover sales in a market")
     if not over_scenarios(problem):
         raise NotApplicable(
             f"prove: under {type(problem.prices).__name__} the expected loss is an integral, not a "
@@ -92,14 +91,15 @@ def state(problem: Problem, allocation: FloatArray, reference: FloatArray) -> di
     required = problem.required.tolist()
     moves, offset = problem.moves.tolist(), problem.settlement_offset.tolist()
     equity, fund = book.equity[solvent].tolist(), [float(problem.insurance_fund)]
-    contracts = bits_after_point(required, *by_row.values())
-    price = bits_after_point(offset, *moves)
+    traded, depth, linear, slope = _market(problem, allocation)
+    contracts = bits_after_point(required, traded, depth, *by_row.values())
+    price = bits_after_point(offset, linear, *moves)
     contracts = max(contracts, bits_after_point(equity, fund) - price)
     weights = problem.scenarios.weights.tolist()
     names = book.names.take(book.pool_account[solvent])
     data: dict[str, Any] = {
         "format": checker.FORMAT,
-        "units": [contracts, price],
+        "units": [contracts, price, STRESS_BITS, SHARE_BITS, bits_after_point(slope)],
         "accounts": [str(name) for name in names],
         "margin": ["isolated" if alone else "cross" for alone in book.isolated[solvent]],
         "assets": [str(name) for name in book.assets],
@@ -107,6 +107,10 @@ def state(problem: Problem, allocation: FloatArray, reference: FloatArray) -> di
         "fund": integers(fund, contracts + price),
         "required": integers(required, contracts),
         "offset": integers(offset, price),
+        "sold": integers(traded, contracts),
+        "depth": integers(depth, contracts),
+        "linear": integers(linear, price),
+        "slope": integers(slope, bits_after_point(slope)),
         "pool": np.searchsorted(solvent, book.pool[rows]).tolist(),
         "asset": book.asset[rows].tolist(),
         **{name: integers(column, contracts) for name, column in by_row.items()},
@@ -118,6 +122,23 @@ def state(problem: Problem, allocation: FloatArray, reference: FloatArray) -> di
     if same:
         data["reference"] = list(data["reduction"])
     return data
+
+
+def _market(
+    problem: Problem, allocation: FloatArray
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """By asset: contracts sold, the most that can be, and both parts of their cost (M1)."""
+    terms = problem.market_terms
+    if terms is None:
+        none = [0.0] * problem.required.size
+        return none, none, none, none
+    depth = np.minimum(terms.depth, np.abs(problem.required))
+    return (
+        sold(problem, allocation).tolist(),
+        depth.tolist(),
+        terms.linear.tolist(),
+        terms.slope.tolist(),
+    )
 
 
 def bits_after_point(*columns: Iterable[float]) -> int:
@@ -137,19 +158,22 @@ def integers(values: Iterable[float], bits: int) -> list[int]:
 
 
 def _meet_sums(data: dict[str, Any]) -> None:
-    """Move what the reductions of each asset miss into positions that have room, partly reduced
-    ones first.
+    """Move what the reductions and sales of each asset miss into positions that have room, partly
+    reduced ones first.
 
     A requirement that exceeds all there is by rounding becomes all there is.
     """
-    taken, cap = data["reduction"], data["cap"]
+    taken, cap, traded = data["reduction"], data["cap"], data["sold"]
     rows: list[list[int]] = [[] for _ in data["required"]]
     for j, k in enumerate(data["asset"]):
         rows[k].append(j)
     required = data["required"]
     for k in range(len(required)):
-        required[k] = min(required[k], sum(cap[j] for j in rows[k]), key=abs)
-        missing = required[k] - sum(taken[j] for j in rows[k])
+        side, available = -1 if required[k] < 0 else 1, abs(sum(cap[j] for j in rows[k]))
+        most = min(max(abs(traded[k]), abs(required[k]) - available), data["depth"][k])
+        traded[k] = side * most
+        required[k] = side * min(abs(required[k]), available + most)
+        missing = required[k] - traded[k] - sum(taken[j] for j in rows[k])
         for j in sorted(rows[k], key=lambda j: -min(abs(taken[j]), abs(cap[j] - taken[j]))):
             if not missing:
                 break

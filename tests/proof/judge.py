@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 Document = dict[str, Any]
+CHORDS = 500  # of the market's cost
 
 
 def scale(bits: int) -> Fraction:
@@ -145,8 +146,47 @@ def optimum(file: Document) -> float:
         program.at_most(total, float(Fraction(file["fund"][0], 2 ** (contract + price))) / unit)
     for term in file["objective"]:
         program.add_measure(term, p, loss)
-    equal = [np.where(asset == k, cap, 0.0) / required[k] for k in np.flatnonzero(required)]
-    return program.minimum(np.array(equal).reshape(-1, cap.size)) * unit
+    reduced = np.flatnonzero(required)
+    equal = [np.where(asset == k, cap, 0.0) / required[k] for k in reduced]
+    rows = np.array(equal).reshape(-1, cap.size)
+    return program.minimum(_with_sales(file, program, rows, reduced, unit)) * unit
+
+
+def rates(file: Document, k: int) -> tuple[Fraction, Fraction]:
+    """Cost of the first contract that the market takes, and its rise per contract."""
+    return file["linear"][k] * scale(file["units"][1]), file["slope"][k] * scale(file["units"][4])
+
+
+def cost(file: Document) -> Fraction:
+    """Of the sales."""
+    total = Fraction(0)
+    for k, z in enumerate(file["sold"]):
+        linear, slope = rates(file, k)
+        amount = abs(z) * scale(file["units"][0])
+        total += linear * amount + slope * amount**2 / 2
+    return total
+
+
+def _with_sales(
+    file: Document, program: Program, rows: np.ndarray, reduced: np.ndarray, unit: float
+) -> np.ndarray:
+    """Sales as variables, a chord of the cost each, and the rows of sums with their shares.
+
+    Chords lie above the cost, by a share of 1e-6 of it at most.
+    """
+    blocks = [rows, np.zeros((len(rows), len(program.cost) - rows.shape[1]))]
+    for row, k in enumerate(reduced.tolist()):
+        depth, required = file["depth"][k], abs(file["required"][k])
+        if not depth:
+            continue
+        linear, slope = (float(rate) for rate in rates(file, k))
+        part = float(depth * scale(file["units"][0])) / CHORDS
+        block = np.zeros((len(rows), CHORDS))
+        block[row] = float(Fraction(depth, required)) / CHORDS
+        for chord in range(CHORDS):
+            program.variable(part * (linear + slope * part * (chord + 0.5)) / unit, high=1.0)
+        blocks.append(block)
+    return np.hstack(blocks)
 
 
 def false_claims(file: Document, *, slack: float = 1e-7) -> list[str]:
@@ -160,6 +200,11 @@ def false_claims(file: Document, *, slack: float = 1e-7) -> list[str]:
             wrong.append("bounds")
         if cap and cap * file["required"][k] <= 0:
             wrong.append("side")
+    for k, z in enumerate(file["sold"]):
+        sums[k] += z
+        side = 1 if file["required"][k] > 0 else -1
+        if not 0 <= side * z <= file["depth"][k] or min(file["linear"][k], file["slope"][k]) < 0:
+            wrong.append("sales")
     if sums != file["required"]:
         wrong.append("sums")
     if min(file["equity"]) <= 0 or min(file["weight"]) < 0 or file["fund"][0] < 0:
@@ -168,7 +213,7 @@ def false_claims(file: Document, *, slack: float = 1e-7) -> list[str]:
         name: Fraction(*(int(part, 16) for part in text.split("/")))
         for name, text in file["claims"].items()
     }
-    value = measure(file, losses(file, file["reduction"]))
+    value = measure(file, losses(file, file["reduction"])) + cost(file)
     if claims["value"] != value:
         wrong.append("value")
     excess = claims["value"] - claims["lower_bound"]

@@ -34,7 +34,7 @@ def test_a_problem_is_stated_in_full() -> None:
     problem = case.problem()
     given = adl.policies.ProRata().reductions(problem)
     data = state(problem, given, given)
-    contract, price = (Fraction(1, 2**bits) for bits in data["units"])
+    contract, price = (Fraction(1, 2**bits) for bits in data["units"][:2])
     solvent = problem.book.solvent
     assert [float(x * contract * price) for x in data["equity"]] == problem.book.equity[
         solvent
