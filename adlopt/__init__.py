@@ -76,15 +76,26 @@ __version__ = "0.2.0"  # the one place: packaging and the site read it here
 
 
 def to_cvxpy(problem: Problem, *, presolve: bool = True) -> Model:
-    """The problem as a real cvxpy.Problem, with `allocation` and `loss` expressions, to be changed
-    and solved at will.
+    """The problem as a real cvxpy.Problem, to be changed and solved at will.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a price model.
+    presolve : bool, default True
+        Leave out what cannot matter: exact, and much smaller.
+
+    Returns
+    -------
+    cvxpy.Problem
+        With the expressions `allocation` (e,), in contracts, and `loss` (S,), in money.
 
     Examples
     --------
     >>> import adlopt as adl
     >>> model = adl.to_cvxpy(adl.examples.paper_problem(64))
-    >>> model.allocation.shape
-    (4,)
+    >>> model.allocation.shape, model.is_dcp()
+    ((4,), True)
     """
     from adlopt.methods import conic  # loads cvxpy
 

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,16 @@ class Verdict:
     """
 
     answered: bool
+    """False as long as the answer holds dots."""
     passed: bool
+    """Whether the answer is right."""
+    _: KW_ONLY
     text: str
+    """What the notebook shows."""
     name: str | None = None
+    """Name of the exercise."""
     max_score: float = 1.0
+    """Score of a right answer."""
 
     @property
     def score(self) -> float:
@@ -105,15 +111,16 @@ def _judge(
             "Not answered yet: replace the dots in the cell above and run it, then run this one "
             "again."
         )
-        return Verdict(False, False, text, name, max_score)
+        return Verdict(False, False, text=text, name=name, max_score=max_score)
     for condition, hint in conditions:
         try:
             holds, why = bool(np.all(np.asarray(condition(answer)))), ""
         except Exception as error:  # an answer may be anything at all
             holds, why = False, f" ({type(error).__name__}: {error})"
         if not holds:
-            return Verdict(True, False, f"Not yet. Hint: {hint}{why}", name, max_score)
-    return Verdict(True, True, "Right.", name, max_score)
+            text = f"Not yet. Hint: {hint}{why}"
+            return Verdict(True, False, text=text, name=name, max_score=max_score)
+    return Verdict(True, True, text="Right.", name=name, max_score=max_score)
 
 
 def _write_score(path: Path, verdict: Verdict) -> None:
@@ -166,6 +173,18 @@ def agrees(answer: object, right: object, *, digits: int = DIGITS) -> bool:
     Numbers straight from a solver agree too, and so does any number more accurate than asked.
     Where the right number is zero, half a unit of that many decimals is allowed.
 
+    Parameters
+    ----------
+    answer : float or array
+    right : float or array
+        Of the same shape.
+    digits : int, default 3
+        Significant digits.
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> import adlopt as adl
@@ -185,6 +204,14 @@ def agrees(answer: object, right: object, *, digits: int = DIGITS) -> bool:
 
 def is_whole(numbers: object) -> bool:
     """Whether all numbers are whole, up to a solver's rounding.
+
+    Parameters
+    ----------
+    numbers : float or iterable of float
+
+    Returns
+    -------
+    bool
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Paper:
 
     @property
     def lognormal(self) -> adl.LogNormal:
-        return adl.LogNormal(self.volatility, self.correlation, self.horizon, points=2**14)
+        return adl.LogNormal(self.volatility, self.correlation, horizon=self.horizon, points=2**14)
 
     def one_factor(self, contracts: float) -> adl.Problem:
         return adl.Problem(self.book, {"BTC": contracts}, prices=adl.OneFactor(self.direction))

@@ -43,7 +43,11 @@ def conservation(count: int) -> None:
 
 def model(book: adl.Book, points: int, seed: int) -> adl.LogNormal:
     return adl.LogNormal(
-        dict.fromkeys(book.assets, VOLATILITY), CORRELATION, HORIZON, points=points, seed=seed
+        dict.fromkeys(book.assets, VOLATILITY),
+        CORRELATION,
+        horizon=HORIZON,
+        points=points,
+        seed=seed,
     )
 
 

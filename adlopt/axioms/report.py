@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from html import escape
 
 import pandas as pd
@@ -71,9 +71,12 @@ class Audit:
     """
 
     policy: str
+    """Name of the rule."""
     trials: int
     """Books tried for each axiom."""
+    _: KW_ONLY
     seed: int
+    """Of the random books."""
     holds: dict[str, bool]
     """By axiom, whether no violation was found."""
     counterexamples: dict[str, Counterexample]

@@ -120,7 +120,7 @@ def read_prices(
         days = (1.0 if horizon_days is None else horizon_days) / 365
         years = days if horizon is None else horizon_in_years("--horizon", horizon)
         matrix = 0.0 if correlation is None else read_correlation(correlation)
-        return LogNormal(numbers("--volatility", volatility), matrix, years, **sampling)
+        return LogNormal(numbers("--volatility", volatility), matrix, horizon=years, **sampling)
     if covariance:
         matrix = read_matrix("--covariance", covariance)
         return (

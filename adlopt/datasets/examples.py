@@ -27,8 +27,12 @@ _PAPER_ACCOUNTS = (
 
 
 def paper_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables `positions` and `accounts` that `Book.from_frame` takes: entry prices and
-    collateral.
+    """The tables `positions` and `accounts` that `Book.from_frame` takes.
+
+    Returns
+    -------
+    tuple of DataFrame
+        Positions with account, asset, size and entry_price; accounts with their collateral.
 
     Examples
     --------
@@ -49,8 +53,11 @@ def paper_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def paper_book() -> Book:
-    """Four cross-margined accounts, all short BTC: two short ETH as well, two long ETH as a
-    hedge.
+    """Four cross-margined accounts, all short BTC: two short ETH as well, two long ETH as a hedge.
+
+    Returns
+    -------
+    Book
 
     Examples
     --------
@@ -62,10 +69,15 @@ def paper_book() -> Book:
 
 
 def paper_direction() -> dict[str, float]:
-    """The factor behind both prices, money per contract and standard deviation over the horizon.
+    """The factor behind both prices.
 
     It is the leading principal component of the price covariance, whose entries are rho vol vol'
     mark mark' horizon.
+
+    Returns
+    -------
+    dict from asset to float
+        Money per contract and standard deviation, over the horizon of ten days.
 
     Examples
     --------
@@ -88,6 +100,15 @@ def paper_direction() -> dict[str, float]:
 def paper_problem(points: int = 2**12) -> Problem:
     """Ten BTC off the shorts of the four accounts, under one factor.
 
+    Parameters
+    ----------
+    points : int, default 4096
+        Strata of the factor, where scenarios are needed.
+
+    Returns
+    -------
+    Problem
+
     Examples
     --------
     >>> import adlopt as adl
@@ -102,10 +123,22 @@ def paper_problem(points: int = 2**12) -> Problem:
 def paper_lognormal(points: int = 2**14, seed: int = 0) -> LogNormal:
     """The paper's price model: correlated geometric Brownian motion over ten days.
 
+    Parameters
+    ----------
+    points : int, default 16384
+        Scenarios to draw.
+    seed : int, default 0
+
+    Returns
+    -------
+    LogNormal
+
     Examples
     --------
     >>> import adlopt as adl
     >>> adl.examples.paper_lognormal(points=256).points
     256
     """
-    return LogNormal(PAPER_VOLATILITY, PAPER_CORRELATION, PAPER_HORIZON, points, seed)
+    return LogNormal(
+        PAPER_VOLATILITY, PAPER_CORRELATION, horizon=PAPER_HORIZON, points=points, seed=seed
+    )

@@ -36,18 +36,35 @@ def problem(
     objective: Objective | None = None,
     seed: int = 0,
 ) -> Problem:
-    """A cross-margined book whose shorts are to be reduced.
+    """A random cross-margined book whose shorts are to be reduced.
 
     Equity exp(N(9, 2)), gross leverage exp(N(0.7, 1)) within [0.05, 40], asset weights
-    Dirichlet(0.5), 70 % of positions
-    short; log returns multivariate t with 4 degrees of freedom, scale 6 %, correlation 0.8.
+    Dirichlet(0.5), 70 % of positions short; log returns multivariate t with 4 degrees of freedom,
+    scale 6 %, correlation 0.8.
 
     Parameters
     ----------
-    held : assets that each pool holds, chosen at random; all of them if left out.
-    reduce : share of each reduced asset's short open interest that must go, in (0, 1].
-    reduced_assets : how many assets are reduced (the first ones); all of them if left out.
-    objective : expected loss if left out.
+    pools : int
+        Accounts, each one pool.
+    assets : int, default 5
+    held : int, optional
+        Assets that each pool holds, chosen at random; all of them if left out.
+    scenarios : int, default 1000
+    reduce : float, default 0.3
+        Fraction of each reduced asset's short open interest that must go, in (0, 1].
+    reduced_assets : int, optional
+        How many assets are reduced (the first ones); all of them if left out.
+    objective : Objective, default ExpectedLoss()
+    seed : int, default 0
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    InputError
+        An argument is out of range.
 
     Examples
     --------
@@ -55,15 +72,8 @@ def problem(
     >>> adl.synthetic.problem(100, 2, scenarios=50).book.size.size
     200
     """
-    for name, value in (("pools", pools), ("assets", assets), ("scenarios", scenarios)):
-        _at_least_one(name, value, None)
-    _at_least_one("held", held, assets)
-    _at_least_one("reduced_assets", reduced_assets, assets)
-    if not 0 < reduce <= 1:
-        raise InputError(
-            f"synthetic: reduce is {reduce}; it is a share of the open interest, in (0, 1]"
-        )
-    validation.require_integer("synthetic: seed", seed, 0)
+    counts = {"pools": pools, "assets": assets, "scenarios": scenarios}
+    _check_problem(counts, {"held": held, "reduced_assets": reduced_assets}, reduce, seed)
     rng = np.random.default_rng(seed)
     names = pd.Index([f"A{k}" for k in range(assets)])
     book = _book(rng, pools, names, held or assets)
@@ -75,6 +85,20 @@ def problem(
         prices=Scenarios(returns=_returns(rng, scenarios, assets), assets=list(names)),
         objective=objective or ExpectedLoss(),
     )
+
+
+def _check_problem(
+    counts: dict[str, int], of_assets: dict[str, int | None], reduce: float, seed: int
+) -> None:
+    for name, value in counts.items():
+        _at_least_one(name, value, None)
+    for name, number in of_assets.items():
+        _at_least_one(name, number, counts["assets"])
+    if not 0 < reduce <= 1:
+        raise InputError(
+            f"synthetic: reduce is {reduce}; it is a fraction of the open interest, in (0, 1]"
+        )
+    validation.require_integer("synthetic: seed", seed, 0)
 
 
 def crash(

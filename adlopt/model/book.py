@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 from adlopt._internal import tables, validation
 from adlopt._internal.arrays import BoolArray, FloatArray, IntArray, frozen
 from adlopt.errors import InputError
-from adlopt.model import book_changes, margin
+from adlopt.model import book_changes, book_frames, margin
 from adlopt.model.book_tables import Marks, read_tables
 from adlopt.model.margin import Margin
 
@@ -46,6 +46,7 @@ class Book:
     """(d,) names of the assets."""
     marks: FloatArray
     """(d,) mark prices, > 0."""
+    _: KW_ONLY
     names: pd.Index
     """Names of the accounts, each once."""
     pool_account: IntArray
@@ -121,7 +122,7 @@ class Book:
         >>> adl.Book.from_frame(positions, marks={"BTC": 100.0}).pools["leverage"].tolist()
         [4.0, 10.0]
         """
-        return cls(*read_tables(positions, accounts, marks))
+        return cls(**read_tables(positions, accounts, marks)._asdict())
 
     @classmethod
     def read_csv(
@@ -131,7 +132,24 @@ class Book:
         *,
         marks: Marks | None = None,
     ) -> Book:
-        """Read the tables of `from_frame` from CSV files; errors count lines as an editor does."""
+        """Read the tables of `from_frame` from CSV files.
+
+        Parameters
+        ----------
+        positions : str or Path
+        accounts : str or Path, optional
+        marks : mapping or Series of float, optional
+            As in `from_frame`.
+
+        Returns
+        -------
+        Book
+
+        Raises
+        ------
+        InputError
+            The message names file, line and column.
+        """
         listed = None if accounts is None else tables.read_csv(accounts)
         return cls.from_frame(tables.read_csv(positions), listed, marks=marks)
 
@@ -143,61 +161,58 @@ class Book:
         *,
         marks: Marks | None = None,
     ) -> Book:
-        """Read the tables of `from_frame` from Parquet files."""
+        """Read the tables of `from_frame` from Parquet files.
+
+        Parameters
+        ----------
+        positions : str or Path
+        accounts : str or Path, optional
+        marks : mapping or Series of float, optional
+            As in `from_frame`.
+
+        Returns
+        -------
+        Book
+
+        Raises
+        ------
+        InputError
+            The message names file, row and column.
+        """
         listed = None if accounts is None else tables.read_parquet(accounts)
         return cls.from_frame(tables.read_parquet(positions), listed, marks=marks)
 
     # ------------------------------------------------------------------ out
 
-    def to_frame(self) -> pd.DataFrame:
-        """The book as one table that `from_frame` reads back exactly.
-
-        A row per position; then, without a size, a row per cross account that holds nothing and a
-        row per asset that nobody holds.
-        """
-        held = self.positions_frame()
-        empty = np.flatnonzero(~self.isolated & (np.diff(self.start) == 0))
-        unused = np.flatnonzero(np.bincount(self.asset, minlength=len(self.assets)) == 0)
-        if not empty.size and not unused.size:
-            return held
-        idle = pd.DataFrame(
-            {
-                "account": self.names.take(self.pool_account[empty]),
-                "margin_mode": self.margin_mode(empty),
-                "equity": self.equity[empty],
-            }
-        )
-        spare = pd.DataFrame({"asset": self.assets.take(unused), "mark": self.marks[unused]})
-        parts = [part.reindex(columns=held.columns) for part in (held, idle, spare)]
-        columns: dict[Any, Any] = {}
-        for name in held:
-            kind = float if name in ("size", "equity", "mark", "entry_price") else object
-            columns[name] = np.concatenate([part[name].to_numpy(dtype=kind) for part in parts])
-        columns["margin_mode"] = pd.Categorical(columns["margin_mode"], categories=MODES)
-        return pd.DataFrame(columns)
-
-    def positions_frame(self) -> pd.DataFrame:
-        """A row per position, in the order of the arrays."""
-        frame = pd.DataFrame(
-            {
-                "account": self.names.take(self.pool_account[self.pool]),
-                "asset": self.assets.take(self.asset),
-                "size": self.size,
-                "margin_mode": self.margin_mode(self.pool),
-                "equity": self.equity[self.pool],
-                "mark": self.marks[self.asset],
-            }
-        )
-        if self.entry_price is not None:
-            frame["entry_price"] = self.entry_price
-        return frame
+    to_frame = book_frames.to_frame
+    positions_frame = book_frames.positions_frame
 
     def to_csv(self, path: str | Path) -> None:
-        """Write `to_frame` as CSV, floats in full; InputError if the path cannot be written."""
+        """Write `to_frame` as CSV, floats in full.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        InputError
+            The path cannot be written.
+        """
         tables.write_csv(self.to_frame(), path)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write `to_frame` as Parquet; InputError if the path cannot be written."""
+        """Write `to_frame` as Parquet.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        InputError
+            The path cannot be written.
+        """
         tables.write_parquet(self.to_frame(), path)
 
     @property
@@ -305,8 +320,16 @@ class Book:
         return f"<p>{escape(repr(self))}</p>{self.open_interest.to_html()}"
 
     def margin_mode(self, pools: IntArray | slice) -> pd.Categorical[Any]:
-        """Margin mode of pools, as a column of a table."""
-        return pd.Categorical.from_codes(self.isolated[pools].astype(np.intp), categories=MODES)
+        """Margin mode of pools, as a column of a table.
 
+        Parameters
+        ----------
+        pools : array of int or slice
 
-MODES = pd.Index(["cross", "isolated"])
+        Returns
+        -------
+        Categorical
+        """
+        return pd.Categorical.from_codes(
+            self.isolated[pools].astype(np.intp), categories=book_frames.MODES
+        )

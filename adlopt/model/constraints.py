@@ -8,9 +8,7 @@ that returns convex cvxpy constraints will do in the place of these.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +16,20 @@ import pandas as pd
 import scipy.sparse as sp
 
 from adlopt._internal import validation
-from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt._internal.arrays import IntArray
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
+from adlopt.model.proportional_limit import ProportionalLimit
+
+__all__ = [
+    "ProportionalLimit",
+    "at_most_account_fraction",
+    "at_most_equity",
+    "at_most_fraction",
+    "hedged_together",
+    "parse_constraint",
+    "read_all",
+]
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -28,53 +37,6 @@ if TYPE_CHECKING:
     Constraints = Callable[[cp.Expression], "cp.Constraint | Iterable[cp.Constraint]"]
 else:
     Constraints = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, eq=False)
-class ProportionalLimit:
-    """A constraint with one parameter: matrix @ allocation <= parameter * base.
-
-    It is a function of the allocation expression, as `solve(constraints=...)` takes them, and it
-    knows what it would say with a looser parameter.
-
-    Examples
-    --------
-    >>> import adlopt as adl
-    >>> limit = adl.constraints.at_most_fraction(adl.examples.paper_problem(), 0.5)
-    >>> limit.relaxed_sentence(0.6)
-    'at least 60 % of each position must be allowed'
-    """
-
-    name: str
-    matrix: sp.sparray
-    """(r, e)"""
-    base: FloatArray
-    """(r,)"""
-    parameter: float
-    sentence: str
-    """What must be allowed, with a place for the parameter."""
-    percent: bool
-    """Whether the sentence gives the parameter in per cent."""
-
-    def __call__(self, allocation: cp.Expression) -> cp.Constraint:
-        return self.with_parameter(allocation, self.parameter)
-
-    def with_parameter(
-        self, allocation: cp.Expression, parameter: float | cp.Variable
-    ) -> cp.Constraint:
-        """The constraint for another parameter, which may be a variable."""
-        return self.matrix @ allocation <= self.base * parameter
-
-    def relaxed_sentence(self, parameter: float) -> str:
-        """Says that `parameter` must be allowed, rounded up to four digits."""
-        value = parameter * 100 if self.percent else parameter
-        if value > 0:
-            step = 10.0 ** (math.floor(math.log10(value)) - 3)
-            value = math.ceil(value / step - 1e-4) * step  # a solver's rounding adds no digit
-        return self.sentence.format(f"{value:.4g}")
-
-    def __repr__(self) -> str:
-        return f"{self.name}({self.parameter:g})"
 
 
 def at_most_fraction(problem: Problem, fraction: float) -> ProportionalLimit:
@@ -103,9 +65,9 @@ def at_most_fraction(problem: Problem, fraction: float) -> ProportionalLimit:
     return ProportionalLimit(
         "at_most_fraction",
         sp.diags_array(np.sign(size)),
-        np.abs(size),
-        validation.as_fraction("at_most_fraction: fraction", fraction),
-        "at least {} % of each position must be allowed",
+        base=np.abs(size),
+        parameter=validation.as_fraction("at_most_fraction: fraction", fraction),
+        sentence="at least {} % of each position must be allowed",
         percent=True,
     )
 
@@ -139,9 +101,9 @@ def at_most_account_fraction(problem: Problem, fraction: float) -> ProportionalL
     return ProportionalLimit(
         "at_most_account_fraction",
         matrix,
-        gross[accounts].astype(np.float64),
-        validation.as_fraction("at_most_account_fraction: fraction", fraction),
-        "at least {} % of each account's notional must be allowed",
+        base=gross[accounts].astype(np.float64),
+        parameter=validation.as_fraction("at_most_account_fraction: fraction", fraction),
+        sentence="at least {} % of each account's notional must be allowed",
         percent=True,
     )
 
@@ -175,9 +137,9 @@ def at_most_equity(problem: Problem, multiple: float) -> ProportionalLimit:
     return ProportionalLimit(
         "at_most_equity",
         matrix,
-        equity[accounts].astype(np.float64),
-        validation.as_nonnegative("at_most_equity: multiple of equity", multiple),
-        "at least {} times each account's equity must be allowed",
+        base=equity[accounts].astype(np.float64),
+        parameter=validation.as_nonnegative("at_most_equity: multiple of equity", multiple),
+        sentence="at least {} times each account's equity must be allowed",
         percent=False,
     )
 
@@ -185,15 +147,32 @@ def at_most_equity(problem: Problem, multiple: float) -> ProportionalLimit:
 def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Constraints:
     """Pools that hold both assets of a pair on eligible sides lose the same fraction of both.
 
-    Pairs of assets of which only one is reduced bind nothing: the other leg cannot move.
+    Parameters
+    ----------
+    problem : Problem
+    pairs : sequence of pairs of str
+        Names of assets. A pair of which only one is reduced has no effect: the other leg cannot
+        move.
+
+    Returns
+    -------
+    callable
+        Function of the allocation, for `solve(problem, constraints=...)`.
+
+    Raises
+    ------
+    InputError
+        A pair does not name two assets of the book.
 
     Examples
     --------
     >>> import adlopt as adl
-    >>> problem = adl.examples.paper_problem()
+    >>> problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0, "ETH": -100.0},
+    ...                       prices=adl.examples.paper_lognormal(64))
     >>> hedge = adl.constraints.hedged_together(problem, [("BTC", "ETH")])
-    >>> callable(hedge)
-    True
+    >>> table = adl.solve(problem, constraints=hedge).allocation
+    >>> table[table["account"] == "1"]["fraction"].round(4).nunique()
+    1
     """
     rows: list[tuple[int, int]] = []
     at = {
@@ -256,6 +235,11 @@ def parse_constraint(problem: Problem, text: str, *, what: str = "constraints") 
     what : str
         How messages name the input.
 
+    Returns
+    -------
+    callable
+        Function of the allocation, for `solve(problem, constraints=...)`.
+
     Raises
     ------
     InputError
@@ -280,7 +264,22 @@ def parse_constraint(problem: Problem, text: str, *, what: str = "constraints") 
 
 
 def read_all(problem: Problem, constraints: object) -> tuple[Constraints, ...]:
-    """Functions of the allocation from one or a sequence of functions and texts.
+    """Functions of the allocation from functions and texts.
+
+    Parameters
+    ----------
+    problem : Problem
+    constraints : function, str, or sequence of them
+        Functions of the allocation, or their names such as "at-most-fraction:0.3".
+
+    Returns
+    -------
+    tuple of callable
+
+    Raises
+    ------
+    InputError
+        An entry is neither a function nor the name of one.
 
     Examples
     --------

@@ -15,7 +15,7 @@ the accounts as in the market (M3).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +68,7 @@ class Market:
 
     depth: ByAsset
     spread: ByAsset = 0.0
+    _: KW_ONLY
     impact: ByAsset = IMPACT
 
     def __post_init__(self) -> None:
@@ -75,7 +76,17 @@ class Market:
             check_by_asset(f"Market: {name}", getattr(self, name), infinite=name == "depth")
 
     def terms(self, assets: pd.Index, marks: FloatArray) -> MarketTerms:
-        """The market of a book's assets, as arrays (d,)."""
+        """The market of a book's assets, as arrays.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        MarketTerms
+        """
         depth, spread, impact = (
             values_by_asset(f"Market: {name}", getattr(self, name), assets)
             for name in ("depth", "spread", "impact")

@@ -4,9 +4,9 @@ as risk.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray, IntArray, frozen
 from adlopt._internal.warn import warn_user
 from adlopt.errors import InfeasibleReduction, InputError, ScaleWarning
-from adlopt.model import serialization, statement
+from adlopt.model import problem_changes, serialization, statement
 from adlopt.model.bankrupt import (
     bankrupt_pools,
     bankruptcy_prices,
@@ -149,7 +149,7 @@ class Problem(ProblemFacts):
         self._put(
             reduction=reduction,
             objective=statement.as_objective(self.objective),
-            insurance_fund=_as_fund(self.insurance_fund),
+            insurance_fund=statement.as_fund(self.insurance_fund),
             caps=caps,
             settlement_offset=frozen(offset),
             eligible=frozen(eligible),
@@ -189,21 +189,29 @@ class Problem(ProblemFacts):
 
         Parameters
         ----------
-        accounts : whose bankrupt pools (equity <= 0 at the marks) to take over; all if left out.
-        settlement : "mark": the exchange bears the deficits, outside the objective. "bankruptcy":
-            counterparties do. A
-            pool's deficit is split over its positions in proportion to notional (those in assets
-            that offset to nothing
-            take no part), and an asset settles at the price that makes up for its share of all
-            deficits; for a single
-            position that is the price at which the account's equity is zero.
-        remove : take these pools out of the book; left there they are listed as bankrupt, and no
-            part of the problem.
+        book : Book
+        accounts : iterable of str, optional
+            Whose bankrupt pools (equity <= 0 at the marks) to take over; all if left out.
+        settlement : {"mark", "bankruptcy"}
+            "mark": the exchange bears the deficits, outside the objective. "bankruptcy":
+            counterparties do. A pool's deficit is split over its positions by notional (those in
+            assets that offset to nothing take no part), and an asset settles at the price that
+            makes up for its part of all deficits; for a single position that is the price at which
+            the account's equity is zero.
+        remove : bool, default False
+            Take these pools out of the book; left there they are listed as bankrupt, and no part of
+            the problem.
+        prices, objective, caps, insurance_fund : as in `Problem`
+
+        Returns
+        -------
+        Problem
 
         Raises
         ------
-        InputError : an account is not bankrupt, nothing is left to reduce, or a bankruptcy price
-            would not be > 0.
+        InputError
+            An account is not bankrupt, nothing is left to reduce, or a bankruptcy price would not
+            be > 0.
         """
         if settlement not in ("mark", "bankruptcy"):
             raise InputError(
@@ -227,15 +235,36 @@ class Problem(ProblemFacts):
     def to_json(self) -> str:
         """The problem as JSON text that `from_json` reads back exactly.
 
-        InputError for what text cannot hold: objectives that are functions, price models of the
-        user's own, distributions of scipy.
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InputError
+            The problem holds what text cannot: an objective that is a function, a price model of
+            the user's own, or a distribution of scipy.
         """
         stated = {name: getattr(self, name) for name in STATED}
         return serialization.dumps("Problem", stated)
 
     @classmethod
     def from_json(cls, text: str) -> Problem:
-        """The problem that `to_json` wrote; InputError if the text is not one."""
+        """The problem that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Problem
+
+        Raises
+        ------
+        InputError
+            The text is not one that `to_json` writes.
+        """
         stated = serialization.loads("Problem", text)
         if set(stated) != set(STATED):
             raise InputError("Problem.from_json: expected the text that Problem.to_json writes")
@@ -245,62 +274,11 @@ class Problem(ProblemFacts):
         checked = Book(**{entry.name: getattr(book, entry.name) for entry in fields(Book)})
         return cls(checked, stated.pop("reduction"), **stated)
 
-    # ------------------------------------------------------------------ derived
+    # ------------------------------------------------------------------ change
 
-    def with_changes(
-        self,
-        *,
-        multiple: float = 1.0,
-        insurance_fund: float | None = None,
-        objective: Objective | str | Callable[..., Any] | None = None,
-    ) -> Problem:
-        """The same problem with `multiple` > 0 times the reduction, another fund or another
-        objective.
-
-        Scenarios drawn already are kept: that is what makes a sweep cheaper than stating each
-        problem anew.
-        """
-        factor = validation.as_finite("multiple of the reduction", multiple)
-        if not factor > 0:
-            raise InputError(
-                f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction "
-                "is its sign"
-            )
-        self.positions, self._rows_by_asset, self.available  # noqa: B018  (variants share them)
-        other = copy.copy(self)
-        for name in ("reduced_assets", "exhausted_assets", "closed_form"):
-            other.__dict__.pop(name, None)  # cached facts that the changes touch
-        if insurance_fund is not None:
-            other._put(insurance_fund=_as_fund(insurance_fund))
-        if objective is not None:
-            other._put(objective=statement.as_objective(objective))
-        required = other._within_capacity(self.required * factor)
-        names = self.book.assets
-        reduction = {names[int(k)]: float(required[k]) for k in np.flatnonzero(required)}
-        other._put(required=frozen(required), reduction=reduction)
-        return other
-
-    def with_prices(self, prices: PriceModel) -> Problem:
-        """The same problem under another price model, such as a fresh draw of this one.
-
-        Everything that does not depend on prices is shared, and nothing is validated again.
-        """
-        other = copy.copy(self)
-        for name in ("scenarios", "moves", "closed_form"):
-            other.__dict__.pop(name, None)  # cached facts that depend on prices
-        object.__setattr__(other, "prices", prices)
-        return other
-
-    def with_max_reduction(self, max_reduction: FloatArray) -> Problem:
-        """The same problem with other caps (e,), signed like the positions; InfeasibleReduction if
-        they leave too little to take.
-        """
-        other = copy.copy(self)
-        for name in ("available", "exhausted_assets"):
-            other.__dict__.pop(name, None)  # cached facts that depend on caps
-        other._put(max_reduction=frozen(max_reduction))
-        other._put(required=frozen(other._within_capacity(self.required)))
-        return other
+    with_changes = problem_changes.with_changes
+    with_prices = problem_changes.with_prices
+    with_max_reduction = problem_changes.with_max_reduction
 
     # ------------------------------------------------------------------ validation
 
@@ -319,6 +297,9 @@ class Problem(ProblemFacts):
             )
         return np.asarray(np.sign(required) * np.minimum(np.abs(required), available))
 
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(max_rows=20, index=False)}"
+
     def __repr__(self) -> str:
         wanted = ", ".join(
             f"{self.book.assets[int(k)]}: {self.required[k]:g}" for k in self.reduced_assets
@@ -327,13 +308,6 @@ class Problem(ProblemFacts):
             f"Problem({self.book!r}, reduction={{{wanted}}}, prices={self.prices!r}, "
             f"objective={self.objective})"
         )
-
-
-def _as_fund(value: object) -> float:
-    fund = validation.as_finite("insurance_fund", value)
-    if not fund >= 0:
-        raise InputError(f"insurance_fund is {value}; it is money at hand, >= 0")
-    return fund
 
 
 def require_problem(what: str, problem: object) -> None:

@@ -169,6 +169,10 @@ class ProblemFacts:
         gained = np.bincount(self.pool, paid, minlength=self.book.equity.size)
         return frozen(self.book.equity + gained)
 
+    def to_frame(self) -> pd.DataFrame:
+        """`positions`, with the most that may be taken of each: `max_reduction`."""
+        return self.positions.assign(max_reduction=self.max_reduction)
+
     @cached_property
     def positions(self) -> pd.DataFrame:
         """Eligible positions: account, asset, margin_mode, size; the rows of every allocation."""

@@ -134,3 +134,11 @@ def check_overflow(book: Book, moves: FloatArray) -> None:
             "prices: under the largest price move the positions are worth more than a float can "
             "hold; check the units of sizes and prices"
         )
+
+
+def as_fund(value: object) -> float:
+    """Money of the insurance fund, >= 0."""
+    fund = validation.as_finite("insurance_fund", value)
+    if not fund >= 0:
+        raise InputError(f"insurance_fund is {value}; it is money at hand, >= 0")
+    return fund

@@ -63,7 +63,21 @@ class Custom(Objective):
         return self.apply(loss)
 
     def apply(self, loss: cp.Expression) -> cp.Expression:
-        """The function's value, if it is a scalar of cvxpy."""
+        """The function's value.
+
+        Parameters
+        ----------
+        loss : cvxpy.Expression, shape (S,)
+
+        Returns
+        -------
+        cvxpy.Expression
+
+        Raises
+        ------
+        InputError
+            The function does not return a real scalar.
+        """
         import cvxpy as cp
 
         made = self.function(loss)

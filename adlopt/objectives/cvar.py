@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.objectives.protocol import ROUNDING, Objective, check_range, is_distribution
+from adlopt.objectives.dual_set import ROUNDING, check_range, is_distribution
+from adlopt.objectives.protocol import Objective
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -53,7 +54,19 @@ class CVaR(Objective):
     def expression(
         self, loss: cp.Expression, weights: FloatArray, tail: cp.Parameter | None = None
     ) -> cp.Expression:
-        """The measure in cvxpy; `tail` is a parameter that stands for 1 / (1 - level)."""
+        """The measure in cvxpy.
+
+        Parameters
+        ----------
+        loss : cvxpy.Expression, shape (S,)
+        weights : array, shape (S,)
+        tail : cvxpy.Parameter, optional
+            Stands for 1 / (1 - level).
+
+        Returns
+        -------
+        cvxpy.Expression
+        """
         import cvxpy as cp
 
         # At level 0 every t below all losses is optimal: an unbounded ray for the solver.
@@ -75,7 +88,17 @@ class CVaR(Objective):
         return stressed
 
     def tail(self, weights: FloatArray) -> FloatArray:
-        """(S,) stressed probabilities of scenarios sorted from the worst to the best."""
+        """Stressed probabilities of scenarios sorted from the largest loss to the least.
+
+        Parameters
+        ----------
+        weights : array, shape (S,)
+            Probabilities of the scenarios, from the largest loss to the least.
+
+        Returns
+        -------
+        array, shape (S,)
+        """
         mass = 1.0 - self.level
         before = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
         # In units of probability, not of 1 / mass: at levels near one those would cancel.

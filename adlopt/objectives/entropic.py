@@ -11,7 +11,8 @@ from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
-from adlopt.objectives.protocol import Objective, is_distribution
+from adlopt.objectives.dual_set import is_distribution
+from adlopt.objectives.protocol import Objective
 from adlopt.objectives.quadratic_model import QuadraticModel
 
 if TYPE_CHECKING:

@@ -9,13 +9,8 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.objectives._entropy import log_mean_exp, relative_entropy, tilted
-from adlopt.objectives.protocol import (
-    ROUNDING,
-    Objective,
-    check_range,
-    is_distribution,
-    partial_minimum,
-)
+from adlopt.objectives.dual_set import ROUNDING, check_range, is_distribution, partial_minimum
+from adlopt.objectives.protocol import Objective
 from adlopt.objectives.quadratic_model import QuadraticModel
 
 if TYPE_CHECKING:

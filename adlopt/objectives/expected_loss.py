@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.objectives.protocol import ROUNDING, Objective
+from adlopt.objectives.dual_set import ROUNDING
+from adlopt.objectives.protocol import Objective
 
 if TYPE_CHECKING:
     import cvxpy as cp

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,12 @@ import numpy.typing as npt
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.prices.protocol import probabilities
+from adlopt.objectives import dual_set
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
     from adlopt.objectives.quadratic_model import QuadraticModel
-
-
-ROUNDING = 1e-12  # relative slack of a probability that arithmetic alone has moved off its edge
 
 
 class Objective(ABC):
@@ -61,17 +58,49 @@ class Objective(ABC):
 
     @abstractmethod
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
-        """The measure as a convex cvxpy expression of the affine loss expression (S,)."""
+        """The measure as a convex cvxpy expression of the loss expression.
+
+        Parameters
+        ----------
+        loss : cvxpy.Expression, shape (S,)
+            Affine, in money.
+        weights : array, shape (S,)
+            Probabilities of the scenarios.
+
+        Returns
+        -------
+        cvxpy.Expression
+        """
 
     def value(self, loss: FloatArray, weights: FloatArray) -> float:
-        """The measure of numbers."""
+        """The measure of numbers.
+
+        Parameters
+        ----------
+        loss, weights : arrays, shape (S,)
+            Losses >= 0 in money, and probabilities of the scenarios.
+
+        Returns
+        -------
+        float
+            Money.
+        """
         from adlopt.objectives import numeric_fallback
 
         return numeric_fallback.value(self, loss, weights)
 
     def subgradient(self, loss: FloatArray, weights: FloatArray) -> FloatArray:
-        """(S,) a subgradient at `loss`: of a coherent measure, probabilities under which the mean
-        loss is the measure.
+        """A subgradient at `loss`.
+
+        Parameters
+        ----------
+        loss, weights : arrays, shape (S,)
+            Losses >= 0 in money, and probabilities of the scenarios.
+
+        Returns
+        -------
+        array, shape (S,)
+            Of a coherent measure, probabilities under which the mean loss is the measure.
         """
         from adlopt.objectives import numeric_fallback
 
@@ -80,12 +109,33 @@ class Objective(ABC):
     def in_dual_set(self, stress: FloatArray, weights: FloatArray) -> bool:
         """Whether the measure is known to be at least the mean under `stress` for all losses; slack
         only for rounding.
+
+        Parameters
+        ----------
+        stress, weights : arrays, shape (S,)
+            A candidate subgradient, and probabilities of the scenarios.
+
+        Returns
+        -------
+        bool
         """
         return False
 
     def conjugate(self, stress: FloatArray, weights: FloatArray, ceiling: float) -> float:
-        """A c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <= ceiling: the
-        conjugate. May be infinite.
+        """The conjugate: a c with rho(l) >= stress . l - c for all losses l >= 0 with rho(l) <=
+        ceiling.
+
+        Parameters
+        ----------
+        stress, weights : arrays, shape (S,)
+            A candidate subgradient, and probabilities of the scenarios.
+        ceiling : float
+            Only losses of at most this measure count.
+
+        Returns
+        -------
+        float
+            Money; may be infinite.
         """
         if self.in_dual_set(stress, weights):
             return 0.0
@@ -94,12 +144,30 @@ class Objective(ABC):
         return numeric_fallback.conjugate(self, stress, weights, ceiling)
 
     def local_model(self, loss: FloatArray, weights: FloatArray) -> QuadraticModel | None:
-        """A second-order model at `loss`, of measures that need one in place of their cone."""
+        """A second-order model at `loss`, of measures that need one in place of their cone.
+
+        Parameters
+        ----------
+        loss, weights : arrays, shape (S,)
+            Losses >= 0 in money, and probabilities of the scenarios.
+
+        Returns
+        -------
+        QuadraticModel or None
+        """
         return None
 
     def scaled(self, unit: float) -> Objective:
-        """The measure for losses counted in `unit` money: rho(unit * loss) / unit. A homogeneous
-        one is its own.
+        """The measure for losses counted in `unit` money: rho(unit * loss) / unit.
+
+        Parameters
+        ----------
+        unit : float
+            Money.
+
+        Returns
+        -------
+        Objective
         """
         return self if self.coherent else Scaled(self, unit)
 
@@ -129,7 +197,7 @@ class Objective(ABC):
         >>> adl.CVaR(0.9).evaluate([0.0, 10.0, 2.0], weights=[0.5, 0.2, 0.3])
         10.0
         """
-        return self.value(*_checked(loss, weights))
+        return self.value(*dual_set.read_losses(loss, weights))
 
     def stressed_probabilities(
         self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None
@@ -159,10 +227,19 @@ class Objective(ABC):
         >>> adl.CVaR(0.5).stressed_probabilities([0.0, 10.0, 2.0, 4.0]).tolist()
         [0.0, 0.5, 0.0, 0.5]
         """
-        return self.subgradient(*_checked(loss, weights))
+        return self.subgradient(*dual_set.read_losses(loss, weights))
 
     def weights(self, loss: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> FloatArray:
-        """Deprecated name of `stressed_probabilities`."""
+        """Deprecated name of `stressed_probabilities`.
+
+        Parameters
+        ----------
+        loss, weights : as in `stressed_probabilities`
+
+        Returns
+        -------
+        array, shape (S,)
+        """
         warnings.warn(
             "Objective.weights is now Objective.stressed_probabilities",
             DeprecationWarning,
@@ -203,9 +280,8 @@ class Scaled(Objective):
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         from adlopt.objectives import numeric_fallback
 
-        if numeric_fallback.homogeneous(
-            self.measure, weights
-        ):  # its auxiliary variables then keep the scale of the losses
+        # Auxiliary variables of a homogeneous measure keep the scale of the losses.
+        if numeric_fallback.homogeneous(self.measure, weights):
             return self.measure.expression(loss, weights)
         return self.measure.expression(self.unit * loss, weights) / self.unit
 
@@ -230,9 +306,7 @@ class Combination(Objective):
                     "is not convex"
                 )
         if not self.terms:
-            raise InputError(
-                "objective: at least one factor must be > 0, or there is nothing to minimise"
-            )
+            raise InputError("objective: give a factor > 0, or there is nothing to minimise")
 
     @property
     def coherent(self) -> bool:  # type: ignore[override]
@@ -244,7 +318,7 @@ class Combination(Objective):
 
     @property
     def _averages(self) -> bool:
-        return abs(sum(factor for factor, _ in self.terms) - 1) < ROUNDING
+        return abs(sum(factor for factor, _ in self.terms) - 1) < dual_set.ROUNDING
 
     @property
     def monotone(self) -> bool:  # type: ignore[override]
@@ -253,11 +327,7 @@ class Combination(Objective):
     @property
     def cone(self) -> str:  # type: ignore[override]
         needed = {term.cone for _, term in self.terms}
-        return next(
-            cone
-            for cone in ("exponential", "second-order", "linear")
-            if cone in needed or cone == "linear"
-        )
+        return next((cone for cone in ("exponential", "second-order") if cone in needed), "linear")
 
     def expression(self, loss: cp.Expression, weights: FloatArray) -> cp.Expression:
         return sum(factor * term.expression(loss, weights) for factor, term in self.terms)
@@ -278,66 +348,3 @@ class Combination(Objective):
         return " + ".join(
             str(term) if factor == 1 else f"{factor:g} * {term}" for factor, term in self.terms
         )
-
-
-def project_to_dual_set(
-    objective: Objective, stress: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """A solver's `stress`, normalised and moved towards `weights` until it is in the dual set.
-
-    The dual set of a coherent measure is convex and, for all built-in measures, contains `weights`:
-    bisection on the segment between them finds its edge.
-    """
-    stress = np.maximum(stress, 0.0)
-    if not objective.cash_additive:
-        return stress
-    stress[weights == 0] = 0.0
-    total = float(stress.sum())
-    stress = stress / total if total > 0 else weights
-    if objective.in_dual_set(stress, weights) or not objective.in_dual_set(weights, weights):
-        return stress
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        inside = objective.in_dual_set(weights + middle * (stress - weights), weights)
-        low, high = (middle, high) if inside else (low, middle)
-    return weights + low * (stress - weights)
-
-
-def _checked(loss: npt.ArrayLike, weights: npt.ArrayLike | None) -> tuple[FloatArray, FloatArray]:
-    try:
-        losses = np.asarray(loss, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("losses must be numbers, one per scenario") from None
-    if losses.ndim != 1 or losses.size == 0 or not np.isfinite(losses).all():
-        raise InputError("losses must be a nonempty list of finite numbers, one per scenario")
-    return losses, probabilities("losses", weights, losses.size)
-
-
-def check_range(what: str, given: Any, low: float, high: float) -> float:
-    """A parameter in [low, high), or an InputError that says so."""
-    value = validation.as_finite(what, given)
-    if not low <= value < high:
-        raise InputError(f"{what} is {value:g}; it must lie in [{low:g}, {high:g})")
-    return value
-
-
-def is_distribution(stress: FloatArray, weights: FloatArray) -> bool:
-    """Whether `stress` is a probability vector that gives nothing to scenarios of probability
-    zero.
-    """
-    return bool(
-        (stress >= 0).all() and not stress[weights == 0].any() and abs(stress.sum() - 1) <= ROUNDING
-    )
-
-
-def partial_minimum(
-    objective: cp.Expression, *constraints: cp.Constraint, over: list[cp.Variable]
-) -> cp.Expression:
-    """The minimum over auxiliary variables as an expression, which DCP knows to be convex in all
-    others.
-    """
-    import cvxpy as cp
-    from cvxpy.transforms.partial_optimize import partial_optimize
-
-    return partial_optimize(cp.Problem(cp.Minimize(objective), list(constraints)), opt_vars=over)

@@ -59,7 +59,7 @@ class QuadraticModel:
         """
         import cvxpy as cp
 
-        from adlopt.objectives.protocol import partial_minimum
+        from adlopt.objectives.dual_set import partial_minimum
 
         start, t = self.loss / unit, self.scale / unit
         some = np.flatnonzero(self.stress)

@@ -10,7 +10,8 @@ import numpy as np
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
-from adlopt.objectives.protocol import ROUNDING, Objective, is_distribution, partial_minimum
+from adlopt.objectives.dual_set import ROUNDING, is_distribution, partial_minimum
+from adlopt.objectives.protocol import Objective
 
 if TYPE_CHECKING:
     import cvxpy as cp

@@ -13,7 +13,8 @@ import numpy as np
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
 from adlopt.objectives.cvar import CVaR
-from adlopt.objectives.protocol import ROUNDING, Objective, is_distribution
+from adlopt.objectives.dual_set import ROUNDING, is_distribution
+from adlopt.objectives.protocol import Objective
 from adlopt.prices.protocol import probabilities
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Spectral(Objective):
     """
 
     mixture: tuple[tuple[float, CVaR], ...]
+    """Weights > 0 and the CVaRs that they belong to."""
 
     coherent = cash_additive = True
     cone = "linear"

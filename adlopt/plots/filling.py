@@ -13,6 +13,7 @@ import pandas as pd
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.allocation import AnyAllocation, read_allocation
 from adlopt.model.problem import Problem
 from adlopt.plots import _canvas as canvas
 from adlopt.solving.solution import Solution
@@ -23,20 +24,34 @@ if TYPE_CHECKING:
 
 def water_filling(
     problem: Problem,
-    solution: Solution | pd.DataFrame,
-    asset: str | None = None,
+    allocation: AnyAllocation,
     *,
+    asset: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Leverage of each eligible position in one asset, before and after, over equity: areas are
-    notional.
+    """Leverage of each eligible position in one asset, before and after, over equity.
 
-    Heights are |size| x mark over the pool's equity before settlement, bars from the highest to the
-    lowest. `solution` may
-    be any rule's allocation table; the water level is drawn where water-filling made it. `asset`
-    may be left out if only
-    one is reduced. Of thousands of accounts, bars that would not fit into the frame are counted
-    under the axis.
+    Heights are |size| x mark over the pool's equity before settlement, from the highest to the
+    lowest, so areas are notional. The water level is drawn if water-filling made the allocation. Of
+    thousands of accounts, bars that would not fit into the frame are counted under the axis.
+
+    Parameters
+    ----------
+    problem : Problem
+    allocation : Solution, DataFrame or array (e,)
+        Of any rule.
+    asset : str, optional
+        Left out, the one asset that is reduced.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The asset is not reduced, or several are and none is named.
 
     Examples
     --------
@@ -47,8 +62,7 @@ def water_filling(
     'Leverage (notional / equity)'
     """
     k = canvas.one_asset(problem, asset)
-    taken = canvas.reductions(problem, solution)
-    assert taken is not None
+    taken = read_allocation(problem, allocation)
     rows = problem.rows_of(k)
     book = problem.book
     pools = problem.pool[rows]
@@ -57,17 +71,14 @@ def water_filling(
     before = np.abs(size) * book.marks[k] / equity
     after = np.abs(size - taken[rows]) * book.marks[k] / equity
     level = None
-    if isinstance(solution, Solution) and solution.method == "water_filling":
-        given = solution.water_level
+    if isinstance(allocation, Solution) and allocation.method == "water_filling":
+        given = allocation.water_level
         level = float(given[book.assets[k]]) if isinstance(given, pd.Series) else given
     side = "short" if problem.required[k] < 0 else "long"
     ax = canvas.axes(ax)
     _draw(ax, equity, before, after, level, book.names.take(book.pool_account[pools]))
-    _label(
-        ax,
-        f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first",
-        "Leverage (notional / equity)",
-    )
+    x = f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first"
+    _label(ax, x, "Leverage (notional / equity)")
     return ax
 
 
@@ -75,21 +86,41 @@ def volatility_filling(
     equity: npt.ArrayLike,
     before: npt.ArrayLike,
     after: npt.ArrayLike,
-    level: float | None = None,
     *,
+    level: float | None = None,
     names: npt.ArrayLike | pd.Index | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Portfolio volatility over equity of each account (n,), before and after: water-filling under
+    """Portfolio volatility over equity of each account, before and after: water-filling under
     elliptical prices.
 
-    Areas are money per standard deviation. `level` is drawn if given; few accounts carry their
-    `names`.
+    Areas are money per standard deviation.
+
+    Parameters
+    ----------
+    equity : array, shape (n,)
+        > 0, in money.
+    before, after : array, shape (n,)
+        Volatility over equity.
+    level : float, optional
+        Water level to draw.
+    names : sequence of str, optional
+        Of the accounts; few accounts carry them.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        The arrays differ in length or equity is not > 0.
 
     Examples
     --------
     >>> import adlopt as adl
-    >>> ax = adl.plots.volatility_filling([2.0, 1.0], [0.5, 0.8], [0.5, 0.6], 0.6)
+    >>> ax = adl.plots.volatility_filling([2.0, 1.0], [0.5, 0.8], [0.5, 0.6], level=0.6)
     >>> ax.get_xlabel()
     'Equity of accounts, highest volatility first'
     """

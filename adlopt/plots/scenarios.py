@@ -14,7 +14,7 @@ from adlopt.errors import InputError
 from adlopt.model.allocation import AnyAllocation
 from adlopt.model.losses import losses_beyond_fund, scenario_losses
 from adlopt.model.problem import Problem
-from adlopt.objectives.protocol import ROUNDING
+from adlopt.objectives.dual_set import ROUNDING
 from adlopt.plots import _canvas as canvas
 
 if TYPE_CHECKING:

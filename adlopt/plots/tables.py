@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from adlopt._internal.arrays import FloatArray
+from adlopt._internal.arrays import BoolArray, FloatArray
 from adlopt.plots import _canvas as canvas
 
 if TYPE_CHECKING:
@@ -23,17 +23,33 @@ WRITTEN = 10  # rows and columns of a heat map whose cells are written out
 
 def risk_against_concentration(
     comparison: Comparison | pd.DataFrame,
+    *,
     risk: Hashable = "objective",
     concentration: Hashable = "accounts",
-    *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Risk that each policy leaves (column `risk`) against how many or how few accounts carry it
-    (column `concentration`).
+    """Risk that each policy leaves against how many or how few accounts carry it.
 
-    `comparison` has a row per policy, named by its index: what `adl.compare` returns, or any such
-    table with its columns
-    named. Risk is drawn logarithmically where policies lie decades apart.
+    Risk is drawn logarithmically where policies lie decades apart.
+
+    Parameters
+    ----------
+    comparison : Comparison or DataFrame
+        A row per policy, named by its index.
+    risk : str, default "objective"
+        Column of the vertical axis.
+    concentration : str, default "accounts"
+        Column of the horizontal axis.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        A column is missing, or the table is empty.
 
     Examples
     --------
@@ -48,20 +64,7 @@ def risk_against_concentration(
     ax = canvas.axes(ax)
     from matplotlib.ticker import MaxNLocator
 
-    for at, (policy, style) in enumerate(
-        zip(comparison.index, canvas.styles(len(comparison)), strict=True)
-    ):
-        ax.plot(
-            given[concentration][at],
-            given[risk][at],
-            color=style["color"],
-            marker=style["marker"],
-            linestyle="none",
-            markersize=8,
-            fillstyle="full" if at % 2 == 0 else "none",
-            markeredgewidth=1.5,
-            label=canvas.name(policy),
-        )
+    _policies(ax, given[concentration], given[risk], comparison.index)
     values = given[risk]
     if values.min() > 0 and values.max() > 30 * values.min():
         ax.set_yscale("log")
@@ -77,13 +80,38 @@ def risk_against_concentration(
     return ax
 
 
+def _policies(ax: Axes, x: FloatArray, y: FloatArray, names: pd.Index) -> None:
+    """A marker for each policy."""
+    for at, (policy, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
+        ax.plot(
+            x[at],
+            y[at],
+            color=style["color"],
+            marker=style["marker"],
+            linestyle="none",
+            markersize=8,
+            fillstyle="full" if at % 2 == 0 else "none",
+            markeredgewidth=1.5,
+            label=canvas.name(policy),
+        )
+
+
 def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Heat map of `adl.explore`: how much worse each optimum (row) is than the best of its column,
     in per cent.
 
     The best of a column is marked 0 %. The scale ends at twice the best: what is beyond has the
-    last colour. Where the best
-    is zero, any loss is infinitely worse.
+    last colour. Where the best is zero, any loss is infinitely worse.
+
+    Parameters
+    ----------
+    exploration : Exploration or DataFrame
+        A row per objective minimised, a column per objective measured.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
 
     Examples
     --------
@@ -112,28 +140,27 @@ def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None
     ax.set_xlabel("Measured by")
     ax.set_ylabel("Minimized")
     if max(values.shape) <= WRITTEN:
-        for row, column in np.ndindex(*values.shape):
-            dark = shown[row, column] > 0.5 * top
-            ax.text(
-                column,
-                row,
-                _percent(float(excess[row, column])),
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontsize=9,
-            )
-        ax.set_xticks(
-            range(len(columns)),
-            [canvas.name(label, 40) for label in columns],
-            rotation=40,
-            ha="right",
-            rotation_mode="anchor",
-        )
-        ax.set_yticks(
-            range(len(exploration)), [canvas.name(label, 40) for label in exploration.index]
-        )
+        _write_cells(ax, excess, dark=shown > 0.5 * top)
+        labels = [canvas.name(label, 40) for label in columns]
+        turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(range(len(columns)), labels, **turned)
+        rows = [canvas.name(label, 40) for label in exploration.index]
+        ax.set_yticks(range(len(rows)), rows)
     return ax
+
+
+def _write_cells(ax: Axes, excess: FloatArray, *, dark: BoolArray) -> None:
+    """The number of each cell, white where the cell is dark."""
+    for row, column in np.ndindex(*excess.shape):
+        ax.text(
+            column,
+            row,
+            _percent(float(excess[row, column])),
+            ha="center",
+            va="center",
+            color="white" if dark[row, column] else "black",
+            fontsize=9,
+        )
 
 
 def relative_excess(values: FloatArray) -> FloatArray:
@@ -146,19 +173,36 @@ def relative_excess(values: FloatArray) -> FloatArray:
 
 def optimal_band(
     ranges: OptimalSet | pd.DataFrame,
+    *,
     least: str = "least",
     most: str = "most",
     chosen: str = "chosen",
-    *,
     ax: Axes | None = None,
 ) -> Axes:
-    """What each account may lose in some optimum, from `least` to `most`, and what is `chosen`: all
-    are equally good.
+    """What each account may lose in some optimum, and what one optimum takes.
 
-    `ranges` has a row per position, named by a column `account` or else by its index, and
-    reductions in contracts, of either sign; `chosen` is drawn where there is such a column. A few
-    accounts keep the order of the table; many are sorted by the most that they may lose, and the
-    axis of many unequal ones is logarithmic.
+    A few accounts keep the order of the table; many are sorted by the most that they may lose, and
+    the axis of many unequal ones is logarithmic.
+
+    Parameters
+    ----------
+    ranges : OptimalSet or DataFrame
+        A row per position, named by a column `account` or else by its index, with reductions in
+        contracts of either sign.
+    least, most : str, default "least" and "most"
+        Columns of the ends.
+    chosen : str, default "chosen"
+        Column of the allocation to mark, drawn if it exists.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        A column is missing, or the table is empty.
 
     Examples
     --------
@@ -176,32 +220,38 @@ def optimal_band(
     ends = np.abs(np.column_stack([given[least], given[most]]))
     low, high = ends.min(axis=1), ends.max(axis=1)
     mark = np.abs(given.get(chosen, high))
-    count = low.size
-    few = count <= canvas.FEW
-    order = np.arange(count) if few else np.lexsort((-low, -high))
+    few = low.size <= canvas.FEW
+    order = np.arange(low.size) if few else np.lexsort((-low, -high))
     low, high, mark = low[order], high[order], mark[order]
     ax = canvas.axes(ax)
     _draw_band(ax, low, high, mark if chosen in given else None)
-    top = max(float(high.max()), float(mark.max()))
-    open_to = high[high > 0]
-    # A linear axis would hide most accounts if a few are much larger.
-    if not few and open_to.size and top > 30 * np.median(open_to):
-        ax.set_yscale("log")
-        ax.set_ylim(canvas.decades(float(np.quantile(open_to, 0.05)), top))
-    else:
-        ax.set_ylim(0.0, 1.08 * top or 1.0)
-    if few:
-        names = pd.Index(ranges.get("account", ranges.index))
-        labels = [canvas.name(label, 16) for label in names[order]]
-        upright = max(map(len, labels)) * count > 50
-        ax.set_xticks(np.arange(count), labels, rotation=90 if upright else 0)
-        ax.set_xlabel("Account")
-    else:
-        ax.set_xlabel(f"{count:,} accounts, in the order of the most they may lose")
+    _scale_band(ax, high, max(float(high.max()), float(mark.max())))
+    _name_accounts(ax, pd.Index(ranges.get("account", ranges.index))[order])
     ax.set_ylabel("Reduction (contracts)")
     canvas.count_money(ax.yaxis)
     canvas.legend_above(ax)
     return ax
+
+
+def _scale_band(ax: Axes, high: FloatArray, top: float) -> None:
+    """A linear axis, unless it would hide most accounts because a few are much larger."""
+    open_to = high[high > 0]
+    if high.size > canvas.FEW and open_to.size and top > 30 * np.median(open_to):
+        ax.set_yscale("log")
+        ax.set_ylim(canvas.decades(float(np.quantile(open_to, 0.05)), top))
+    else:
+        ax.set_ylim(0.0, 1.08 * top or 1.0)
+
+
+def _name_accounts(ax: Axes, names: pd.Index) -> None:
+    """The accounts' names, or how many there are."""
+    if len(names) > canvas.FEW:
+        ax.set_xlabel(f"{len(names):,} accounts, in the order of the most they may lose")
+        return
+    labels = [canvas.name(label, 16) for label in names]
+    upright = max(map(len, labels)) * len(names) > 50
+    ax.set_xticks(np.arange(len(names)), labels, rotation=90 if upright else 0)
+    ax.set_xlabel("Account")
 
 
 def _draw_band(ax: Axes, low: FloatArray, high: FloatArray, mark: FloatArray | None) -> None:

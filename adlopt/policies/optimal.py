@@ -57,7 +57,16 @@ class Optimal(Policy):
             )
 
     def posed(self, problem: Problem) -> Problem:
-        """The problem with this policy's own objective and price model."""
+        """The problem with this policy's own objective and price model.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        Problem
+        """
         if self.prices is not None:
             model = self.prices
             if not hasattr(model, "scenarios"):

@@ -49,7 +49,17 @@ class Proportional(Policy):
 
     @abstractmethod
     def weight(self, problem: Problem) -> FloatArray:
-        """(e,) weights >= 0 of the eligible positions."""
+        """The weights that reductions are proportional to.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        array, shape (e,)
+            Weights >= 0 of the eligible positions.
+        """
 
     def reductions(self, problem: Problem) -> FloatArray:
         return allocate_proportionally(problem, self.weight(problem))

@@ -42,10 +42,30 @@ class Policy(ABC):
 
     @abstractmethod
     def reductions(self, problem: Problem) -> FloatArray:
-        """(e,) contracts taken from each row of `problem.positions`, signed like the position."""
+        """What the rule takes from each eligible position.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        array, shape (e,)
+            Contracts, a row of `problem.positions` each, signed like the position.
+        """
 
     def allocate(self, problem: Problem) -> pd.DataFrame:
-        """The allocation as a table, as in `Solution.allocation`."""
+        """What the rule takes, as an allocation table.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        DataFrame
+            As `Solution.allocation`.
+        """
         return as_table(problem, self.reductions(problem))
 
 

@@ -38,7 +38,17 @@ NO_PRICE_MODEL = "it needs the factor that moves prices; give the problem a pric
 
 def standard(problem: Problem) -> list[Any]:
     """Every rule, with its defaults, for which the problem has the data (entry prices, a price
-    model). `omitted` names the others.
+    model).
+
+    `omitted` names the others.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    list of Policy
 
     Examples
     --------
@@ -52,7 +62,15 @@ def standard(problem: Problem) -> list[Any]:
 
 
 def omitted(problem: Problem) -> dict[str, str]:
-    """The rules that `standard` leaves out, by name, each with what the problem lacks for it.
+    """The rules that `standard` leaves out, each with what the problem lacks for it.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    dict from name to str
 
     Examples
     --------

@@ -52,13 +52,32 @@ class Elliptical(ABC):
 
     @abstractmethod
     def moments(self, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """E[(X - z)^+], P(X > z) and E[X; X > z] of one coordinate X, for any real or infinite
-        z.
+        """Partial moments of one coordinate.
+
+        Parameters
+        ----------
+        z : array
+            Real or infinite.
+
+        Returns
+        -------
+        tuple of three arrays
+            E[(X - z)^+], P(X > z) and E[X; X > z] of one coordinate X.
         """
 
     @abstractmethod
     def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> Self:
-        """The same law with this matrix (d, d) for these assets."""
+        """The same law with this matrix for these assets.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        matrix : array, shape (d, d)
+
+        Returns
+        -------
+        the same kind of model
+        """
 
     @property
     @abstractmethod
@@ -72,7 +91,22 @@ class Elliptical(ABC):
     # ------------------------------------------------------------------ volatility
 
     def covariance_of(self, assets: pd.Index) -> FloatArray:
-        """(d, d) the matrix given, in the order of `assets`."""
+        """The matrix given, in the order of `assets`.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        array, shape (d, d)
+            In money^2 per contract^2.
+
+        Raises
+        ------
+        InputError
+            An asset without a row.
+        """
         matrix, names = self._validated
         if names is None:
             if len(matrix) != len(assets):
@@ -93,15 +127,34 @@ class Elliptical(ABC):
         return matrix[np.ix_(where, where)]
 
     def elliptical_form(self, assets: pd.Index) -> EllipticalForm:
-        """The model in the form that methods for smooth losses take."""
+        """The model in the form that methods for smooth losses take.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        EllipticalForm
+        """
         return EllipticalForm(correlation_root(self.covariance_of(assets)), self.degrees_of_freedom)
 
     def volatility(self, assets: pd.Index, sizes: sp.csr_array) -> FloatArray:
-        """(n,) volatility c of pools with signed `sizes` (n, d), in money:
-        `prices.volatility(book.assets, problem.size_matrix(x))`.
+        """Volatility c of pools.
 
         Under Student-t prices it is the scale: the standard deviation is sqrt(df / (df - 2)) times
         as large.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        sizes : sparse array, shape (n, d)
+            Contracts of the pools, as in `problem.size_matrix(x)`.
+
+        Returns
+        -------
+        array, shape (n,)
+            In money.
         """
         root = correlation_root(self.covariance_of(assets))
         return np.concatenate(
@@ -116,8 +169,23 @@ class Elliptical(ABC):
         pool: IntArray,
         asset: IntArray,
     ) -> PoolLoss:
-        """Expected shortfall c E[(X - E/c)^+]: exact, gradients included; at the kink E = c = 0 one
-        of the subgradients.
+        """Expected shortfall c E[(X - E/c)^+], exact, with its derivatives.
+
+        At the kink E = c = 0 they are one of the subgradients.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        equity : array, shape (n,)
+            Of the pools, in money.
+        sizes : sparse array, shape (n, d)
+            Remaining contracts, long > 0.
+        pool, asset : array of int, shape (pairs,)
+            Where the derivative by size is wanted.
+
+        Returns
+        -------
+        PoolLoss
         """
         root = correlation_root(self.covariance_of(assets))
         order = np.argsort(pool, kind="stable")  # the pairs asked for, by pool
@@ -142,7 +210,17 @@ class Elliptical(ABC):
     # ------------------------------------------------------------------ scenarios
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
-        """Scrambled Sobol points; the expected loss itself does not need them."""
+        """Scrambled Sobol points; the expected loss itself does not need them.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         from scipy.special import ndtri
 
         # Principal axes of returns; the first coordinate is the radial factor's.
@@ -157,11 +235,31 @@ class Elliptical(ABC):
         return "drawn"
 
     def replicate(self, number: int) -> Self:
-        """The model with an independent draw of its points."""
+        """The model with an independent draw of its points.
+
+        Parameters
+        ----------
+        number : int
+            Of the draw, >= 0; draws of different numbers are independent.
+
+        Returns
+        -------
+        the same kind of model
+        """
         return replace(self, seed=replicate_seed(self.seed, number))  # type: ignore[type-var]
 
     def refined(self, factor: int) -> Self:
-        """The model with `factor` times as many points."""
+        """The model with `factor` times as many points.
+
+        Parameters
+        ----------
+        factor : int
+            How many times as many points, >= 1.
+
+        Returns
+        -------
+        the same kind of model
+        """
         return replace(self, points=self.points * factor)  # type: ignore[type-var]
 
     @cached_property

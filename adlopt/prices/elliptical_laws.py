@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ class Gaussian(Elliptical):
 
     covariance: pd.DataFrame | npt.ArrayLike
     assets: Sequence[str] | pd.Index[Any] | None = None
+    _: KW_ONLY
     points: int = 2**14
     seed: int = 0
 
@@ -54,10 +55,22 @@ class Gaussian(Elliptical):
 
     @property
     def matrix(self) -> pd.DataFrame | npt.ArrayLike:  # type: ignore[override]
+        """The covariance, as it was given."""
         return self.covariance
 
     def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> Gaussian:
-        """The same law with this covariance (d, d) for these assets."""
+        """The same law with this covariance for these assets.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        matrix : array, shape (d, d)
+            Covariance, in money^2 per contract^2.
+
+        Returns
+        -------
+        Gaussian
+        """
         table = pd.DataFrame(matrix, index=assets, columns=assets)
         return replace(self, covariance=table, assets=None)
 
@@ -79,7 +92,19 @@ class Gaussian(Elliptical):
 
     @classmethod
     def from_covariance(cls, covariance: pd.DataFrame | npt.ArrayLike, **options: Any) -> Gaussian:
-        """The normal law with this covariance of price moves, as `Gaussian(covariance)`."""
+        """The normal law with this covariance of price moves, as `Gaussian(covariance)`.
+
+        Parameters
+        ----------
+        covariance : DataFrame by asset, or array of shape (d, d)
+            Of price moves over the horizon, in money^2 per contract^2.
+        **options
+            Of `Gaussian`.
+
+        Returns
+        -------
+        Gaussian
+        """
         return cls(covariance, **options)
 
     @classmethod
@@ -108,6 +133,10 @@ class Gaussian(Elliptical):
         **windows
             Options of `History`, such as `half_life="90D"`.
 
+        Returns
+        -------
+        Gaussian
+
         Examples
         --------
         >>> import pandas as pd
@@ -132,8 +161,7 @@ class StudentT(Elliptical):
         where there is one, is df / (df - 2) times as large: see `from_covariance`.
     df : float
         Degrees of freedom, > 1: at 1 and below the expected loss is infinite.
-    assets, points, seed
-        As of `Gaussian`.
+    assets, points, seed : as of `Gaussian`
 
     Examples
     --------
@@ -146,6 +174,7 @@ class StudentT(Elliptical):
 
     scale: pd.DataFrame | npt.ArrayLike
     df: float
+    _: KW_ONLY
     assets: Sequence[str] | pd.Index[Any] | None = None
     points: int = 2**14
     seed: int = 0
@@ -163,10 +192,22 @@ class StudentT(Elliptical):
 
     @property
     def matrix(self) -> pd.DataFrame | npt.ArrayLike:  # type: ignore[override]
+        """The scale matrix, as it was given."""
         return self.scale
 
     def with_matrix(self, assets: pd.Index, matrix: FloatArray) -> StudentT:
-        """The same law with this scale matrix (d, d) for these assets."""
+        """The same law with this scale matrix for these assets.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        matrix : array, shape (d, d)
+            Scale matrix, in money^2 per contract^2.
+
+        Returns
+        -------
+        StudentT
+        """
         table = pd.DataFrame(matrix, index=assets, columns=assets)
         return replace(self, scale=table, assets=None)
 
@@ -195,7 +236,25 @@ class StudentT(Elliptical):
         cls, covariance: pd.DataFrame | npt.ArrayLike, df: float, **options: Any
     ) -> StudentT:
         """The Student-t law with this covariance of price moves: its scale matrix is (df - 2) / df
-        times the covariance. InputError unless df > 2, because there is no covariance otherwise.
+        times the covariance.
+
+        Parameters
+        ----------
+        covariance : DataFrame by asset, or array of shape (d, d)
+            Of price moves over the horizon, in money^2 per contract^2.
+        df : float
+            Degrees of freedom, > 2: there is no covariance otherwise.
+        **options
+            Of `StudentT`.
+
+        Returns
+        -------
+        StudentT
+
+        Raises
+        ------
+        InputError
+            df is not > 2.
         """
         number = validation.as_finite("StudentT, df", df)
         if not number > 2:
@@ -207,7 +266,8 @@ class StudentT(Elliptical):
             "StudentT", "covariance", covariance, options.pop("assets", None)
         )
         scale = matrix * (number - 2.0) / number
-        return cls(scale, number, None if names is None else list(names), **options)
+        labels = None if names is None else list(names)
+        return cls(scale, number, assets=labels, **options)
 
     @classmethod
     def from_history(
@@ -225,11 +285,23 @@ class StudentT(Elliptical):
 
         Parameters
         ----------
-        prices, horizon, marks, points, seed, **windows
-            As for `Gaussian.from_history`.
+        prices : DataFrame
+            Past prices, a row per time and a column per asset.
+        horizon : int, float, str or Timedelta, default 1
+            Length of a window: rows as an int, or as `Horizon`.
         df : float, optional
             Degrees of freedom, > 1; estimated by maximum likelihood, with the scale matrix, if left
             out.
+        marks : mapping or Series, optional
+            Prices that turn returns into money; the last prices of the history if left out.
+        points, seed : int
+            As of `StudentT`.
+        **windows
+            Options of `History`, such as `half_life="90D"`.
+
+        Returns
+        -------
+        StudentT
 
         Raises
         ------

@@ -90,9 +90,22 @@ class History:
         return pd.Series(self._last, index=self.assets)
 
     def covariance(self, marks: object = None) -> pd.DataFrame:
-        """(d, d) covariance of price moves over a window, in money^2 per contract^2.
+        """Covariance of price moves over a window.
 
-        `marks` turn returns into money, by asset; the last prices of the history if left out.
+        Parameters
+        ----------
+        marks : mapping, Series or array of shape (d,), optional
+            Prices that turn returns into money; the last prices of the history if left out.
+
+        Returns
+        -------
+        DataFrame, shape (d, d)
+            In money^2 per contract^2.
+
+        Raises
+        ------
+        InputError
+            A mark is missing or not > 0.
         """
         scale = self._last
         if marks is not None:
@@ -104,6 +117,17 @@ class History:
         return pd.DataFrame((matrix + matrix.T) / 2, index=self.assets, columns=self.assets)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """A scenario per past window: its returns, applied to the marks.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         where = self.assets.get_indexer(assets)
         if (where < 0).any():
             raise InputError(
@@ -113,7 +137,17 @@ class History:
         return ScenarioSet(self.returns[:, where] * marks, self.weights)
 
     def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
-        """(S,) when each scenario's window ended."""
+        """When each scenario's window ended.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        Index of shape (S,)
+        """
         return self.ends
 
     def __repr__(self) -> str:

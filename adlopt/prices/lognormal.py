@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -55,6 +55,7 @@ class LogNormal:
 
     volatility: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
     correlation: pd.DataFrame | npt.ArrayLike = 0.0
+    _: KW_ONLY
     horizon: Horizon = 1 / 365
     points: int = 2**14
     seed: int = 0
@@ -79,6 +80,17 @@ class LogNormal:
         return horizon_in_years("LogNormal: horizon", self.horizon)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """Scrambled Sobol points of the lognormal distribution.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         from scipy.special import ndtri
 
         volatility, correlation = self.moments(assets)
@@ -93,7 +105,22 @@ class LogNormal:
         return "drawn"
 
     def moments(self, assets: pd.Index) -> tuple[FloatArray, FloatArray]:
-        """(d,) annualised volatilities and (d, d) correlations in the order of `assets`."""
+        """Volatilities and correlations in the order of `assets`.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        tuple of two arrays
+            (d,) annualised volatilities and (d, d) correlations.
+
+        Raises
+        ------
+        InputError
+            An asset without a volatility.
+        """
         names = self._names() if validation.has_asset_names(self.volatility) else assets
         where = names.get_indexer(assets)
         if (where < 0).any():
@@ -109,11 +136,31 @@ class LogNormal:
         ]
 
     def replicate(self, number: int) -> Self:
-        """The model with an independent scrambling of its points."""
+        """The model with an independent scrambling of its points.
+
+        Parameters
+        ----------
+        number : int
+            Of the draw, >= 0; draws of different numbers are independent.
+
+        Returns
+        -------
+        the same kind of model
+        """
         return replace(self, seed=replicate_seed(self.seed, number))
 
     def refined(self, factor: int) -> Self:
-        """The model with `factor` times as many points."""
+        """The model with `factor` times as many points.
+
+        Parameters
+        ----------
+        factor : int
+            How many times as many points, >= 1.
+
+        Returns
+        -------
+        the same kind of model
+        """
         return replace(self, points=self.points * factor)
 
     def _names(self) -> pd.Index[Any]:

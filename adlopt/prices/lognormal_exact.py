@@ -39,8 +39,7 @@ class ExactLogNormal(LogNormal):
 
     Parameters
     ----------
-    volatility, correlation, horizon, points, seed
-        As of `LogNormal`.
+    volatility, correlation, horizon, points, seed : as of `LogNormal`
     marks : mapping, Series or array of shape (d,)
         Marks of the book, by asset.
 
@@ -60,7 +59,18 @@ class ExactLogNormal(LogNormal):
     def from_lognormal(
         cls, prices: LogNormal, marks: Mapping[str, float] | pd.Series[float] | npt.ArrayLike
     ) -> ExactLogNormal:
-        """The same distribution, and the same draws where scenarios are needed."""
+        """The same distribution, and the same draws where scenarios are needed.
+
+        Parameters
+        ----------
+        prices : LogNormal
+        marks : mapping, Series or array of shape (d,)
+            Marks of the book, by asset.
+
+        Returns
+        -------
+        ExactLogNormal
+        """
         if not isinstance(prices, LogNormal):
             raise InputError(
                 f"ExactLogNormal.from_lognormal: {prices!r} is not a LogNormal(...), whose "
@@ -69,9 +79,9 @@ class ExactLogNormal(LogNormal):
         return cls(
             prices.volatility,
             prices.correlation,
-            prices.horizon,
-            prices.points,
-            prices.seed,
+            horizon=prices.horizon,
+            points=prices.points,
+            seed=prices.seed,
             marks=marks,
         )
 
@@ -83,10 +93,26 @@ class ExactLogNormal(LogNormal):
         pool: IntArray,
         asset: IntArray,
     ) -> PoolLoss:
-        """E[(-V)^+] by pool, to about 1e-13 of its notional, with the gradient at pairs (pool,
-        asset).
+        """E[(-V)^+] by pool, to about 1e-13 of its notional, with its derivatives.
 
-        NotApplicable for a pool with more than two assets that move, or with two that move as one.
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        equity : array, shape (n,)
+            Of the pools, in money.
+        sizes : sparse array, shape (n, d)
+            Remaining contracts, long > 0.
+        pool, asset : array of int, shape (pairs,)
+            Where the derivative by size is wanted.
+
+        Returns
+        -------
+        PoolLoss
+
+        Raises
+        ------
+        NotApplicable
+            A pool has more than two assets that move, or two that move as one.
         """
         marks = validation.vector_by_asset("ExactLogNormal, marks", self.marks, assets)
         if (marks <= 0).any():

@@ -64,12 +64,33 @@ class Mixture:
         )
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """The scenarios of all models, weighted by their probabilities.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         sets = [model.scenarios(assets, marks) for model in self.models]
         weights = [p * one.weights for p, one in zip(self.probabilities, sets, strict=True)]
         return ScenarioSet(np.concatenate([one.moves for one in sets]), np.concatenate(weights))
 
     def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
-        """(S,) the models' own names of their scenarios, and numbers where they have none."""
+        """The models' own names of their scenarios, and numbers where they have none.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        Index of shape (S,)
+        """
         named = [scenario_names(model, assets, marks) for model in self.models]
         together: pd.Index[Any] = pd.Index([n for names in named for n in names], dtype=object)
         return together
@@ -82,18 +103,48 @@ class Mixture:
         return next(kind for kind in order if kind in kinds)
 
     def map(self, change: Callable[[PriceModel], PriceModel]) -> Mixture:
-        """The mixture with a change of each of its models."""
+        """The mixture with a change of each of its models.
+
+        Parameters
+        ----------
+        change : callable
+            From a price model to another.
+
+        Returns
+        -------
+        Mixture
+        """
         changed = [change(model) for model in self.models]
         return Mixture(zip(changed, self.probabilities, strict=True))
 
     def replicate(self, number: int) -> Mixture:
-        """The mixture with fresh draws of the models that are drawn."""
+        """The mixture with fresh draws of the models that are drawn.
+
+        Parameters
+        ----------
+        number : int
+            Of the draw, >= 0; draws of different numbers are independent.
+
+        Returns
+        -------
+        Mixture
+        """
         return self.map(
             lambda model: model.replicate(number) if isinstance(model, Resampleable) else model
         )
 
     def refined(self, factor: int) -> Mixture:
-        """The mixture with `factor` times as many points in the models that have points."""
+        """The mixture with `factor` times as many points in the models that have points.
+
+        Parameters
+        ----------
+        factor : int
+            How many times as many points, >= 1.
+
+        Returns
+        -------
+        the same kind of model
+        """
         return self.map(
             lambda model: model.refined(factor) if isinstance(model, Refinable) else model
         )

@@ -96,23 +96,32 @@ class OneFactor:
         shock: Any = None,
         points: int = 2**14,
     ) -> OneFactor:
-        """The leading factor of a covariance, with the share of the variance it explains in
+        """The leading factor of a covariance, with the fraction of the variance it explains in
         `explained`.
 
-        What it leaves out: solve under the factor, then `certify(problem under the full model,
-        solution.allocation)`.
+        To see what it leaves out, solve under the factor, then `certify(problem under the full
+        model, solution.allocation)`.
 
         Parameters
         ----------
-        covariance : (d, d) of price moves over the horizon, money squared per contract squared: a
-            DataFrame by asset, or
-            an array in the book's order.
-        marks : compare moves per unit of money, that is as returns; left out, per contract, as the
+        covariance : DataFrame by asset, or array of shape (d, d)
+            Of price moves over the horizon, in money^2 per contract^2.
+        marks : mapping, Series or array of shape (d,), optional
+            Compare moves per unit of money, that is as returns; left out, per contract, as the
             paper does.
-        shock : of unit variance, for `direction` holds standard deviations; standard normal if left
+        shock : scipy.stats distribution or array, optional
+            Of unit variance, because `direction` holds standard deviations; standard normal if left
             out.
+        points : int, default 2**14
+            As of `OneFactor`.
 
-        Warns if the share is below `WELL_EXPLAINED`.
+        Returns
+        -------
+        OneFactor
+
+        Notes
+        -----
+        Warns if the factor explains less than 80 % of the variance.
         """
         matrix, names = covariance_matrix("OneFactor", "covariance", covariance)
         direction, share = leading_factor(matrix, move_scale(marks, names, len(matrix)))
@@ -145,9 +154,21 @@ class OneFactor:
         """The leading factor of past returns, as `from_covariance` finds it with assets compared by
         returns.
 
-        `prices`, `horizon` and the options in `windows` are those of `History`. `marks` turn
-        returns into money; the last
-        prices of the history if left out.
+        Parameters
+        ----------
+        prices : DataFrame
+            Past prices, a row per time and a column per asset.
+        horizon : int, float, str or Timedelta, default 1
+            As of `History`.
+        marks : mapping or Series, optional
+            Prices that turn returns into money; the last prices of the history if left out.
+        shock, points : as in `from_covariance`
+        **windows
+            Options of `History`.
+
+        Returns
+        -------
+        OneFactor
         """
         history = History(prices, horizon, **windows)
         scale = history.last if marks is None else marks
@@ -161,10 +182,31 @@ class OneFactor:
         return as_shock(self._given, self._weights)
 
     def vector(self, assets: pd.Index) -> FloatArray:
-        """(d,) direction in the order of `assets`."""
+        """The direction in the order of `assets`.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        array, shape (d,)
+            In money per contract and unit of shock.
+        """
         return validation.vector_by_asset("OneFactor, direction", self.direction, assets)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """The strata of the shock, or its sample.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         shock, weights = self.shock.strata(self.points)
         return ScenarioSet(np.outer(shock, self.vector(assets)), weights)
 
@@ -174,7 +216,17 @@ class OneFactor:
         return "given" if isinstance(self.shock, SampleShock) else "stratified"
 
     def refined(self, factor: int) -> OneFactor:
-        """The model with `factor` times as many strata of a continuous shock."""
+        """The model with `factor` times as many strata of a continuous shock.
+
+        Parameters
+        ----------
+        factor : int
+            How many times as many points, >= 1.
+
+        Returns
+        -------
+        the same kind of model
+        """
         other = copy.copy(self)
         other.points = self.points * factor
         return other
@@ -187,7 +239,22 @@ class OneFactor:
         pool: IntArray,
         asset: IntArray,
     ) -> PoolLoss:
-        """E[(-E - b eps)^+] with exposure b = v . size: exact, from the shock's partial moments."""
+        """E[(-E - b eps)^+] with exposure b = v . size: exact, from the shock's partial moments.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        equity : array, shape (n,)
+            Of the pools, in money.
+        sizes : sparse array, shape (n, d)
+            Remaining contracts, long > 0.
+        pool, asset : array of int, shape (pairs,)
+            Where the derivative by size is wanted.
+
+        Returns
+        -------
+        PoolLoss
+        """
         v = self.vector(assets)
         exposure = sizes @ v
         # Loss sets in where -b eps > E: below the threshold -E/b for b > 0, above it for b < 0.
@@ -217,6 +284,14 @@ class OneFactor:
     def elliptical_form(self, assets: pd.Index) -> EllipticalForm | None:
         """Volatility |v . size| and a normal or Student-t law, where the shock has one centred at
         zero; None elsewhere.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        EllipticalForm or None
         """
         law = self.shock.student
         return (

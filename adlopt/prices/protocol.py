@@ -101,8 +101,23 @@ class PriceModel(Protocol):
     """
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
-        """Weighted moves of `assets` from their marks; InputError if the model lacks one of
-        them.
+        """Weighted moves of the assets from their marks.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+            Names, in the order of the columns wanted.
+        marks : array, shape (d,)
+            Prices now, in money per contract.
+
+        Returns
+        -------
+        ScenarioSet
+
+        Raises
+        ------
+        InputError
+            The model lacks one of the assets.
         """
         ...
 
@@ -119,8 +134,21 @@ class ClosedForm(Protocol):
         pool: IntArray,
         asset: IntArray,
     ) -> PoolLoss:
-        """Expected shortfall of pools with `equity` (n,) and signed `sizes` (n, d), gradient at
-        pairs (pool, asset).
+        """Expected shortfall of every pool, with its derivatives.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        equity : array, shape (n,)
+            Of the pools, in money.
+        sizes : sparse array, shape (n, d)
+            Remaining contracts, long > 0.
+        pool, asset : array of int, shape (pairs,)
+            Where the derivative by size is wanted.
+
+        Returns
+        -------
+        PoolLoss
         """
         ...
 
@@ -134,6 +162,14 @@ class HasEllipticalForm(ClosedForm, Protocol):
     def elliptical_form(self, assets: pd.Index) -> EllipticalForm | None:
         """The model as volatility and a scalar law; None if this instance of it has no such
         form.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+
+        Returns
+        -------
+        EllipticalForm or None
         """
         ...
 
@@ -143,7 +179,17 @@ class Resampleable(Protocol):
     """A price model whose scenarios are drawn at random, and can be drawn again."""
 
     def replicate(self, number: int) -> PriceModel:
-        """The model with the draw of this number >= 0, independent of its own and of all others."""
+        """The model with the draw of this number >= 0, independent of its own and of all others.
+
+        Parameters
+        ----------
+        number : int
+            Of the draw, >= 0; draws of different numbers are independent.
+
+        Returns
+        -------
+        PriceModel
+        """
         ...
 
 
@@ -152,7 +198,17 @@ class Refinable(Protocol):
     """A price model that approximates a continuous law by points, and can use more of them."""
 
     def refined(self, factor: int) -> PriceModel:
-        """The model with `factor` >= 1 times as many points."""
+        """The model with `factor` >= 1 times as many points.
+
+        Parameters
+        ----------
+        factor : int
+            How many times as many points, >= 1.
+
+        Returns
+        -------
+        PriceModel
+        """
         ...
 
 

@@ -66,6 +66,17 @@ class Scenarios:
         self.weights = probabilities("Scenarios", weights, len(self.values))
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """The scenarios as they were given.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         values = self.values
         if self.assets is not None:
             where = self.assets.get_indexer(assets)

@@ -62,6 +62,17 @@ class Stress:
         self.others = None if others is None else _return("Stress: others", others)
 
     def scenarios(self, assets: pd.Index, marks: FloatArray) -> ScenarioSet:
+        """The named scenarios.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        ScenarioSet
+        """
         table = np.full(
             (len(self.returns), len(assets)), np.nan if self.others is None else self.others
         )
@@ -77,7 +88,17 @@ class Stress:
         return ScenarioSet(table * marks, self.weights)
 
     def names(self, assets: pd.Index, marks: FloatArray) -> pd.Index:
-        """(S,) the scenarios' names."""
+        """The scenarios' names.
+
+        Parameters
+        ----------
+        assets : Index of shape (d,)
+        marks : array, shape (d,)
+
+        Returns
+        -------
+        Index of shape (S,)
+        """
         return pd.Index(list(self.returns))
 
     def __repr__(self) -> str:

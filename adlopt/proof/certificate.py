@@ -8,7 +8,7 @@ Frank-Wolfe gap (docs/theory/certificate.md, equations 1 to 4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from adlopt.model.losses import expected_pool_loss, scenario_losses
 from adlopt.model.market import cheapest_mix, market_cost
 from adlopt.model.problem import Problem
 from adlopt.objectives import Objective
-from adlopt.objectives.protocol import project_to_dual_set
+from adlopt.objectives.dual_set import project_to_dual_set
 from adlopt.prices.one_factor import OneFactor
 from adlopt.prices.shocks import SampleShock
 from adlopt.proof.multipliers import Multipliers
@@ -64,6 +64,7 @@ class Certificate:
 
     value: float
     lower_bound: float
+    _: KW_ONLY
     shadow_prices: pd.Series[float]
     source: str = "subgradient at the allocation"
     rounding: float = 0.0
@@ -149,7 +150,7 @@ def certify_array(
     ).rename_axis("asset")
     book = problem.book
     money = float(book.equity[book.solvent].sum() + book.gross[book.solvent].sum())
-    return Certificate(value, lower_bound, saved, rounding=ROUNDING * money)
+    return Certificate(value, lower_bound, shadow_prices=saved, rounding=ROUNDING * money)
 
 
 def _gap(

@@ -9,13 +9,14 @@ read by `adlopt.proof.checker`, which recomputes all of it by other code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import scenario_losses
@@ -58,6 +59,7 @@ class ExactProof:
 
     value: Fraction
     lower_bound: Fraction
+    _: KW_ONLY
     document: dict[str, Any] = field(repr=False)
 
     @property
@@ -65,10 +67,18 @@ class ExactProof:
         """(value - lower_bound) / max(|value|, 2^-1022), exactly."""
         return (self.value - self.lower_bound) / max(abs(self.value), checker.SMALLEST)
 
-    def save(self, path: str | Path) -> None:
-        """Write the proof for `adlopt check`: JSON, compressed if the name ends in .gz.
+    def to_frame(self) -> pd.DataFrame:
+        """One row: value, lower_bound and gap, rounded to floats."""
+        facts = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap}
+        return pd.DataFrame([{name: float(number) for name, number in facts.items()}])
 
-        The file appears whole or not at all.
+    def save(self, path: str | Path) -> None:
+        """Write the proof for `adlopt check`. The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            .json, or .json.gz to compress it.
         """
         from adlopt.proof.writer import write
 
@@ -144,7 +154,7 @@ def prove_exactly(
     value = money * sum(measures, Fraction(0)) + paid
     bound = money * Fraction(constant + minimum, 1 << (stress + share)) + least
     bound = max(bound, Fraction(0))
-    proof = ExactProof(value, bound, data)
+    proof = ExactProof(value, bound, document=data)
     data["claims"] = {
         name: f"{number.numerator:#x}/{number.denominator:#x}"
         for name, number in (("value", value), ("lower_bound", bound), ("gap", proof.gap))

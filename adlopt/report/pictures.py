@@ -64,7 +64,7 @@ def _leverage(problem: Problem, solution: Solution) -> list[Picture]:
         picture(
             f"{problem.book.assets[k]}: leverage in this asset before and after. The width of a "
             f"bar is equity, so its area is money.{which.format(number)}",
-            partial(plots.water_filling, problem, solution, problem.book.assets[k]),
+            partial(plots.water_filling, problem, solution, asset=problem.book.assets[k]),
         )
         for number, k in enumerate(shown, 1)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import Any
 
@@ -49,6 +49,7 @@ class Simulation:
     """A row per step and asset: mark, contracts taken over, sold, deleveraged, left in the
     inventory.
     """
+    _: KW_ONLY
     accounts: pd.DataFrame
     """A row per pool: equity and leverage before and after, whether and when liquidated, its
     deficit, money deleveraged, profit given up, exposure left unhedged.
@@ -58,9 +59,17 @@ class Simulation:
     book: Book
     """After the last step; its rows are those of `start`."""
     start: Book
+    """Before the first step."""
     path: Paths
+    """The one path that was played through."""
     policy: str
+    """Name of the rule."""
     exchange: Exchange
+    """Its parameters."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `steps`."""
+        return self.steps.copy()
 
     def __repr__(self) -> str:
         shown = self.steps.drop(columns=[c for c in self.steps if str(c).startswith("mark_")])

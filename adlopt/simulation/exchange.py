@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -89,6 +89,7 @@ class Exchange:
 
     maintenance: Maintenance = MAINTENANCE
     depth: ByAsset = 0.0
+    _: KW_ONLY
     spread: ByAsset = 0.0
     impact: ByAsset = IMPACT
     permanent_impact: ByAsset = 0.0
@@ -134,10 +135,19 @@ class Exchange:
     @property
     def market(self) -> Market:
         """What one step's market takes, as `Problem(market=)` states it."""
-        return Market(self.depth, self.spread, self.impact)
+        return Market(self.depth, self.spread, impact=self.impact)
 
     def terms(self, book: Book) -> ExchangeTerms:
-        """The parameters of this book's assets as arrays."""
+        """The parameters for this book's assets as arrays.
+
+        Parameters
+        ----------
+        book : Book
+
+        Returns
+        -------
+        ExchangeTerms
+        """
         thresholds, rates = _margin_table(self.maintenance, book.assets)
         by_asset = {
             name: values_by_asset(f"Exchange: {name}", getattr(self, name), book.assets)

@@ -26,10 +26,20 @@ def thin_depth(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """A slow fall in which the market's depth goes down to the share `depth_left` by half time.
+    """A slow fall in which the market loses most of its depth by half time.
 
-    The default is what remained of the depth at 100 basis points on 10 October 2025 (arXiv
-    2603.09164). It matters only for an exchange with `depth`. Others as in `flash_crash`.
+    It matters only for an exchange with `depth`.
+
+    Parameters
+    ----------
+    depth_left : float, default 284 / 1124
+        Share of the depth that remains, in [0, 1). The default is what remained at 100 basis points
+        on 10 October 2025 (arXiv 2603.09164).
+    book, fall, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------
@@ -58,10 +68,20 @@ def oracle_gap(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """A slow fall in which the market trades at a share `gap` below the marks, until the last step.
+    """A slow fall in which the market trades below the marks until the last step.
 
     Accounts are liquidated at the marks, and the engine sells at the market, so the fund bears the
-    gap. It matters only for an exchange with `depth`. Others as in `flash_crash`.
+    gap. It matters only for an exchange with `depth`.
+
+    Parameters
+    ----------
+    gap : float, default 0.05
+        Share by which the market is below the marks, in [0, 1).
+    book, fall, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------
@@ -90,9 +110,19 @@ def funding_squeeze(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices rise, and shorts pay longs a share `rate` of notional in every step as well.
+    """Prices rise, and shorts pay longs funding in every step as well.
 
-    Others as in `flash_crash`.
+    Parameters
+    ----------
+    rise : float, default 0.3
+        Share by which prices rise, > 0.
+    rate : float, default 0.005
+        Funding in each step, as a share of notional in [0, 1).
+    book, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------

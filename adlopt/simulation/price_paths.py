@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class Paths:
 
     assets: pd.Index
     prices: FloatArray
+    _: KW_ONLY
     depth: FloatArray | None = None
     basis: FloatArray | None = None
     funding: FloatArray | None = None
@@ -125,7 +126,18 @@ class Paths:
     def for_book(self, book: Book) -> Paths:
         """The paths in the order of the book's assets; those without a path keep their mark.
 
-        InputError if a path's asset is not in the book.
+        Parameters
+        ----------
+        book : Book
+
+        Returns
+        -------
+        Paths
+
+        Raises
+        ------
+        InputError
+            A path's asset is not in the book.
         """
         where = book.assets.get_indexer(self.assets)
         if (where < 0).any():

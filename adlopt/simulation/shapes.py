@@ -80,7 +80,15 @@ def slow_bleed(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices fall by the same share in every step. Parameters as in `flash_crash`.
+    """Prices fall by the same share in every step.
+
+    Parameters
+    ----------
+    book, fall, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------
@@ -106,7 +114,17 @@ def staircase(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices fall in `stairs` equal jumps with pauses between them. Others as in `flash_crash`.
+    """Prices fall in equal jumps with pauses between them.
+
+    Parameters
+    ----------
+    stairs : int, default 3
+        Number of jumps.
+    book, fall, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------
@@ -134,9 +152,19 @@ def whipsaw(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Prices fall until half time, then rise above where they started, by `overshoot` of the fall
-    in log prices. Accounts that were deleveraged at the trough miss the recovery. Others as in
-    `flash_crash`.
+    """Prices fall until half time, then rise above where they started.
+
+    Accounts that were deleveraged at the trough miss the recovery.
+
+    Parameters
+    ----------
+    overshoot : float, default 0.25
+        How far prices end above their start, as a share of the fall in log prices.
+    book, fall, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
 
     Examples
     --------
@@ -167,7 +195,24 @@ def decoupling(
 ) -> Paths:
     """One asset falls while the others rise: hedges between them lose on one leg or on both.
 
-    `asset` is the book's last one if left out. Others as in `flash_crash`.
+    Parameters
+    ----------
+    asset : str, optional
+        The one that falls; the book's last one if left out.
+    fall : float, default 0.5
+        Share of its price that it loses, in [0, 1).
+    rise : float, default 0.05
+        Share by which the others rise.
+    book, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
+
+    Raises
+    ------
+    InputError
+        The asset is not in the book.
 
     Examples
     --------
@@ -201,10 +246,26 @@ def whale_default(
     dispersion: float | None = None,
     seed: int = 0,
 ) -> Paths:
-    """Every price moves against one large account until it owes `overshoot` times its equity.
+    """Every price moves against one large account until it is bankrupt.
 
-    The move is the same share of all its prices, reached at half time, and stays. `account` is the
-    solvent one of the largest gross notional if left out. Others as in `flash_crash`.
+    The move is the same share of all its prices, reached at half time, and stays.
+
+    Parameters
+    ----------
+    account : str, optional
+        The solvent one of the largest gross notional if left out.
+    overshoot : float, default 0.25
+        What the account then owes, as a share of its equity before.
+    book, steps, count, volatility, dispersion, seed : as in `flash_crash`
+
+    Returns
+    -------
+    Paths
+
+    Raises
+    ------
+    InputError
+        The account is not in the book or has no position.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -50,8 +50,16 @@ class StressTest:
     outcomes: pd.DataFrame
     """A row per policy and path, with the numbers of `Simulation.totals`."""
     policies: tuple[str, ...]
+    """Names of the rules."""
+    _: KW_ONLY
     paths: Paths
+    """The paths, common to all rules."""
     exchange: Exchange
+    """The parameters of the exchange."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `outcomes`."""
+        return self.outcomes.copy()
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -256,7 +264,9 @@ def stress_test(
         work = book.size.size * given.steps * len(given) * len(chosen)
         workers = None if work > WORTH_PROCESSES else 1
     found = _play(book, given, (list(chosen.values()), rules, prices, objective), executor, workers)
-    return StressTest(_outcomes_table(found, list(chosen)), tuple(chosen), given, rules)
+    return StressTest(
+        _outcomes_table(found, list(chosen)), tuple(chosen), paths=given, exchange=rules
+    )
 
 
 def _outcomes_table(found: FloatArray, policies: list[str]) -> pd.DataFrame:

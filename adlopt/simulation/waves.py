@@ -5,7 +5,7 @@ done, each from the book that its own earlier waves have left.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -56,14 +56,15 @@ class WaveReplay:
     """
     books: dict[str, Book]
     """After the last wave, by policy; "realised" is what happened."""
+    _: KW_ONLY
     reductions: dict[str, pd.DataFrame]
     """By policy: account, asset and the contracts taken in all waves together."""
     omitted: dict[str, str] = field(default_factory=dict)
     """Default rules that the table lacks the data for, each with what it lacks."""
 
     def to_frame(self) -> pd.DataFrame:
-        """The same as `table`."""
-        return self.table
+        """A copy of `table`."""
+        return self.table.copy()
 
     def __repr__(self) -> str:
         text = self.table.to_string(float_format="{:,.6g}".format, max_rows=100)

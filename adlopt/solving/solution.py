@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -58,6 +58,7 @@ class Solution:
     """
     value: float | None
     """The objective, in money."""
+    _: KW_ONLY
     lower_bound: float | None
     """No allocation has a smaller objective: proven."""
     gap: float | None
@@ -69,11 +70,13 @@ class Solution:
     """Leverage (or factor leverage) above which pools are drained; by asset if several are reduced.
     """
     method: str
+    """The method that ran."""
     status: Status
     """'optimal' if proven within the tolerance; 'time_limit' if the limit ended the work before
     that; else 'unproven'.
     """
     seconds: float
+    """Time of the solve."""
     details: dict[str, Any] = field(default_factory=dict)
     """How it was solved: what the presolve removed, which algorithm ran, how many steps it took."""
     tolerance: float = field(default=1e-6)
@@ -93,7 +96,14 @@ class Solution:
     def to_json(self) -> str:
         """The solution with its problem as JSON text that `from_json` reads back exactly.
 
-        InputError if the problem holds what text cannot (see `Problem.to_json`).
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InputError
+            The problem holds what text cannot (see `Problem.to_json`).
         """
         content = {
             entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name in STORED
@@ -106,7 +116,21 @@ class Solution:
 
     @classmethod
     def from_json(cls, text: str) -> Solution:
-        """The solution that `to_json` wrote; InputError if the text is not one."""
+        """The solution that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Solution
+
+        Raises
+        ------
+        InputError
+            The text is not one that `to_json` writes.
+        """
         content = serialization.loads("Solution", text)
         if set(content) != {*STORED, "problem", "multipliers"}:
             raise InputError("Solution.from_json: expected the text that Solution.to_json writes")

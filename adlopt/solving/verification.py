@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import pandas as pd
 
@@ -20,8 +20,7 @@ NEGLIGIBLE = 1e-9  # of the objective before any reduction: values below it coun
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verification:
-    """Values of two independent solutions of one scenario problem; `agree` if they differ by at
-    most `tolerance`.
+    """Values of two independent solutions of one scenario problem.
 
     Examples
     --------
@@ -31,13 +30,22 @@ class Verification:
     """
 
     method: str
+    """The method that was checked."""
     value: float
+    """Its objective, in money."""
+    _: KW_ONLY
     check: str
+    """The method that checked it."""
     check_value: float
+    """Its objective, in money."""
     seconds: tuple[float, float]
+    """Time that each took."""
     before: float
+    """The objective before any reduction, in money."""
     scenarios: int
+    """Scenarios that both were judged on."""
     tolerance: float
+    """Largest relative difference at which they agree."""
 
     @property
     def difference(self) -> float:
@@ -55,6 +63,7 @@ class Verification:
 
     @property
     def agree(self) -> bool:
+        """Whether the values differ by at most `tolerance`."""
         return bool(abs(self.difference) <= self.tolerance)
 
     def to_frame(self) -> pd.DataFrame:

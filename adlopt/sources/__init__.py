@@ -24,6 +24,6 @@ its risk is not known
 """
 
 from adlopt.sources import binance, bybit, ccxt, hyperliquid, hyperreplay, tables
-from adlopt.sources._assemble import Loaded
+from adlopt.sources.loaded import Loaded
 
 __all__ = ["Loaded", "binance", "bybit", "ccxt", "hyperliquid", "hyperreplay", "tables"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,37 +14,14 @@ from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.sources._parsing import Holding, ParsedRecords, Row
+from adlopt.sources.loaded import Loaded
 
 SPREAD = 1.1  # marks of one asset further apart than this are no snapshot of one moment
 Marks: TypeAlias = "Mapping[str, float] | pd.Series[float]"
 Money: TypeAlias = float | Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Loaded:
-    """A book, and the rows that were not taken.
-
-    `rejected` has a row each: `record` (its place in what was loaded), `account`, `symbol`, `side`,
-    `size` as they stood
-    there, and the `reason`. If no row could be taken the book is empty.
-
-    Examples
-    --------
-    >>> import adlopt as adl
-    >>> import pandas as pd
-    >>> nothing = pd.DataFrame({"reason": []})
-    >>> len(adl.sources.Loaded(adl.examples.paper_book(), nothing).rejected)
-    0
-    """
-
-    book: Book
-    rejected: pd.DataFrame
-
-    def __repr__(self) -> str:
-        reasons = Counter(self.rejected["reason"])
-        lines = [f"  {count:,} x {reason}" for reason, count in reasons.most_common(8)]
-        more = [f"  ... {len(reasons) - 8:,} more reasons in .rejected"] if len(reasons) > 8 else []
-        return "\n".join([f"{self.book!r}, {len(self.rejected):,} rows rejected", *lines, *more])
+UNKNOWN = "no equity is known for this cross account"
 
 
 def assemble(
@@ -54,19 +31,19 @@ def assemble(
     wallet: Money | None = None,
     marks: Marks | None = None,
     currency: str | Iterable[str] | None = None,
-    unknown: str = "no equity is known for this cross account",
+    remedy: str = "",
 ) -> Loaded:
     """The book of what was read, by the rules that `adlopt.sources` states.
 
     Money is the cross accounts', by name, or one number for the only account; `equity` includes
     unrealised profit, `wallet`
-    does not. `unknown` is the reason where there is none.
+    does not. `remedy` ends the reason of a rejection where there is none.
     """
     holdings = _in_one_currency(found, currency)
     holdings, mark = _marked(found, holdings, marks)
     held = _netted(found, holdings)
     accounts = list(dict.fromkeys(h.account for h in holdings if not h.isolated))
-    pools = _equities(found, accounts, held, mark, equity, wallet, unknown)
+    pools = _equities(found, accounts, held, mark, equity, wallet, UNKNOWN + remedy)
     taken: list[Holding] = []
     for group in held:
         _take(found, group, pools, taken)

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Loaded, Marks, Money, assemble, settlement
+from adlopt.sources._assemble import Marks, Money, assemble, settlement
 from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
+from adlopt.sources.loaded import Loaded
 
 KEYS = ("symbol", "positionSide", "positionAmt", "markPrice", "entryPrice")
 SIDES = {"both": 0.0, "long": 1.0, "short": -1.0}
@@ -29,36 +30,56 @@ def load(
     currency: str | Iterable[str] | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json,
-    .jsonl, .csv) of these.
+    """A book from the answer of Binance's position endpoint.
 
     `positionAmt` is signed. A position is isolated if its isolatedMargin or isolatedWallet is not
-    zero (version 2 says so in
-    marginType); its equity is isolatedMargin, else isolatedWallet + unRealizedProfit.
+    zero (version 2 states it in marginType); its equity is isolatedMargin, else isolatedWallet +
+    unRealizedProfit.
 
     Parameters
     ----------
-    wallet : the cross wallet, without unrealised profit: a number, numbers by account, or the
-        account endpoint's answer
-        (`assets`, or the balance list), read for the settlement currency's crossWalletBalance; by
-        account if there are several.
-    equity : of cross accounts, with unrealised profit, instead of `wallet`.
-    account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book (`marginAsset`), or several that count as one; by
-        default what most settle in.
-    marks : price by symbol; else the records' markPrice.
+    positions : mapping, list of mappings, DataFrame or path
+        One position, a list of them, a mapping from account to either, or a file (.json, .jsonl,
+        .csv) of these.
+    wallet : float, mapping or path, optional
+        The cross wallet, without unrealised profit: a number, numbers by account, or the account
+        endpoint's answer (`assets`, or the balance list), read for the settlement currency's
+        crossWalletBalance; by account if there are several.
+    equity : float or mapping from account to float, optional
+        Of cross accounts, with unrealised profit, instead of `wallet`.
+    account : str, default "account"
+        Name of positions that state none (a list from one API key).
+    currency : str or iterable of str, optional
+        Settlement currency, or several that count as one; by default that of most positions.
+    marks : mapping from symbol to float, optional
+        Prices; the records' own if left out.
+
+    Returns
+    -------
+    Loaded
+        The book, and the rows that were not taken, each with its reason.
+
+    Raises
+    ------
+    InputError
+        There are no positions at all, marks of an asset differ by more than 10 %, or an argument is
+        wrong.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> position = {"symbol": "BTCUSDT", "positionAmt": "-0.5", "markPrice": "60000",
+    ...             "entryPrice": "61000", "marginType": "cross"}
+    >>> adl.sources.binance.load(position, equity=10_000.0).book.size.tolist()
+    [-0.5]
     """
-    found = gather(
-        entries(read(positions), account, KEYS), _holding, "symbol", "positionSide", "positionAmt"
-    )
+    records = entries(read(positions), account, KEYS)
+    found = gather(records, _holding, "symbol", "positionSide", "positionAmt")
     settled = settlement(found, currency)
+    wallet = _wallets(read(wallet), account, settled)
+    remedy = "; give wallet or equity"
     return assemble(
-        found,
-        equity=equity,
-        wallet=_wallets(read(wallet), account, settled),
-        marks=marks,
-        currency=settled,
-        unknown="no equity is known for this cross account; give wallet or equity",
+        found, equity=equity, wallet=wallet, marks=marks, currency=settled, remedy=remedy
     )
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
-from adlopt.sources._assemble import Loaded, Marks, Money, assemble
+from adlopt.sources._assemble import Marks, Money, assemble
 from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
+from adlopt.sources.loaded import Loaded
 
 KEYS = ("symbol", "side", "size", "positionIdx", "avgPrice", "markPrice")
 SIDES = {"buy": 1.0, "sell": -1.0}
@@ -36,40 +38,55 @@ def load(
     margin: Margin | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from the endpoint's answer, a position, a list of them, a mapping of accounts to any,
-    or a .json or .jsonl file.
+    """A book from the answer of Bybit's position endpoint.
 
     Only linear contracts are taken: inverse ones are valued in coin. An isolated position's equity
-    is positionBalance +
-    unrealisedPnl.
+    is positionBalance + unrealisedPnl.
 
     Parameters
     ----------
-    equity : of cross accounts, with unrealised profit: a number, numbers by account, or the answer
-        of
+    positions : mapping, list of mappings or path
+        The endpoint's answer, a position, a list of them, a mapping from account to any, or a .json
+        or .jsonl file.
+    equity : float, mapping or path, optional
+        Of cross accounts, with unrealised profit: a number, numbers by account, or the answer of
         `/v5/account/wallet-balance` (its totalEquity), by account if there are several.
-    wallet : the same without unrealised profit, instead of `equity`.
-    account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book, or several that count as one; by default what most
-        positions settle in.
-    margin : margin mode of all; needed where a unified account is in isolated mode, since tradeMode
-        is 0 there all the same.
-    marks : price by symbol; else the records' markPrice.
+    wallet : float or mapping from account to float, optional
+        The same without unrealised profit, instead of `equity`.
+    account : str, default "account"
+        Name of positions that state none (a list from one API key).
+    currency : str or iterable of str, optional
+        Settlement currency, or several that count as one; by default that of most positions.
+    margin : {"cross", "isolated"}, optional
+        Margin mode of all. A unified account in isolated mode needs it: its tradeMode is 0 too.
+    marks : mapping from symbol to float, optional
+        Prices; the records' own if left out.
+
+    Returns
+    -------
+    Loaded
+        The book, and the rows that were not taken, each with its reason.
+
+    Raises
+    ------
+    InputError
+        There are no positions at all, marks of an asset differ by more than 10 %, or an argument is
+        wrong.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> position = {"symbol": "BTCUSDT", "side": "Sell", "size": "0.5", "markPrice": "60000",
+    ...             "avgPrice": "61000", "tradeMode": 0}
+    >>> adl.sources.bybit.load(position, 10_000.0).book.size.tolist()
+    [-0.5]
     """
-
-    def holding(record: Fields, row: Row) -> Holding:
-        return _holding(record, row, margin)
-
-    found = gather(
-        entries(_unwrapped(read(positions)), account, KEYS), holding, "symbol", "side", "size"
-    )
+    records = entries(_unwrapped(read(positions)), account, KEYS)
+    found = gather(records, partial(_holding, margin=margin), "symbol", "side", "size")
+    equity = _equities(read(equity), account)
+    remedy = "; give equity or wallet"
     return assemble(
-        found,
-        equity=_equities(read(equity), account),
-        wallet=wallet,
-        marks=marks,
-        currency=currency,
-        unknown="no equity is known for this cross account; give equity or wallet",
+        found, equity=equity, wallet=wallet, marks=marks, currency=currency, remedy=remedy
     )
 
 

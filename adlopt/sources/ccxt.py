@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Margin
-from adlopt.sources._assemble import Loaded, Marks, Money, assemble, settlement
+from adlopt.sources._assemble import Marks, Money, assemble, settlement
 from adlopt.sources._parsing import Holding, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, read
+from adlopt.sources.loaded import Loaded
 
 KEYS = ("symbol", "side", "contracts", "contractSize", "notional", "marginMode", "info")
 SIDES = {"long": 1.0, "short": -1.0, "buy": 1.0, "sell": -1.0}
@@ -20,6 +22,8 @@ MODES = {"cross": False, "crossed": False, "isolated": True}
 SYMBOL = re.compile(
     r"(?P<base>[^/:]+)/(?P<quote>[^/:]+):(?P<settle>[^/:-]+)(?P<option>-\d+-[\d.]+-[CP])?(?:-\d+)?"
 )
+
+REMEDY = "; give balances, equity or wallet"
 
 
 def load(
@@ -34,52 +38,65 @@ def load(
     contract_sizes: Mapping[str, float] | None = None,
     marks: Marks | None = None,
 ) -> Loaded:
-    """A book from one position, a list of them, a mapping of accounts to either, or a file (.json,
-    .jsonl) of these.
+    """A book from the positions that ccxt returns; assets are its symbols ("BTC/USDT:USDT").
 
-    Size is |contracts| x contractSize with the sign of `side`; assets are ccxt's symbols, such as
-    "BTC/USDT:USDT".
-    An isolated position's equity is its `collateral`, which includes unrealised profit.
+    Size is |contracts| x contractSize with the sign of `side`. An isolated position's equity is its
+    `collateral`, which includes unrealised profit.
 
     Parameters
     ----------
-    balances : fetch_balance's result (or a file of it), or a mapping of accounts to such; the
-        `total` of the settlement
-        currency is the cross account's equity. Where your venue's total leaves unrealised profit
-        out, give `wallet` instead.
-    equity, wallet : of cross accounts, with or without unrealised profit: a number, or numbers by
-        account.
-    account : name of positions that bring none (a list from one API key).
-    currency : settlement currency of the book, or several that count as one; by default what most
-        positions settle in.
-    margin : margin mode of positions that do not tell theirs.
-    contract_sizes : by symbol, for venues that leave contractSize out.
-    marks : price by symbol; else the records' markPrice.
+    positions : mapping, list of mappings or path
+        One position, a list of them, a mapping from account to either, or a .json or .jsonl file.
+    balances : mapping or path, optional
+        The result of fetch_balance, or a mapping from account to such: the settlement currency's
+        `total` is the cross equity. If it leaves unrealised profit out, give `wallet` instead.
+    equity, wallet : float or mapping from account to float, optional
+        Of cross accounts, with or without unrealised profit.
+    account : str, default "account"
+        Name of positions that state none (a list from one API key).
+    currency : str or iterable of str, optional
+        Settlement currency, or several that count as one; by default that of most positions.
+    margin, contract_sizes : {"cross", "isolated"} and mapping from symbol to float, optional
+        For records without a margin mode or contractSize.
+    marks : mapping from symbol to float, optional
+        Prices; the records' own if left out.
+
+    Returns
+    -------
+    Loaded
+        The book, and the rows that were not taken, each with its reason.
 
     Raises
     ------
-    InputError : no positions are there at all, marks disagree by more than 10 %, or an argument is
+    InputError
+        There are no positions at all, marks of an asset differ by more than 10 %, or an argument is
         wrong.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> position = {"symbol": "BTC/USDT:USDT", "side": "short", "contracts": 5, "contractSize": 0.1,
+    ...             "markPrice": 60_000.0, "marginMode": "cross"}
+    >>> adl.sources.ccxt.load(position, equity=10_000.0).book.size.tolist()
+    [-0.5]
     """
-    multipliers = _contract_sizes(contract_sizes)
-
-    def holding(record: Fields, row: Row) -> Holding:
-        return _holding(record, row, margin, multipliers)
-
+    holding = partial(_holding, margin=margin, multipliers=_contract_sizes(contract_sizes))
     found = gather(entries(read(positions), account, KEYS), holding, "symbol", "side", "contracts")
     settled = settlement(found, currency)
-    if balances is not None:
-        if equity is not None:
-            raise InputError("ccxt: balances and equity are alternatives; give one")
-        equity = _totals(read(balances), account, settled)
-    return assemble(
-        found,
-        equity=equity,
-        wallet=wallet,
-        marks=marks,
-        currency=settled,
-        unknown="no equity is known for this cross account; give balances, equity or wallet",
-    )
+    equity = _equity(equity, balances, account, settled)
+    money = {"equity": equity, "wallet": wallet}
+    return assemble(found, **money, marks=marks, currency=settled, remedy=REMEDY)
+
+
+def _equity(
+    equity: Money | None, balances: object, account: str, settled: set[str]
+) -> Money | None:
+    """The equity given, or that in balances."""
+    if balances is None:
+        return equity
+    if equity is not None:
+        raise InputError("ccxt: balances and equity are alternatives; give one")
+    return _totals(read(balances), account, settled)
 
 
 def _holding(

@@ -5,10 +5,12 @@ numbers are strings there).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from adlopt.sources._assemble import Loaded, Marks, assemble
+from adlopt.sources._assemble import Marks, assemble
 from adlopt.sources._parsing import Holding, ParsedRecords, Row, gather
 from adlopt.sources._records import Entry, Fields, RecordError, entries, read
+from adlopt.sources.loaded import Loaded
 
 KEYS = (
     "assetPositions",
@@ -21,19 +23,55 @@ MODES = {"cross": False, "isolated": True}
 
 
 def load(states: object, *, account: str = "account", marks: Marks | None = None) -> Loaded:
-    """A book from one state, a list of states, a mapping of accounts to states, or a file (.json,
-    .jsonl) of these.
+    """A book from the states that Hyperliquid's clearinghouse endpoint returns.
 
     Sizes are signed (`szi`); the mark is positionValue / |szi|; a cross account's equity is
-    crossMarginSummary.accountValue,
-    an isolated position's is its value plus leverage.rawUsd (marginUsed if that is left out). A
-    state's entry `user` or
-    `account` names its account; else a single state is `account`, and those of a list are numbered
-    from 1.
+    crossMarginSummary.accountValue, an isolated position's is its value plus leverage.rawUsd
+    (marginUsed if that is left out). A state's entry `user` or `account` names its account; else a
+    single state is `account`, and those of a list are numbered from 1.
+
+    Parameters
+    ----------
+    states : mapping, list of mappings or path
+        One state, a list of states, a mapping from account to state, or a file (.json, .jsonl) of
+        these.
+    account : str, default "account"
+        Name of a single state that has none.
+    marks : mapping from symbol to float, optional
+        Prices; the records' own if left out.
+
+    Returns
+    -------
+    Loaded
+        The book, and the rows that were not taken, each with its reason.
+
+    Raises
+    ------
+    InputError
+        There are no positions at all, marks of an asset differ by more than 10 %, or an argument is
+        wrong.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> position = {"coin": "BTC", "szi": "-0.5", "positionValue": "30000", "entryPx": "61000",
+    ...             "leverage": {"type": "cross", "value": 10}}
+    >>> state = {"assetPositions": [{"position": position}],
+    ...          "crossMarginSummary": {"accountValue": "10000"}}
+    >>> adl.sources.hyperliquid.load(state).book.marks.tolist()
+    [60000.0]
     """
-    found, equity, seen = ParsedRecords(), {}, set()
+    found, equity = _read_states(list(entries(read(states), account, KEYS)), account)
+    return assemble(found, equity=equity, marks=marks)
+
+
+def _read_states(states: list[Entry], account: str) -> tuple[ParsedRecords, dict[str, float]]:
+    """The positions in all states, and the cross equity of each account."""
+    found = ParsedRecords()
+    equity: dict[Any, Any] = {}
+    seen: set[Any] = set()
     at = 0
-    for entry in _named(list(entries(read(states), account, KEYS)), account):
+    for entry in _named(states, account):
         positions: list[object] = []
         try:
             if entry.account in seen:
@@ -62,7 +100,7 @@ def load(states: object, *, account: str = "account", marks: Marks | None = None
         for name, reason in part.unknown_accounts.items():
             found.unknown_accounts.setdefault(name, reason)
         at += max(len(positions), 1)
-    return assemble(found, equity=equity, marks=marks)
+    return found, equity
 
 
 def _named(states: list[Entry], account: str) -> list[Entry]:

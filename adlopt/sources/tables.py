@@ -8,25 +8,49 @@ from collections.abc import Mapping
 
 from adlopt._internal import validation
 from adlopt.errors import InputError
-from adlopt.sources._assemble import Loaded, Marks, assemble
+from adlopt.sources._assemble import Marks, assemble
 from adlopt.sources._parsing import Holding, ParsedRecords, Row, gather
 from adlopt.sources._records import Fields, RecordError, entries, missing, read
+from adlopt.sources.loaded import Loaded
 
 KEYS = ("account", "asset", "size")
 MODES = {"cross": False, "isolated": True}
 
 
 def load(positions: object, accounts: object = None, *, marks: Marks | None = None) -> Loaded:
-    """A book from a table of positions, and of accounts: files (.csv, .parquet, .json, .jsonl),
-    DataFrames or lists of rows.
+    """A book from a table of positions, and of accounts.
 
-    Columns are those of `Book.from_frame`, which refuses a table for its first bad row; here such
+    Columns are those of `Book.from_frame`, which raises for the first bad row of a table; here such
     rows are rejected.
+
+    Parameters
+    ----------
+    positions : DataFrame, list of rows or path
+        A file is .csv, .parquet, .json or .jsonl.
+    accounts : DataFrame, list of rows or path, optional
+        Equity or collateral by account.
+    marks : mapping from asset to float, optional
+        Prices; the column `mark` if left out.
+
+    Returns
+    -------
+    Loaded
+        The book, and the rows that were not taken, each with its reason.
 
     Raises
     ------
-    InputError : a column that is needed is missing, the table of accounts is wrong, or marks differ
-        by more than 10 %.
+    InputError
+        A column that is needed is missing, the table of accounts is wrong, or marks of an asset
+        differ by more than 10 %.
+
+    Examples
+    --------
+    >>> import adlopt as adl
+    >>> rows = [{"account": "a", "asset": "BTC", "size": -0.5, "equity": 10.0},
+    ...         {"account": "b", "asset": "BTC", "size": "half", "equity": 10.0}]
+    >>> loaded = adl.sources.tables.load(rows, marks={"BTC": 100.0})
+    >>> len(loaded.book.size), len(loaded.rejected)
+    (1, 1)
     """
     rows = list(entries(read(positions), "", KEYS))
     for column in KEYS:
@@ -41,8 +65,7 @@ def load(positions: object, accounts: object = None, *, marks: Marks | None = No
         equity=_stated(found, equity, wallet),
         wallet=wallet,
         marks=marks,
-        unknown="no equity is known for this cross account; give it in a column 'equity' or in the "
-        "accounts",
+        remedy="; give it in a column 'equity' or in the accounts",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -41,12 +41,14 @@ class Exposure(TableResult):
     """
 
     account: Any
+    """Its name."""
     table: pd.DataFrame
     """A row per rung, policy and eligible position of the account: `asset`, `margin_mode`, `size`;
     `required` contracts and `open_interest_fraction`, what they are of the eligible open interest;
     `policy`; `rank` (1 is reduced first) `of` so many positions; `reduction`, `remaining`,
     `fraction`; `notional` closed and `paid`, what settlement off the mark costs the account.
     """
+    _: KW_ONLY
     omitted: dict[str, str] = field(default_factory=dict)
     """Default rules that the problem lacks the data for, each with what it lacks."""
 
@@ -118,7 +120,7 @@ def exposure(
     if not rows:
         raise InputError(f"exposure: the reductions can take nothing from account {account!r}")
     lacking = omitted(state(rungs[0])) if policies is None else {}
-    return Exposure(account, pd.DataFrame(rows), lacking)
+    return Exposure(account, pd.DataFrame(rows), omitted=lacking)
 
 
 def _account_code(book: Book, account: Any) -> int:

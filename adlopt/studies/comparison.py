@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -56,6 +56,7 @@ class Comparison:
     leverage of the eligible pools afterwards; `excess` over the proven lower bound in money,
     `excess_percent` of that bound, and `gap` = excess / objective.
     """
+    _: KW_ONLY
     concentration: pd.DataFrame
     """`accounts` reduced; positions `fully_closed`; `max_fraction` of a position; `max_burden`,
     notional taken over equity of a pool; `hhi` (Herfindahl index) and `gini` of the notional taken
@@ -106,7 +107,12 @@ class Comparison:
         )
 
     def to_json(self) -> str:
-        """The comparison as JSON text, floats in full; numbers that are not finite become null."""
+        """The comparison as JSON text, floats in full; numbers that are not finite become null.
+
+        Returns
+        -------
+        str
+        """
         blocks = {block: getattr(self, block).to_dict("index") for block in BLOCKS}
         policies = {
             name: {block: blocks[block][name] for block in BLOCKS}
@@ -133,6 +139,10 @@ class Comparison:
         text : str
         problem : Problem, optional
             Stored as the attribute `problem`, which JSON does not hold.
+
+        Returns
+        -------
+        Comparison
 
         Raises
         ------

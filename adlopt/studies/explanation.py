@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import Any
 
@@ -36,6 +36,7 @@ class Explanation:
     """
 
     account: Any
+    """Its name."""
     table: pd.DataFrame
     """A row per eligible position of the account: asset, margin_mode, size, reduction, remaining,
     fraction, leverage_before, leverage_after; factor_leverage_before, factor_leverage_after
@@ -44,6 +45,7 @@ class Explanation:
     position saves, and shadow_price, what the last contract saves anywhere, in money of the
     objective; queue_reduction, what a queue would have taken. What does not apply is NaN.
     """
+    _: KW_ONLY
     remedies: pd.DataFrame
     """A row per reduced pool of the account: margin_mode, asset (of an isolated position), equity,
     extra_equity, with which nothing would have been taken from the pool, and size_reduction, the
@@ -52,6 +54,7 @@ class Explanation:
     queue: str
     """Name of the queue that `queue_reduction` refers to."""
     sentences: tuple[str, ...]
+    """The explanation in words."""
 
     @property
     def text(self) -> str:

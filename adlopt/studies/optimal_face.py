@@ -13,7 +13,7 @@ sides lose in other scenarios it may bind, and then it couples the positions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from html import escape
 
@@ -52,10 +52,12 @@ class OptimalSet:
     """
 
     problem: Problem
+    """The problem whose optima these are."""
     cutoff: float | pd.Series[float]
     """Leverage above which all reductions are equally good: 1 / VaR of the adverse return; by asset
     if several are reduced.
     """
+    _: KW_ONLY
     interval: pd.DataFrame
     """By reduced asset, the leverages `low` to `high` between which every position reduced in part
     may end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import Any, NamedTuple
 
@@ -44,6 +44,7 @@ class Rounding:
     """As in a `Solution`, with a column `lots`: whole lots taken, unsigned."""
     certificate: Certificate | None
     """How far the rounded allocation is from the optimum without lots."""
+    _: KW_ONLY
     cost_bound: float | None
     """Proven upper bound on the objective above the optimum without lots, in money; >= 0."""
     cost: float | None
@@ -182,11 +183,12 @@ def _rounding(
 ) -> Rounding:
     """The result, with its cost where there is a price model."""
     if problem.prices is None:
-        return Rounding(table, None, None, None, largest_move)
+        return Rounding(table, None, cost_bound=None, cost=None, largest_move=largest_move)
     before, after = certify(problem, as_table(problem, reductions)), certify(problem, table)
     # Both bounds are valid for the same optimum.
     bound = max(after.value - max(before.lower_bound, after.lower_bound), 0.0)
-    return Rounding(table, after, bound, after.value - before.value, largest_move)
+    cost = after.value - before.value
+    return Rounding(table, after, cost_bound=bound, cost=cost, largest_move=largest_move)
 
 
 def _lots_and_minimum(

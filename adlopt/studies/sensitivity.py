@@ -5,7 +5,7 @@ insurance fund, caps, and the equity of accounts.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import Any
 
@@ -46,9 +46,10 @@ class Sensitivity:
     """A row per assumption: parameter ("volatility", "correlation", "horizon", "insurance_fund",
     "caps" or "equity"), name (of the asset or account), unit, derivative of the optimal value per
     unit, and the problem solved again a step below and above: step (in units), value_down,
-    value_up, and by reduced asset shadow_price_down and shadow_price_up. NaN where a side does not
-    exist, such as a fund below zero.
+    value_up, and for each reduced asset `shadow_price_down_ASSET` and `shadow_price_up_ASSET`.
+    NaN where a side does not exist, such as a fund below zero.
     """
+    _: KW_ONLY
     equity: pd.DataFrame
     """A row per pool that is solvent, largest effect first: account, margin_mode, asset (of an
     isolated position), equity, and derivative, the change of the optimal value per unit of money
@@ -134,7 +135,8 @@ def sensitivity(
     rows = [_row(optimum, change, options) for change in changes]
     table = pd.DataFrame(rows)
     order = np.argsort(margin.to_numpy(), kind="stable")
-    return Sensitivity(base, table, _margin_table(problem, margin.iloc[order]))
+    equity = _margin_table(problem, margin.iloc[order])
+    return Sensitivity(base, table, equity=equity)
 
 
 def _row(optimum: Optimum, change: Change, options: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def _row(optimum: Optimum, change: Change, options: dict[str, Any]) -> dict[str,
     for asset in optimum.problem.book.assets.take(optimum.problem.reduced_assets):
         for side, answer in answers.items():
             prices = None if answer is None else answer.shadow_prices
-            row[f"shadow_price_{side} {asset}"] = np.nan if prices is None else float(prices[asset])
+            row[f"shadow_price_{side}_{asset}"] = np.nan if prices is None else float(prices[asset])
     return row
 
 

@@ -4,7 +4,7 @@ bootstrap samples of past windows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
 from typing import Any, Literal, NamedTuple
 
@@ -69,11 +69,13 @@ class ConfidenceInterval:
     """A row per eligible position: account, asset, margin_mode, size, low, estimate, high, in
     contracts, signed like the position.
     """
+    _: KW_ONLY
     shadow_prices: pd.DataFrame
     """A row per reduced asset: asset, low, estimate, high, in money per contract."""
     level: float
     """Probability with which each interval holds the truth."""
     source: Source
+    """"draws" or "bootstrap"."""
     replicates: int
     """Problems that were solved."""
 

@@ -515,7 +515,16 @@ def test_unproven_answers_are_printed_with_their_own_code(book: str) -> None:
 def test_disagreement_has_the_same_code(book: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from adlopt.solving.verification import Verification
 
-    wrong = Verification("a", 2.0, "b", 1.0, (0.0, 0.0), 3.0, 4, 1e-6)
+    wrong = Verification(
+        "a",
+        2.0,
+        check="b",
+        check_value=1.0,
+        seconds=(0.0, 0.0),
+        before=3.0,
+        scenarios=4,
+        tolerance=1e-6,
+    )
     monkeypatch.setattr(cli.solve_commands, "verify_problem", lambda *_, **__: wrong)
     assert "DISAGREE" in run("verify", book, "--reduce", "BTC=-1", *DIRECTION, code=cli.NOT_PROVEN)
 

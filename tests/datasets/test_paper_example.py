@@ -147,5 +147,5 @@ def test_lognormal_optimum(paper: Paper) -> None:
 
 def test_lognormal_verifies(paper: Paper) -> None:
     """Presolve and scaling of the package change nothing against the program as written down."""
-    model = adl.LogNormal(paper.volatility, paper.correlation, paper.horizon, points=2**10)
+    model = adl.LogNormal(paper.volatility, paper.correlation, horizon=paper.horizon, points=2**10)
     assert adl.verify(adl.Problem(paper.book, {"BTC": -10.0}, prices=model)).agree

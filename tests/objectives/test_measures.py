@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
-from adlopt.objectives.protocol import project_to_dual_set
+from adlopt.objectives.dual_set import project_to_dual_set
 from tests.objectives.families import BUILT_IN, COHERENT, losses
 
 every = pytest.mark.parametrize("measure", BUILT_IN, ids=str)

@@ -86,17 +86,17 @@ def test_any_allocation_and_one_asset_of_several() -> None:
     with pytest.raises(adl.InputError, match=r"2 are reduced \(BTC, ETH\)"):
         plots.water_filling(problem, adl.solve(problem))
     with pytest.raises(adl.InputError, match="'SOL' is not reduced"):
-        plots.water_filling(problem, adl.solve(problem), "SOL")
+        plots.water_filling(problem, adl.solve(problem), asset="SOL")
     solution = adl.solve(problem)
-    ax = plots.water_filling(problem, solution, "ETH")
+    ax = plots.water_filling(problem, solution, asset="ETH")
     assert f"water level {solution.water_level['ETH']:.4g}" in legend(ax)
     side = problem.positions["asset"].map({"BTC": 10 / 33, "ETH": 100 / (323 + 326.2)})
     rule = problem.positions.assign(reduction=problem.positions["size"] * side)
-    ax = plots.water_filling(problem, rule, "BTC", ax=ax)
+    ax = plots.water_filling(problem, rule, asset="BTC", ax=ax)
     taken = [patch for patch in ax.patches if patch.get_label() == "taken"][-1].get_data()
     np.testing.assert_allclose(taken.baseline / taken.values, 23 / 33)
     with pytest.raises(adl.InputError, match="expected a Solution, a table"):
-        plots.water_filling(problem, {"1": 3.0}, "BTC")
+        plots.water_filling(problem, {"1": 3.0}, asset="BTC")
 
 
 def test_names_are_text_and_fit() -> None:
@@ -124,7 +124,7 @@ def test_volatility(count: int) -> None:
     equity, before = np.exp(rng.normal(9, 1, count)), np.exp(rng.normal(-2, 0.8, count))
     after = np.minimum(before, 0.15)
     names = [f"account {at}" for at in range(count)]
-    ax = plots.volatility_filling(pd.Series(equity), pd.Series(before, names), after, 0.15)
+    ax = plots.volatility_filling(pd.Series(equity), pd.Series(before, names), after, level=0.15)
     taken = stairs(ax, "taken")
     order = np.argsort(-before)
     np.testing.assert_allclose(taken.values, before[order])

@@ -18,7 +18,9 @@ def test_risk_against_concentration() -> None:
         {"expected_loss": np.geomspace(1e6, 10, 13), "largest_share": np.linspace(1, 0.1, 13)},
         policies,
     )
-    ax = plots.risk_against_concentration(table, "expected_loss", "largest_share")
+    ax = plots.risk_against_concentration(
+        table, risk="expected_loss", concentration="largest_share"
+    )
     drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
     assert drawn == list(zip(policies, table["largest_share"], table["expected_loss"], strict=True))
     # In grey, shape and filling alone tell policies apart.
@@ -27,7 +29,9 @@ def test_risk_against_concentration() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Largest share", "Expected loss")
     assert legend(ax) == policies
     assert_readable(ax.figure)
-    close = plots.risk_against_concentration(table.iloc[:2], "expected_loss", "largest_share")
+    close = plots.risk_against_concentration(
+        table.iloc[:2], risk="expected_loss", concentration="largest_share"
+    )
     assert close.get_yscale() == "linear"
 
 
@@ -53,11 +57,11 @@ def test_a_comparison_needs_no_columns_named() -> None:
 def test_risk_against_concentration_refuses() -> None:
     table = pd.DataFrame({"risk": [1.0, np.nan], "accounts": [1, 2]})
     with pytest.raises(adl.InputError, match="row 1, column 'risk': nan"):
-        plots.risk_against_concentration(table, "risk", "accounts")
+        plots.risk_against_concentration(table, risk="risk", concentration="accounts")
     with pytest.raises(adl.InputError, match="column 'hhi' is missing"):
-        plots.risk_against_concentration(table, "risk", "hhi")
+        plots.risk_against_concentration(table, risk="risk", concentration="hhi")
     with pytest.raises(adl.InputError, match="no rows"):
-        plots.risk_against_concentration(table.iloc[:0], "risk", "accounts")
+        plots.risk_against_concentration(table.iloc[:0], risk="risk", concentration="accounts")
 
 
 def test_cross_evaluation() -> None:
@@ -142,8 +146,10 @@ def test_optimal_band(count: int) -> None:
 
 def test_optimal_band_of_nothing_and_other_columns() -> None:
     ranges = pd.DataFrame({"low": [0.0], "high": [0.0], "x": [0.0]}, index=["_$only"])
-    ax = plots.optimal_band(ranges, "low", "high", "x")
+    ax = plots.optimal_band(ranges, least="low", most="high", chosen="x")
     assert ax.get_ylim() == (0.0, 1.0)
-    assert legend(plots.optimal_band(ranges, "low", "high")) == ["optimal"]  # nothing chosen
+    assert legend(plots.optimal_band(ranges, least="low", most="high")) == [
+        "optimal"
+    ]  # nothing chosen
     with pytest.raises(adl.InputError, match="column 'least' is missing"):
         plots.optimal_band(ranges)

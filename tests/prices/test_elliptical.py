@@ -19,7 +19,10 @@ CORRELATION = np.array([[1.0, 0.6, -0.3], [0.6, 1.0, 0.1], [-0.3, 0.1, 1.0]])
 COVARIANCE = CORRELATION * np.outer(SCALE, SCALE)
 MODELS = {
     "Gaussian": adl.Gaussian(COVARIANCE, ASSETS),
-    **{f"t {df}": adl.StudentT(COVARIANCE, df, ASSETS) for df in (1.1, 1.5, 3.0, 12.0, 180.0, 1e4)},
+    **{
+        f"t {df}": adl.StudentT(COVARIANCE, df, assets=ASSETS)
+        for df in (1.1, 1.5, 3.0, 12.0, 180.0, 1e4)
+    },
 }
 
 
@@ -144,7 +147,7 @@ def test_rank_one_is_one_factor(df: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [adl.Gaussian(COVARIANCE, ASSETS), adl.StudentT(COVARIANCE, 5.0, ASSETS)]
+    "model", [adl.Gaussian(COVARIANCE, ASSETS), adl.StudentT(COVARIANCE, 5.0, assets=ASSETS)]
 )
 def test_scenarios_have_the_covariance_and_the_closed_form(model: adl.PriceModel) -> None:
     moves, weights = model.scenarios(ASSETS, np.array([1000.0, 50.0, 0.2]))

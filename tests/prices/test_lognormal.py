@@ -21,7 +21,7 @@ def log_returns(model: adl.LogNormal) -> np.ndarray:
 
 def test_moments() -> None:
     T = 0.1
-    model = adl.LogNormal(VOLATILITY, CORRELATION, T)
+    model = adl.LogNormal(VOLATILITY, CORRELATION, horizon=T)
     moves, weights = model.scenarios(ASSETS, MARKS)
     assert weights.size == 2**14
     np.testing.assert_allclose(weights @ moves / MARKS, 0.0, atol=1e-4)  # driftless in price
@@ -33,16 +33,21 @@ def test_moments() -> None:
 
 def test_order_of_assets_does_not_matter() -> None:
     shuffled = adl.LogNormal(
-        {name: VOLATILITY[name] for name in "CAB"}, CORRELATION.loc[list("BCA"), list("BCA")], 0.1
+        {name: VOLATILITY[name] for name in "CAB"},
+        CORRELATION.loc[list("BCA"), list("BCA")],
+        horizon=0.1,
     )
     np.testing.assert_allclose(
-        log_returns(shuffled), log_returns(adl.LogNormal(VOLATILITY, CORRELATION, 0.1)), atol=1e-13
+        log_returns(shuffled),
+        log_returns(adl.LogNormal(VOLATILITY, CORRELATION, horizon=0.1)),
+        atol=1e-13,
     )
 
 
 def test_seed() -> None:
     one, same, other = (
-        log_returns(adl.LogNormal(VOLATILITY, 0.5, 0.1, points=64, seed=seed)) for seed in (1, 1, 2)
+        log_returns(adl.LogNormal(VOLATILITY, 0.5, horizon=0.1, points=64, seed=seed))
+        for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
@@ -54,7 +59,7 @@ def test_points_round_up_to_a_power_of_two(asked: int, given: int) -> None:
 
 
 def test_singular_correlation() -> None:
-    returns = log_returns(adl.LogNormal([0.5, 0.5, 0.5], 1.0, 0.1, points=256))
+    returns = log_returns(adl.LogNormal([0.5, 0.5, 0.5], 1.0, horizon=0.1, points=256))
     np.testing.assert_allclose(returns[:, 0], returns[:, 1], atol=1e-7)
     np.testing.assert_allclose(returns[:, 0], returns[:, 2], atol=1e-7)
 

@@ -39,7 +39,7 @@ EQUITY = np.array([50.0, 30.0, 100.0, 40.0, 80.0, 120.0, 30.0, 60.0, 40.0, 5.0, 
 
 
 def model() -> adl.prices.PriceModel:
-    return adl.ExactLogNormal(VOLATILITY, CORRELATION, HORIZON, marks=MARKS)
+    return adl.ExactLogNormal(VOLATILITY, CORRELATION, horizon=HORIZON, marks=MARKS)
 
 
 def loss(equity: np.ndarray = EQUITY, sizes: np.ndarray = SIZES) -> adl.prices.PoolLoss:
@@ -196,7 +196,7 @@ def test_refusals_say_why() -> None:
 
 
 def test_an_asset_that_does_not_move_counts_for_nothing() -> None:
-    still = adl.ExactLogNormal([0.6, 0.0], 0.0, HORIZON, marks=[100.0, 2.0])
+    still = adl.ExactLogNormal([0.6, 0.0], 0.0, horizon=HORIZON, marks=[100.0, 2.0])
     found = still.pool_loss(
         pd.Index(["A", "B"]),
         EQUITY[:1],

@@ -65,9 +65,9 @@ def test_a_difference_of_rounding_is_no_gap(objective: adl.Objective) -> None:
     proof = adl.certify(calm, adl.policies.ProRata().allocate(calm))
     money = book.equity.sum() + book.gross.sum()
     assert 0.0 < proof.rounding < 1e-12 * money
-    tiny = adl.Certificate(7e-15, 0.0, proof.shadow_prices, rounding=1e-12)
+    tiny = adl.Certificate(7e-15, 0.0, shadow_prices=proof.shadow_prices, rounding=1e-12)
     assert tiny.gap == 0.0
-    assert adl.Certificate(7e-3, 0.0, proof.shadow_prices, rounding=1e-12).gap == 1.0
+    assert adl.Certificate(7e-3, 0.0, shadow_prices=proof.shadow_prices, rounding=1e-12).gap == 1.0
     assert priced(adl.solve(calm)).gap <= 1e-6
 
 

@@ -77,11 +77,11 @@ def test_shadow_prices_of_the_changed_problems() -> None:
     again = priced(adl.solve(posed(prices, caps=CAPS), tolerance=1e-8))
     assert row["name"] == "BTC"
     assert row["value_up"] == pytest.approx(again.value, rel=1e-7)
-    assert row["shadow_price_up BTC"] == pytest.approx(again.shadow_prices["BTC"], rel=1e-5)
+    assert row["shadow_price_up_BTC"] == pytest.approx(again.shadow_prices["BTC"], rel=1e-5)
 
 
 def test_a_perfect_correlation_has_one_side() -> None:
-    prices = adl.LogNormal({"BTC": 0.6, "ETH": 0.75}, 1.0, 10 / 365, points=256)
+    prices = adl.LogNormal({"BTC": 0.6, "ETH": 0.75}, 1.0, horizon=10 / 365, points=256)
     table = adl.sensitivity(posed(prices), accounts=0).table.set_index("parameter")
     assert table.loc["correlation", "value_up"] == pytest.approx(
         adl.solve(posed(prices), tolerance=1e-8).value

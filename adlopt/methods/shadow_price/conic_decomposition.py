@@ -15,7 +15,7 @@ from adlopt.methods.shadow_price.conic_tuning import ConicMasterTuning
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.risk_block import RiskBlock, compile_term, model_block
 from adlopt.objectives import Objective
-from adlopt.objectives.protocol import project_to_dual_set
+from adlopt.objectives.dual_set import project_to_dual_set
 
 
 @dataclass(frozen=True, eq=False)
