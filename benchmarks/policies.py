@@ -63,7 +63,7 @@ def shorts(accounts: int) -> adl.Problem:
     book = adl.Book(
         assets=pd.Index(["BTC"]),
         marks=np.array([100.0]),
-        names=pd.RangeIndex(accounts),
+        account_names=pd.RangeIndex(accounts),
         pool_account=np.arange(accounts),
         isolated=np.zeros(accounts, dtype=bool),
         equity=equity,

@@ -58,7 +58,7 @@ class SmallBook:
         book = Book(
             assets=_index((ASSET,)),
             marks=np.array([self.mark]),
-            names=_index(self.account),
+            account_names=_index(self.account),
             pool_account=np.arange(n),
             isolated=np.zeros(n, dtype=bool),
             equity=np.array(self.equity),

@@ -83,9 +83,9 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     sizes = (
         book.positions_frame()
         .pivot(index="account", columns="asset", values="size")
-        .loc[book.names]
+        .loc[book.account_names]
     )
-    columns = {"account": list(book.names)}
+    columns = {"account": list(book.account_names)}
     columns |= {f"{asset} size": figures(sizes[asset], 4) for asset in book.assets}
     columns |= {
         "equity": figures(book.equity),
@@ -101,8 +101,8 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     )
     paragraph(
         out,
-        f"Account {book.names[highest]} has the highest gross leverage, {gross[highest]:.2f}, and "
-        f"the lowest factor leverage, {factor[highest]:.3f}: what it loses on short BTC it earns "
+        f"Account {book.account_names[highest]} has the highest gross leverage, "
+        f"{gross[highest]:.2f}, and the lowest factor leverage, {factor[highest]:.3f}: what it loses on short BTC it earns "
         "on long ETH. It is the safest of the four.",
         lead="Gross leverage misleads.",
     )

@@ -126,7 +126,9 @@ def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, st
     if solution.shadow_prices is not None:
         for name, price in solution.shadow_prices.items():
             facts[f"shadow price {name}"] = f"{figure(price)} saved by one more contract"
-    facts["accounts reduced"] = f"{solution.reduced['account'].nunique():,} of {len(book.names):,}"
+    facts["accounts reduced"] = (
+        f"{solution.reduced['account'].nunique():,} of {len(book.account_names):,}"
+    )
     facts["seconds"] = f"{solution.seconds:.3g}"
     if solution.details:
         facts["details"] = details_text(solution.details)
@@ -265,7 +267,7 @@ def show_loaded(out: Console, loaded: Loaded, path: Path) -> None:
     book, rejected = loaded.book, loaded.rejected
     out.print(
         visible(
-            f"{path}: {book.size.size:,} positions of {len(book.names):,} accounts in "
+            f"{path}: {book.size.size:,} positions of {len(book.account_names):,} accounts in "
             f"{format_names(book.assets)}"
         )
     )
@@ -287,7 +289,7 @@ def loaded_json(loaded: Loaded, path: Path) -> str:
     return to_json(
         {
             "out": str(path),
-            "accounts": len(book.names),
+            "accounts": len(book.account_names),
             "positions": book.size.size,
             "marks": dict(zip(book.assets, book.marks.tolist(), strict=True)),
             "rejected": records(

@@ -132,22 +132,22 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     taken = {
         str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()
     }
-    columns: dict[str, list[str]] = {"account": [str(name) for name in book.names]}
+    columns: dict[str, list[str]] = {"account": [str(name) for name in book.account_names]}
     columns |= {"gross\nleverage": figures(gross, 3), "factor\nleverage": figures(factor, 3)}
     out.print(table("Four cross-margined accounts", columns, bold=int(gross.argmax())))
     columns = {"rule": list(taken)}
     columns |= {
         f"from\n{name}": figures([rows[index] for rows in taken.values()], 4)
-        for index, name in enumerate(book.names)
+        for index, name in enumerate(book.account_names)
     }
     out.print(table(f"{asset} taken from each account", columns))
     show_comparison(out, comparison)
-    first = book.names[int(taken[queue].argmin())]
-    hit = taken[queue][book.names.get_loc(first)]
+    first = book.account_names[int(taken[queue].argmin())]
+    hit = taken[queue][book.account_names.get_loc(first)]
     unhedged = comparison.unhedged
     row = unhedged[(unhedged["policy"] == queue) & (unhedged["account"] == first)].iloc[0]
     value = comparison.risk["objective"]
-    spared = abs(taken["FactorLeverage"][book.names.get_loc(first)])
+    spared = abs(taken["FactorLeverage"][book.account_names.get_loc(first)])
     paragraph(
         out,
         f"It takes {abs(hit):g} {asset}. But account {first} is hedged: its exposure to the factor "

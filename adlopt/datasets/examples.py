@@ -62,7 +62,7 @@ def paper_book() -> Book:
     Examples
     --------
     >>> import adlopt as adl
-    >>> adl.examples.paper_book().names.tolist()
+    >>> adl.examples.paper_book().account_names.tolist()
     ['1', '2', '3', '4']
     """
     return Book.from_frame(*paper_tables(), marks=PAPER_MARKS)

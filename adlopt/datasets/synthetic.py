@@ -135,7 +135,7 @@ def crash(
     --------
     >>> import adlopt as adl
     >>> book = adl.synthetic.crash(200, assets=2, seed=1)
-    >>> len(book.names), list(book.assets)
+    >>> len(book.account_names), list(book.assets)
     (200, ['A0', 'A1'])
     """
     _check_crash(accounts, assets, fall, hedged)
@@ -172,7 +172,7 @@ def _crashed(
     return Book(
         assets=pd.Index([f"A{k}" for k in range(assets)]),
         marks=marks,
-        names=pd.RangeIndex(accounts),
+        account_names=pd.RangeIndex(accounts),
         pool_account=np.arange(accounts),
         isolated=np.zeros(accounts, dtype=bool),
         equity=np.where(equity > 0, np.maximum(equity, margin), equity),
@@ -220,7 +220,7 @@ def _book(rng: np.random.Generator, pools: int, names: pd.Index, held: int) -> B
     return Book(
         assets=names,
         marks=marks,
-        names=pd.RangeIndex(pools),
+        account_names=pd.RangeIndex(pools),
         pool_account=np.arange(pools),
         isolated=np.zeros(pools, dtype=bool),
         equity=equity,

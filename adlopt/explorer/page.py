@@ -114,10 +114,10 @@ def preset_of(book: Book, name: str) -> dict[str, Any]:
 
 
 def _account(book: Book, pool: int) -> dict[str, Any]:
-    rows = range(int(book.start[pool]), int(book.start[pool + 1]))
+    rows = range(int(book.first_position[pool]), int(book.first_position[pool + 1]))
     entry = book.entry_price
     return {
-        "name": str(book.names[book.pool_account[pool]]),
+        "name": str(book.account_names[book.pool_account[pool]]),
         "equity": float(book.equity[pool]),
         "positions": {str(book.assets[book.asset[r]]): float(book.size[r]) for r in rows},
         "entry": {

@@ -25,11 +25,11 @@ def reason_not_applicable(problem: Problem) -> str | None:
         return f"the objective {problem.objective} is not monotone"
     if problem.settlement_offset[problem.reduced_assets].any():
         return "reductions settle off the mark, so they change equity and not leverage alone"
-    held = np.diff(problem.book.start)
+    held = np.diff(problem.book.first_position)
     several = np.flatnonzero(held[problem.pool] > 1)
     if several.size:
         count = np.unique(problem.pool[several]).size
-        account = problem.book.names[problem.book.pool_account[problem.pool[several[0]]]]
+        account = problem.book.account_names[problem.book.pool_account[problem.pool[several[0]]]]
         return (
             f"pools to be reduced hold more than one asset under cross margin (the first of "
             f"{count:,} is account {account!r}), where gross leverage ignores hedges"

@@ -27,7 +27,7 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
             if isinstance(accounts, Iterable) and not isinstance(accounts, str)
             else [accounts]
         )
-        code = book.names.get_indexer(pd.Index(named))
+        code = book.account_names.get_indexer(pd.Index(named))
         for name, at in zip(named, code, strict=True):
             if at < 0:
                 raise InputError(f"from_bankrupt: account {name!r} is not in the book")

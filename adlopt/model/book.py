@@ -47,10 +47,10 @@ class Book:
     marks: FloatArray
     """(d,) mark prices, > 0."""
     _: KW_ONLY
-    names: pd.Index
+    account_names: pd.Index
     """Names of the accounts, each once."""
     pool_account: IntArray
-    """(n,) account of each pool, as a position in `names`."""
+    """(n,) account of each pool, as a position in `account_names`."""
     isolated: BoolArray
     """(n,) whether the pool is one isolated position."""
     equity: FloatArray
@@ -67,7 +67,7 @@ class Book:
     def __post_init__(self) -> None:
         n, m, d = self.equity.size, self.size.size, len(self.assets)
         for array, length, limit in (
-            (self.pool_account, n, len(self.names)),
+            (self.pool_account, n, len(self.account_names)),
             (self.pool, m, n),
             (self.asset, m, d),
         ):
@@ -222,7 +222,10 @@ class Book:
         """
         cross = np.flatnonzero(~self.isolated)
         return pd.DataFrame(
-            {"account": self.names.take(self.pool_account[cross]), "equity": self.equity[cross]}
+            {
+                "account": self.account_names.take(self.pool_account[cross]),
+                "equity": self.equity[cross],
+            }
         )
 
     @cached_property
@@ -237,7 +240,7 @@ class Book:
         solvent = self.solvent
         return pd.DataFrame(
             {
-                "account": self.names.take(self.pool_account),
+                "account": self.account_names.take(self.pool_account),
                 "margin_mode": self.margin_mode(slice(None)),
                 "asset": asset,
                 "equity": self.equity,
@@ -250,7 +253,7 @@ class Book:
         )
 
     @cached_property
-    def start(self) -> IntArray:
+    def first_position(self) -> IntArray:
         """(n + 1,) where each pool's positions begin and the last one's end."""
         return np.searchsorted(self.pool, np.arange(self.equity.size + 1))
 
@@ -311,7 +314,7 @@ class Book:
     def __repr__(self) -> str:
         bankrupt = int((~self.solvent).sum())
         return (
-            f"Book({len(self.names):,} accounts, {self.equity.size:,} pools "
+            f"Book({len(self.account_names):,} accounts, {self.equity.size:,} pools "
             f"({int(self.isolated.sum()):,} isolated, {bankrupt:,} bankrupt), "
             f"{self.size.size:,} positions in {validation.format_names(self.assets)})"
         )

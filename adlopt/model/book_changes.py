@@ -196,7 +196,8 @@ def merged(book: Book, other: Book | None = None) -> Book:
 
 def _side_by_side(book: Book, other: Book) -> Book:
     """One book with the pools of both, names and assets joined, nothing netted."""
-    names = book.names.append(other.names[~other.names.isin(book.names)])
+    new = other.account_names[~other.account_names.isin(book.account_names)]
+    names = book.account_names.append(new)
     assets = book.assets.append(other.assets[~other.assets.isin(book.assets)])
     where = book.assets.get_indexer(other.assets)
     common = where >= 0
@@ -207,7 +208,7 @@ def _side_by_side(book: Book, other: Book) -> Book:
             f"merged: the books mark {other.assets[k]!r} at {book.marks[where[k]]:g} and "
             f"{other.marks[k]:g}; bring both to one price with book.at(marks)"
         )
-    account, asset = names.get_indexer(other.names), assets.get_indexer(other.assets)
+    account, asset = names.get_indexer(other.account_names), assets.get_indexer(other.assets)
     entry = None
     if book.entry_price is not None or other.entry_price is not None:
         entry = np.concatenate([_entries(book), _entries(other)])
@@ -215,7 +216,7 @@ def _side_by_side(book: Book, other: Book) -> Book:
         book,
         assets=assets,
         marks=np.concatenate([book.marks, other.marks[~common]]),
-        names=names,
+        account_names=names,
         pool_account=np.concatenate([book.pool_account, account[other.pool_account]]),
         isolated=np.concatenate([book.isolated, other.isolated]),
         equity=np.concatenate([book.equity, other.equity]),
@@ -276,10 +277,10 @@ def _without_closed(book: Book) -> Book:
     emptied &= ~owing
     rows = ~closed | owing[book.pool]
     equity = book.equity.copy()
-    cross = np.full(len(book.names), -1, dtype=np.intp)
+    cross = np.full(len(book.account_names), -1, dtype=np.intp)
     cross[book.pool_account[~book.isolated]] = np.flatnonzero(~book.isolated)
     released = np.bincount(
-        book.pool_account[emptied], book.equity[emptied], minlength=len(book.names)
+        book.pool_account[emptied], book.equity[emptied], minlength=len(book.account_names)
     )
     held = cross >= 0
     equity[cross[held]] += released[held]

@@ -20,13 +20,13 @@ def to_frame(book: Book) -> pd.DataFrame:
     row per asset that nobody holds.
     """
     held = positions_frame(book)
-    empty = np.flatnonzero(~book.isolated & (np.diff(book.start) == 0))
+    empty = np.flatnonzero(~book.isolated & (np.diff(book.first_position) == 0))
     unused = np.flatnonzero(np.bincount(book.asset, minlength=len(book.assets)) == 0)
     if not empty.size and not unused.size:
         return held
     idle = pd.DataFrame(
         {
-            "account": book.names.take(book.pool_account[empty]),
+            "account": book.account_names.take(book.pool_account[empty]),
             "margin_mode": book.margin_mode(empty),
             "equity": book.equity[empty],
         }
@@ -45,7 +45,7 @@ def positions_frame(book: Book) -> pd.DataFrame:
     """A row per position, in the order of the arrays."""
     frame = pd.DataFrame(
         {
-            "account": book.names.take(book.pool_account[book.pool]),
+            "account": book.account_names.take(book.pool_account[book.pool]),
             "asset": book.assets.take(book.asset),
             "size": book.size,
             "margin_mode": book.margin_mode(book.pool),

@@ -22,7 +22,7 @@ class BookArrays(NamedTuple):
 
     assets: pd.Index
     marks: FloatArray
-    names: pd.Index
+    account_names: pd.Index
     pool_account: IntArray
     isolated: BoolArray
     equity: FloatArray
@@ -38,10 +38,10 @@ def read_tables(positions: object, accounts: object, marks: object) -> BookArray
     held, idle, unused = _set_aside(frame)
     if len(held) == 0:
         raise InputError("positions: the table has no rows; a book needs at least one position")
-    account_names = validation.labels(POSITIONS, held, "account")
+    holders = validation.labels(POSITIONS, held, "account")
     asset_names = validation.labels(POSITIONS, held, "asset")
     assets, mark = read_marks(held, asset_names, unused, marks)
-    account, found = pd.factorize(account_names)
+    account, found = pd.factorize(holders)
     names = pd.Index(found)
     listed = None
     if accounts is not None:
@@ -58,7 +58,7 @@ def read_tables(positions: object, accounts: object, marks: object) -> BookArray
     return BookArrays(
         assets=assets,
         marks=mark,
-        names=names,
+        account_names=names,
         pool_account=np.concatenate([pools.account, more]).astype(np.intp),
         isolated=np.concatenate([pools.isolated, np.zeros(more.size, dtype=bool)]),
         equity=np.concatenate([equity, spare[more]]),

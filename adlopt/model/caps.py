@@ -62,7 +62,7 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
         capped = np.full(book.size.size, np.inf)
         capped[row] = limit
         if column == "fraction":
-            by_account = np.full(len(book.names), np.inf)
+            by_account = np.full(len(book.account_names), np.inf)
             by_account[_accounts(book, table, caps[of_account])] = value[of_account]
             capped = np.minimum(capped, by_account[book.pool_account[book.pool]])
         np.minimum(most, np.multiply(capped, unit, where=np.isfinite(capped), out=capped), out=most)
@@ -73,8 +73,8 @@ def most_contracts(book: Book, caps: pd.DataFrame) -> FloatArray:
 
 
 def _accounts(book: Book, table: str, given: pd.DataFrame) -> IntArray:
-    """The accounts, as positions in `book.names`, that rows without asset mean."""
-    account = book.names.get_indexer(pd.Index(validation.labels(table, given, "account")))
+    """The accounts, as positions in `book.account_names`, that rows without asset mean."""
+    account = book.account_names.get_indexer(pd.Index(validation.labels(table, given, "account")))
     validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
     validation.raise_for_rows(
         table,

@@ -96,7 +96,7 @@ def at_most_account_fraction(problem: Problem, fraction: float) -> ProportionalL
     """
     book = problem.book
     owner = book.pool_account[book.pool]
-    gross = np.bincount(owner, book.notional, minlength=len(book.names))
+    gross = np.bincount(owner, book.notional, minlength=len(book.account_names))
     matrix, accounts = _by_account(problem)
     return ProportionalLimit(
         "at_most_account_fraction",
@@ -132,7 +132,7 @@ def at_most_equity(problem: Problem, multiple: float) -> ProportionalLimit:
     """
     book = problem.book
     solvent = np.where(book.solvent, book.equity, 0.0)
-    equity = np.bincount(book.pool_account, solvent, minlength=len(book.names))
+    equity = np.bincount(book.pool_account, solvent, minlength=len(book.account_names))
     matrix, accounts = _by_account(problem)
     return ProportionalLimit(
         "at_most_equity",

@@ -18,7 +18,7 @@ def scenario_losses(problem: Problem, allocation: FloatArray | None) -> FloatArr
     return _kernels.scenario_losses(
         book.solvent,
         problem.equity_after(allocation),
-        book.start,
+        book.first_position,
         book.asset,
         problem.sizes_after(allocation),
         problem.moves,

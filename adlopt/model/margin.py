@@ -75,8 +75,8 @@ def _to_isolated(book: Book) -> Book:
 
 def _to_cross(book: Book) -> Book:
     positions = _netted(book).drop(columns="equity")
-    equity = np.bincount(book.pool_account, book.equity, minlength=len(book.names))
-    accounts = pd.DataFrame({"account": book.names, "equity": equity})
+    equity = np.bincount(book.pool_account, book.equity, minlength=len(book.account_names))
+    accounts = pd.DataFrame({"account": book.account_names, "equity": equity})
     marks = dict(zip(book.assets, book.marks, strict=True))
     return type(book).from_frame(positions, accounts, marks=marks)
 

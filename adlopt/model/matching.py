@@ -63,7 +63,7 @@ def match_positions(
     """
     validation.require_columns(table, given, ("account", "asset", column))
     value = validation.numbers(table, given, column)
-    account = match_names(book.names, validation.labels(table, given, "account"))
+    account = match_names(book.account_names, validation.labels(table, given, "account"))
     asset = match_names(book.assets, validation.labels(table, given, "asset"))
     validation.raise_for_rows(table, given, account < 0, "account", "{!r} is not in the book")
     validation.raise_for_rows(table, given, asset < 0, "asset", "{!r} is not an asset of the book")

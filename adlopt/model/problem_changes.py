@@ -54,7 +54,8 @@ def with_changes(
             f"multiple of the reduction is {multiple}; it must be > 0: the side of a reduction "
             "is its sign"
         )
-    problem.positions, problem._rows_by_asset, problem.available  # noqa: B018  (variants share them)
+    for shared in ("positions", "_rows_by_asset", "available"):  # by all variants
+        getattr(problem, shared)
     other = copy.copy(problem)
     for name in ("reduced_assets", "exhausted_assets", "closed_form"):
         other.__dict__.pop(name, None)  # cached facts that the changes touch

@@ -158,7 +158,7 @@ class ProblemFacts:
         # A copy: scipy sorts a row's entries where they lie, which would shuffle the book's own
         # arrays.
         return sp.csr_array(
-            (self.sizes_after(allocation), book.asset, book.start), shape=shape, copy=True
+            (self.sizes_after(allocation), book.asset, book.first_position), shape=shape, copy=True
         )
 
     def equity_after(self, allocation: FloatArray | None) -> FloatArray:
@@ -179,7 +179,7 @@ class ProblemFacts:
         book = self.book
         return pd.DataFrame(
             {
-                "account": book.names.take(book.pool_account[self.pool]),
+                "account": book.account_names.take(book.pool_account[self.pool]),
                 "asset": book.assets.take(self.asset),
                 "margin_mode": book.margin_mode(self.pool),
                 "size": book.size[self.eligible],

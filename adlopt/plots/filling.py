@@ -76,7 +76,7 @@ def water_filling(
         level = float(given[book.assets[k]]) if isinstance(given, pd.Series) else given
     side = "short" if problem.required[k] < 0 else "long"
     ax = canvas.axes(ax)
-    _draw(ax, equity, before, after, level, book.names.take(book.pool_account[pools]))
+    _draw(ax, equity, before, after, level, book.account_names.take(book.pool_account[pools]))
     x = f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first"
     _label(ax, x, "Leverage (notional / equity)")
     return ax

@@ -99,7 +99,7 @@ def _draw(ax: Axes, problem: Problem, sizes: FloatArray, lines: FloatArray, labe
     book, k = problem.book, problem.reduced_assets[0]
     pools = np.unique(problem.pool)
     if pools.size <= canvas.FEW:
-        accounts = book.names.take(book.pool_account[pools])
+        accounts = book.account_names.take(book.pool_account[pools])
         _lines(ax, sizes, lines, [canvas.name(account) for account in accounts])
     else:
         _quantiles(ax, sizes, lines)

@@ -195,7 +195,7 @@ def _ranges(problem: Problem, first: FloatArray, last: FloatArray, slack: FloatA
         solvent=book.solvent,
         reducible=np.diff(problem.first_eligible) > 0,
         equity=book.equity,
-        start=book.start,
+        start=book.first_position,
         asset=book.asset,
         size=book.size,
         first=ends[0],

@@ -235,7 +235,7 @@ def linearise(
     shortfall, mass, by_size = _kernels.stressed_shortfall(
         book.solvent,
         problem.equity_after(allocation),
-        book.start,
+        book.first_position,
         book.asset,
         problem.sizes_after(allocation),
         problem.moves,

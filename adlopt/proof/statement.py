@@ -96,7 +96,7 @@ def state(problem: Problem, allocation: FloatArray, reference: FloatArray) -> di
     price = bits_after_point(offset, linear, *moves)
     contracts = max(contracts, bits_after_point(equity, fund) - price)
     weights = problem.scenarios.weights.tolist()
-    names = book.names.take(book.pool_account[solvent])
+    names = book.account_names.take(book.pool_account[solvent])
     data: dict[str, Any] = {
         "format": checker.FORMAT,
         "units": [contracts, price, STRESS_BITS, SHARE_BITS, bits_after_point(slope)],

@@ -157,7 +157,7 @@ def _problem(problem: Problem) -> list[Block]:
         columns["settlement price"] = [figure(price) for price in prices[k]]
     broke = int((~book.solvent).sum())
     facts = {
-        "accounts": f"{len(book.names):,}",
+        "accounts": f"{len(book.account_names):,}",
         "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated "
         f"positions; {broke:,} bankrupt",
         "positions": f"{book.size.size:,}, of which {problem.eligible.size:,} may be reduced",
@@ -190,7 +190,8 @@ def _problem(problem: Problem) -> list[Block]:
 
 def _answer(problem: Problem, solution: Solution) -> list[Block]:
     reduced = solution.reduced
-    facts = {"accounts reduced": f"{reduced['account'].nunique():,} of {len(problem.book.names):,}"}
+    accounts = len(problem.book.account_names)
+    facts = {"accounts reduced": f"{reduced['account'].nunique():,} of {accounts:,}"}
     if solution.value is not None:
         facts["objective before"] = figure(objective_value(problem, None))
         facts["objective after"] = figure(solution.value)

@@ -294,7 +294,7 @@ def _whale(book: Book, account: str | None) -> int:
     gross = np.bincount(book.pool, notional, minlength=book.equity.size)
     gross = np.where(book.solvent, gross, -1.0)
     if account is not None:
-        code = book.names.get_indexer(pd.Index([account]))[0]
+        code = book.account_names.get_indexer(pd.Index([account]))[0]
         if code < 0:
             raise InputError(f"whale_default: account {account!r} is not in the book")
         gross = np.where(book.pool_account == code, gross, -1.0)

@@ -157,7 +157,9 @@ class State:
         book = replace(
             self.start, marks=self.marks.copy(), equity=self.equity.copy(), size=self.size.copy()
         )
-        book.__dict__["start"] = self.start.start  # the same rows: the cached bounds hold
+        book.__dict__["first_position"] = (
+            self.start.first_position
+        )  # the same rows: the cached bounds hold
         return book
 
     def money(self) -> float:

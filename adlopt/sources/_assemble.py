@@ -304,7 +304,7 @@ def _book(taken: list[Holding], mark: Mapping[str, float], pools: Mapping[str, f
     return Book(
         assets=pd.Index(list(assets), dtype=object),
         marks=np.array([mark[name] for name in assets], dtype=float),
-        names=pd.Index(list(names), dtype=object),
+        account_names=pd.Index(list(names), dtype=object),
         pool_account=np.array(account, dtype=np.intp),
         isolated=np.array(isolated, dtype=bool),
         equity=np.array(equity, dtype=float),

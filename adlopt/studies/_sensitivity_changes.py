@@ -186,7 +186,7 @@ def equity_changes(
     for pool in margin.sort_values(kind="stable").index[:accounts]:
         yield Change(
             "equity",
-            book.names[book.pool_account[pool]],
+            book.account_names[book.pool_account[pool]],
             "1 of money",
             step * float(book.equity[pool]),
             partial(with_extra_equity, problem, int(pool)),

@@ -124,14 +124,14 @@ def exposure(
 
 
 def _account_code(book: Book, account: Any) -> int:
-    """The account's place in `book.names`."""
+    """The account's place in `book.account_names`."""
     if not isinstance(book, Book):
         raise InputError(f"exposure: expected a Book, got a {type(book).__name__}")
-    code = int(book.names.get_indexer(pd.Index([account]))[0])
+    code = int(book.account_names.get_indexer(pd.Index([account]))[0])
     if code < 0:
         raise InputError(
             f"exposure: account {account!r} is not in the book; "
-            f"it has {validation.format_names(book.names)}"
+            f"it has {validation.format_names(book.account_names)}"
         )
     return code
 

@@ -109,11 +109,11 @@ def explain(solution: Solution, account: Any, *, what_if: bool = True) -> Explan
         raise InputError(
             "explain: give the Solution that adl.solve returned, which holds its problem"
         )
-    position = int(problem.book.names.get_indexer(pd.Index([account]))[0])
+    position = int(problem.book.account_names.get_indexer(pd.Index([account]))[0])
     if position < 0:
         raise InputError(
             f"explain: account {account!r} is not in the book; "
-            f"it has {validation.format_names(problem.book.names)}"
+            f"it has {validation.format_names(problem.book.account_names)}"
         )
     rows = np.flatnonzero(problem.book.pool_account[problem.pool] == position)
     queue, queue_name = queue_of(problem)

@@ -162,7 +162,7 @@ def unhedged_pools(
             pd.DataFrame(
                 {
                     "policy": name,
-                    "account": problem.book.names.take(problem.book.pool_account[worse]),
+                    "account": problem.book.account_names.take(problem.book.pool_account[worse]),
                     "before": before[worse],
                     "after": after[worse],
                 }

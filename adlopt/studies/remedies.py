@@ -29,7 +29,7 @@ def none_found(problem: Problem, pools: IntArray) -> pd.DataFrame:
     """The table of remedies for these pools, with nothing in it yet."""
     book = problem.book
     asset = [
-        book.assets[int(book.asset[book.start[pool]])] if book.isolated[pool] else None
+        book.assets[int(book.asset[book.first_position[pool]])] if book.isolated[pool] else None
         for pool in pools
     ]
     return pd.DataFrame(

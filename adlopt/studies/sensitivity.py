@@ -198,12 +198,14 @@ def _margin_table(problem: Problem, margin: pd.Series[float]) -> pd.DataFrame:
     """A row per pool, by account and, of an isolated position, asset."""
     book = problem.book
     pools: IntArray = margin.index.to_numpy(dtype=np.intp)
-    held = book.start[pools] < book.start[pools + 1]
-    first = np.where(held, book.asset[np.minimum(book.start[pools], book.asset.size - 1)], 0)
+    held = book.first_position[pools] < book.first_position[pools + 1]
+    first = np.where(
+        held, book.asset[np.minimum(book.first_position[pools], book.asset.size - 1)], 0
+    )
     isolated = book.isolated[pools] & held
     return pd.DataFrame(
         {
-            "account": book.names.take(book.pool_account[pools]),
+            "account": book.account_names.take(book.pool_account[pools]),
             "margin_mode": np.where(book.isolated[pools], "isolated", "cross"),
             "asset": [
                 book.assets[k] if alone else None for k, alone in zip(first, isolated, strict=True)

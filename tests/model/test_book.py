@@ -124,7 +124,7 @@ def test_cross_and_isolated_of_one_account() -> None:
         }
     )
     book = adl.Book.from_frame(table, marks=MARKS)
-    assert len(book.names) == 1
+    assert len(book.account_names) == 1
     pools = book.pools
     assert pools["equity"].tolist() == [50.0, 20.0]
     assert pools["notional"].tolist() == [130.0, 200.0]
@@ -150,8 +150,12 @@ def test_to_isolated_splits_equity_by_notional(seed: int) -> None:
         sizes, netted = frame.set_index(keys)["size"], whole.groupby(keys)["size"].sum()
         np.testing.assert_allclose(sizes.reindex(netted.index), netted, rtol=1e-12, atol=1e-9)
         holds = np.isin(np.arange(book.equity.size), book.pool)
-        owned = np.bincount(book.pool_account[holds], book.equity[holds], minlength=len(book.names))
-        split_owned = frame.groupby("account")["equity"].sum().reindex(book.names, fill_value=0.0)
+        owned = np.bincount(
+            book.pool_account[holds], book.equity[holds], minlength=len(book.account_names)
+        )
+        split_owned = (
+            frame.groupby("account")["equity"].sum().reindex(book.account_names, fill_value=0.0)
+        )
         np.testing.assert_allclose(split_owned, owned, rtol=1e-12, atol=1e-9)
         return
     np.testing.assert_array_equal(frame["size"], whole["size"])
@@ -172,7 +176,7 @@ def test_to_cross_merges_and_keeps_totals(seed: int) -> None:
     book = random_case(seed, ("isolated", "mixed")[seed % 2]).book
     merged = book.with_margin("cross")
     assert not merged.isolated.any()
-    wanted = pd.Series(book.equity).groupby(book.names.take(book.pool_account)).sum()
+    wanted = pd.Series(book.equity).groupby(book.account_names.take(book.pool_account)).sum()
     found = merged.accounts.set_index("account")["equity"]
     pd.testing.assert_series_equal(
         found.sort_index(), wanted.sort_index(), check_names=False, check_exact=False, rtol=1e-12

@@ -131,7 +131,7 @@ def test_numbers_that_spell_two_names_are_refused() -> None:
 def test_names_survive_a_file(tmp_path: Path, name: str) -> None:
     given = adl.Book.from_frame(table(account=[name, "b"]), marks=MARKS)
     given.to_csv(tmp_path / "b.csv")
-    assert adl.Book.read_csv(tmp_path / "b.csv").names.tolist() == [name, "b"]
+    assert adl.Book.read_csv(tmp_path / "b.csv").account_names.tolist() == [name, "b"]
 
 
 def test_idle_accounts_and_unused_assets_survive(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_idle_accounts_and_unused_assets_survive(tmp_path: Path) -> None:
         adl.Book.read_parquet(tmp_path / "b.parquet"),
     ):
         pd.testing.assert_frame_equal(again.to_frame(), frame)
-        assert again.names.tolist() == ["a", "b", "idle"]
+        assert again.account_names.tolist() == ["a", "b", "idle"]
         assert again.assets.tolist() == ["X", "UNUSED"]
         assert again.marks.tolist() == [10.0, 3.0]
         assert again.accounts.set_index("account")["equity"].to_dict() == {

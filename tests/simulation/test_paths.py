@@ -67,7 +67,7 @@ def test_the_whale_owes_what_was_asked_for(book: adl.Book) -> None:
     moved = book.at(path.prices[0, -1])
     if gross[whale] * 0.95 > 1.2 * book.equity[whale]:
         assert np.isclose(moved.equity[whale], -0.2 * book.equity[whale])
-    chosen = book.names[int(np.flatnonzero(book.solvent & (gross > 0))[0])]
+    chosen = book.account_names[int(np.flatnonzero(book.solvent & (gross > 0))[0])]
     assert len(adl.paths.whale_default(book, account=chosen)) == 1
 
 

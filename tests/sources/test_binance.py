@@ -64,7 +64,7 @@ def test_csv_of_several_accounts(tmp_path: Path) -> None:
     pd.DataFrame(rows).to_csv(tmp_path / "positions.csv", index=False)
     for source in (rows, tmp_path / "positions.csv", pd.DataFrame(rows)):
         book = binance.load(source, {"7": 10, "8": 20}).book
-        assert (book.names.tolist(), book.size.tolist()) == (["7", "8"], [30.0, -4.0])
+        assert (book.account_names.tolist(), book.size.tolist()) == (["7", "8"], [30.0, -4.0])
 
 
 def test_hedge_mode() -> None:

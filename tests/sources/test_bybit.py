@@ -50,7 +50,7 @@ def test_answers_pages_and_accounts(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(answer(BYBIT, eth)))
     assert bybit.load(tmp_path / "a.json").book.to_frame().equals(whole)
     book = bybit.load({"a": answer(BYBIT), "b": [eth]}).book
-    assert (book.names.tolist(), book.size.tolist()) == (["a", "b"], [-0.3, 0.3])
+    assert (book.account_names.tolist(), book.size.tolist()) == (["a", "b"], [-0.3, 0.3])
     inverse = bybit.load(answer(BYBIT | {"symbol": "BTCXYZ"}, category="inverse"))
     assert "inverse" in inverse.rejected["reason"].iloc[0]
     with pytest.raises(adl.InputError, match="no list of positions: invalid api_key"):

@@ -59,7 +59,7 @@ def test_equity_of_cross_accounts(tmp_path: Path) -> None:
     assert ccxt.load(both, BALANCE).book.equity.tolist() == [100.0]
     assert ccxt.load(both, wallet=100).book.equity.tolist() == [100 + profit]
     several = ccxt.load({"a": [CCXT], "b": ETH}, {"a": BALANCE, "b": {"total": {"USDT": 7}}}).book
-    assert dict(zip(several.names, several.equity, strict=True)) == {"a": 100.0, "b": 7.0}
+    assert dict(zip(several.account_names, several.equity, strict=True)) == {"a": 100.0, "b": 7.0}
     (tmp_path / "positions.json").write_text(json.dumps(both))
     (tmp_path / "balance.json").write_text(json.dumps(BALANCE))
     from_files = ccxt.load(tmp_path / "positions.json", tmp_path / "balance.json").book
@@ -188,7 +188,7 @@ def test_duplicated_symbols() -> None:
         CCXT | {"side": "short"},
     ):  # one-way positions, so that no pair can be meant
         result = ccxt.load({"a": [CCXT, second, ETH], "b": ETH}, equity={"a": 5, "b": 6})
-        assert result.book.names.tolist() == ["b"]
+        assert result.book.account_names.tolist() == ["b"]
         assert [reason.split(" ")[0] for reason in result.rejected["reason"]] == [
             "'BTC/USDT:USDT'",
             "'BTC/USDT:USDT'",

@@ -179,7 +179,7 @@ def test_states_that_cannot_be_read() -> None:
             "d": {"assetPositions": [position("ETH", "1", "3000")]},
         }
     )
-    assert result.book.names.tolist() == ["a"]
+    assert result.book.account_names.tolist() == ["a"]
     reasons = result.rejected.set_index("account")["reason"]
     assert "'assetPositions' is missing" in reasons["b"]
     assert "is no record" in reasons["c"]
@@ -193,7 +193,7 @@ def test_duplicated_coins() -> None:
     result = hyperliquid.load(
         {"a": state(position(), position(szi="0.5")), "b": state(position("ETH", "1", "3000"))}
     )
-    assert result.book.names.tolist() == ["b"]
+    assert result.book.account_names.tolist() == ["b"]
     assert result.rejected["reason"].str.contains("'BTC' appears 2 times").all()
 
 

@@ -67,7 +67,7 @@ def test_given_marks_move_equity() -> None:
 )
 def test_bad_events(change: dict[str, Any], reason: str) -> None:
     result = hyperreplay.load([HYPERREPLAY | change, EVENTS[3]])
-    assert result.book.names.tolist() == ["0xdef"]
+    assert result.book.account_names.tolist() == ["0xdef"]
     assert [reason in why for why in result.rejected["reason"]] == [True]
 
 

@@ -103,14 +103,14 @@ def test_isolated_collateral() -> None:
 )
 def test_bad_rows(change: dict[str, Any], reason: str) -> None:
     result = tables.load([TABLE | change, TABLE | {"account": "b"}])
-    assert result.book.names.tolist() == ["b"]
+    assert result.book.account_names.tolist() == ["b"]
     assert [reason in why for why in result.rejected["reason"]] == [True]
 
 
 def test_one_equity_per_account() -> None:
     eth = TABLE | {"asset": "ETH", "equity": 51.0}
     result = tables.load([TABLE, eth, TABLE | {"account": "b"}])
-    assert result.book.names.tolist() == ["b"]
+    assert result.book.account_names.tolist() == ["b"]
     assert result.rejected["reason"].str.contains("equity 50 and 51").all()
     silent = tables.load([TABLE, eth | {"equity": None}])
     assert silent.book.equity.tolist() == [50.0]

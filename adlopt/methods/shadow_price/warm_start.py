@@ -71,7 +71,7 @@ def _same_book(old: Problem, new: Problem) -> bool:
         return True
     pairs = (
         (old.book.equity, new.book.equity),
-        (old.book.start, new.book.start),
+        (old.book.first_position, new.book.first_position),
         (old.book.asset, new.book.asset),
         (old.book.size, new.book.size),
     )
