@@ -102,8 +102,8 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
     paragraph(
         out,
         f"Account {book.account_names[highest]} has the highest gross leverage, "
-        f"{gross[highest]:.2f}, and the lowest factor leverage, {factor[highest]:.3f}: what it loses on short BTC it earns "
-        "on long ETH. It is the safest of the four.",
+        f"{gross[highest]:.2f}, and the lowest factor leverage, {factor[highest]:.3f}: what it "
+        "loses on short BTC it earns on long ETH. It is the safest of the four.",
         lead="Gross leverage misleads.",
     )
 
