@@ -28,10 +28,13 @@ const pictures = (() => {
 
   function ticks(low, high, count) {
     const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw);
-    const found = [];
-    for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) found.push(Math.abs(t) < step * 1e-9 ? 0 : t);
-    return found;
+    const at = (step) => {
+      const found = [];
+      for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) found.push(Math.abs(t) < step * 1e-9 ? 0 : t);
+      return found;
+    };
+    const steps = [0.5, 1, 2, 5, 10].map((m) => m * power), k = steps.findIndex((step) => step >= raw), wide = at(steps[k]);
+    return wide.length < 3 ? at(steps[k - 1]) : wide; // one number alone is no scale
   }
 
   // Axes with labels; returns the two scales.
@@ -74,6 +77,8 @@ const pictures = (() => {
     const high = Math.max(...columns.map((one) => one.before), level || 0, 1e-9) * 1.08;
     const low = Math.min(0, ...columns.map((one) => Math.min(one.before, one.after)), level || 0) * 1.08;
     const s = axes(c, [0, total], [low, high], { x: "accounts, width: equity", y: "factor leverage", plainX: true });
+    const said = columns.slice(0, 8).map((one) => `${one.name} from ${one.before.toFixed(3)} to ${one.after.toFixed(3)}`);
+    c.svg.setAttribute("aria-label", `Factor leverage of accounts before and after the reduction: ${said.join("; ")}${columns.length > 8 ? "; and more" : ""}`);
     let at = 0;
     const marks = [];
     for (const one of columns) {
@@ -117,7 +122,7 @@ const pictures = (() => {
       });
     }
     handle.addEventListener("keydown", (event) => {
-      const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
+      const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10, Home: -200, End: 200 }[event.key];
       if (step === undefined) return;
       event.preventDefault();
       onLevel(level + (step * (high - low)) / 200);
@@ -129,7 +134,8 @@ const pictures = (() => {
   // rows: {name, fractions [two numbers]}
   function who(place, rows, names) {
     const height = 56 + 34 * rows.length;
-    const c = canvas(place, height, `Fraction reduced by account under ${names.join(" and ")}`);
+    const said = rows.map((row) => `${row.name}: ${row.fractions.map((one) => `${(100 * one).toFixed(1)} %`).join(" and ")}`);
+    const c = canvas(place, height, `Fraction reduced by account under ${names.join(" and ")}. ${said.join("; ")}`);
     const left = Math.min(110, c.width / 4), right = 62;
     names.forEach((name, r) => {
       c.add("rect", { x: left, y: 4 + 18 * r, width: 12, height: 12, class: r ? "fb" : "fa" });
@@ -148,7 +154,10 @@ const pictures = (() => {
 
   // curves: [kind, name, points]
   function curves(place, title, labels, list, extra) {
-    const c = canvas(place, 320, title);
+    const end = ([px, py]) => `${labels.format && labels.format.y ? labels.format.y(py) : short(py)} at ${short(px)}`;
+    const said = list.filter(([, , points]) => points.length)
+      .map(([, name, points]) => `${name}: from ${end(points[0])} to ${end(points[points.length - 1])}`);
+    const c = canvas(place, 320, `${title}. ${said.join("; ")}`);
     const all = list.flatMap(([, , points]) => points);
     const xs = all.map((p) => p[0]), ys = all.map((p) => p[1]);
     const x = extra && extra.x ? extra.x : [Math.min(...xs), Math.max(...xs)];
