@@ -60,7 +60,7 @@ def run_tasks(
         Told how many tasks are finished.
     """
     if executor is not None:
-        return list(_collected(executor, function, tasks, done))
+        return list(collected(executor, function, tasks, done))
     count = min(worker_count(None, workers), len(tasks))
     if count <= 1 or not _travels((function, tasks)):
         return [_told(function(*task), at, done) for at, task in enumerate(tasks)]
@@ -88,19 +88,20 @@ def _in_new_processes(
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(count, mp_context=context) as own:
-            for result in _collected(own, function, tasks, done):
+            for result in collected(own, function, tasks, done):
                 finished.append(result)
     except BrokenProcessPool:
         # A worker was killed, or the main script runs its work while it is imported.
         pass
 
 
-def _collected(
+def collected(
     executor: Executor,
     function: Callable[..., R],
     tasks: Sequence[tuple[Any, ...]],
-    done: Callable[[int], None],
+    done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[R]:
+    """Results of an executor as they are asked for, in the order of the tasks."""
     futures: list[Future[R]] = [executor.submit(function, *task) for task in tasks]
     try:
         for at, future in enumerate(futures):

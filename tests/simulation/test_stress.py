@@ -74,6 +74,9 @@ def test_a_rule_that_cannot_travel_runs_here(book: adl.Book, paths: adl.paths.Pa
     assert bits(mine) == bits(other)
 
 
+SWEEP = np.linspace(0.2, 1.2, 12)  # three tasks
+
+
 class Deadly:
     """Pro rata, but the first worker that gets to it is killed once."""
 
@@ -122,6 +125,9 @@ def test_dask_gives_the_same_bits_though_a_worker_is_killed(
             book, paths, RULES, exchange=EXCHANGE, executor=client.get_executor()
         )
         assert bits(spread) == bits(alone)
+        problem = adl.examples.paper_problem(64)
+        swept = adl.frontier(problem, SWEEP, executor=client.get_executor())
+        assert numbers(swept).equals(numbers(adl.frontier(problem, SWEEP)))
         deadly = Deadly(tmp_path / "killed")
         test = adl.stress_test(
             book, paths, [deadly], exchange=EXCHANGE, executor=client.get_executor()
@@ -226,6 +232,11 @@ def test_outcomes_have_every_measure(alone: adl.StressTest) -> None:
     assert isinstance(alone.summary, pd.DataFrame)
 
 
+def numbers(swept: adl.Frontier) -> pd.DataFrame:
+    """What must not depend on who computed it."""
+    return swept.table.drop(columns="seconds")
+
+
 def test_studies_take_an_executor_too() -> None:
     problem = adl.examples.paper_problem(64)
     rules = [adl.policies.ProRata(), adl.policies.MinimaxLeverage()]
@@ -233,6 +244,9 @@ def test_studies_take_an_executor_too() -> None:
     with ThreadPoolExecutor(2) as executor:
         compared = adl.compare(problem, rules, executor=executor)
         explored = adl.explore(problem, goals, executor=executor)
+        for method in ("auto", "conic"):
+            swept = adl.frontier(problem, SWEEP, method=method, executor=executor)
+            assert numbers(swept).equals(numbers(adl.frontier(problem, SWEEP, method=method)))
     alone = adl.compare(problem, rules)
     for name, table in alone.allocations.items():
         assert table.equals(compared.allocations[name])
