@@ -75,8 +75,7 @@ def frontier(
     ----------
     problem : Problem
     multiples, insurance_fund, level : floats, or one, optional
-        Multiples > 0 of the required reduction, sizes >= 0 of the fund in money, or levels in
-        [0, 1) of a CVaR objective; exactly one of the three.
+        Exactly one of: multiples > 0 of the reduction, sizes >= 0 of the fund, levels in [0, 1).
     method : str, default "auto"
         Method of `adl.solve`, the same for all points.
     tolerance : float, default 1e-6
@@ -96,7 +95,7 @@ def frontier(
     Raises
     ------
     InputError
-        Not exactly one sweep, no points, points out of range, or more asked for than is eligible.
+        Not one sweep, no points, points out of range, or more asked for than is eligible.
 
     Examples
     --------
@@ -112,7 +111,8 @@ def frontier(
     asked = Settings(tolerance, constraints=read_all(problem, constraints))
     check_executor("frontier", executor)
     solved = _rows(points, _method(points, method, asked), asked, executor)
-    rows, shown = [], []  # rows in the order of the points, whatever `progress` asks for
+    rows: list[dict[str, Any]] = []  # in the order of the points, whatever `progress` asks for
+    shown = []
     for i in progress(range(len(points))):
         rows += islice(solved, max(i + 1 - len(rows), 0))
         shown.append(rows[i])
