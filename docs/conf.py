@@ -30,6 +30,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "sphinx-mathjax-offline",
+    "glossary_links",
 ]
 exclude_patterns = [
     "_build",
@@ -57,9 +58,7 @@ nb_render_markdown_format = "myst"
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings state them
 autodoc_member_order = "bysource"
-numpydoc_show_class_members = True
-numpydoc_show_inherited_class_members = False
-numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 # Gallery: each recipe is executed; its picture needs no display.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import api_pages
+import guide_pictures
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +21,7 @@ def write(docs: Path) -> None:
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         _copy_if_changed(notebook, notebooks / notebook.name)
     _write_if_changed(docs / "changelog.md", (ROOT / "CHANGELOG.md").read_text())
+    guide_pictures.write(docs / "_static" / "pictures")
     shipped = docs / "_static" / "explorer.html"
     explorer = explorer_page()
     if explorer is not None:

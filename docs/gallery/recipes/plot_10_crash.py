@@ -2,19 +2,16 @@
 A crash, step by step
 =====================
 
-Two rules meet the same flash crash. The picture shows the insurance fund after each step.
+Prices fall by half and recover. The engine takes over accounts, sells what the market takes, and
+deleverages the rest. The fund pays the deficits.
 """
-
-import matplotlib.pyplot as plt
 
 import adlopt as adl
 
-book = adl.synthetic.crash()
-path = adl.paths.flash_crash(book)
-exchange = adl.Exchange(fund=5e4)
-figure, axes = plt.subplots(layout="constrained")
-for rule in (adl.policies.Hyperliquid(), adl.policies.MinimaxLeverage()):
-    steps = adl.simulate(book, path, rule, exchange=exchange).steps
-    axes.plot(steps.index, steps["fund"], marker="o", label=str(rule))
-axes.set(title="Insurance fund", xlabel="step", ylabel="money")
-axes.legend()
+book = adl.synthetic.crash(400, 3, seed=1)
+path = adl.paths.flash_crash(book, fall=0.5)
+depth = {asset: 400.0 for asset in book.assets}  # contracts per step
+exchange = adl.Exchange(fund=1e6, depth=depth, spread=0.001, inventory_limit=2e5)
+crash = adl.simulate(book, path, adl.policies.Hyperliquid(), exchange=exchange)
+print(crash.steps[["liquidated", "deleveraged", "fund"]].round())
+adl.plots.fund_and_inventory(crash)
