@@ -9,8 +9,11 @@ class AdlError(Exception):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.AdlError, Exception)
-    True
+    >>> try:
+    ...     adl.Problem(adl.examples.paper_book(), {"BTC": -40.0})
+    ... except adl.AdlError as error:  # InfeasibleReduction is one of them
+    ...     print(type(error).__name__)
+    InfeasibleReduction
     """
 
 
@@ -20,8 +23,11 @@ class InputError(AdlError, ValueError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.InputError, ValueError)
-    True
+    >>> try:
+    ...     adl.CVaR(1.2)
+    ... except adl.InputError as error:
+    ...     print(error)
+    CVaR: the level is 1.2; it must lie in [0, 1)
     """
 
 
@@ -36,8 +42,11 @@ class InfeasibleReduction(AdlError, ValueError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.InfeasibleReduction, ValueError)
-    True
+    >>> try:
+    ...     adl.Problem(adl.examples.paper_book(), {"BTC": -40.0})
+    ... except adl.InfeasibleReduction as error:
+    ...     print(error.shortfalls)
+    [('BTC', 40.0, 33.0)]
     """
 
     def __init__(self, shortfalls: list[tuple[str, float, float]]) -> None:
@@ -64,8 +73,12 @@ class InfeasibleLots(AdlError, ValueError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.InfeasibleLots, ValueError)
-    True
+    >>> problem = adl.examples.paper_problem()
+    >>> try:
+    ...     adl.round_to_lots(problem, adl.solve(problem), lots={"BTC": 4.0})
+    ... except adl.InfeasibleLots as error:
+    ...     print(error.nearest)
+    [('BTC', 10.0, 8.0)]
     """
 
     def __init__(self, nearest: list[tuple[str, float, float]]) -> None:
@@ -93,8 +106,12 @@ class InfeasibleConstraints(AdlError, ValueError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.InfeasibleConstraints, ValueError)
-    True
+    >>> try:
+    ...     adl.solve(adl.examples.paper_problem(64), constraints="at-most-fraction:0.2")
+    ... except adl.InfeasibleConstraints as error:
+    ...     ((number, fraction),) = error.relaxations
+    >>> number, round(fraction, 3)
+    (1, 0.303)
     """
 
     def __init__(self, message: str, relaxations: list[tuple[int, float]]) -> None:
@@ -108,8 +125,11 @@ class NotApplicable(AdlError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.NotApplicable, adl.AdlError)
-    True
+    >>> try:
+    ...     adl.solve(adl.examples.paper_problem(), "water_filling")
+    ... except adl.NotApplicable as error:
+    ...     print(str(error).partition(":")[0])
+    water_filling
     """
 
 
@@ -119,8 +139,12 @@ class SolverFailed(AdlError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.SolverFailed, adl.AdlError)
-    True
+    >>> problem = adl.examples.paper_problem(64).with_changes(objective="entropic:0.001")
+    >>> try:
+    ...     adl.solve(problem, "conic", solver="HIGHS")  # has no exponential cones
+    ... except adl.SolverFailed as error:
+    ...     print(str(error).partition(".")[0])
+    HIGHS: The solver HIGHS cannot solve this problem
     """
 
 
@@ -130,8 +154,14 @@ class ConservationError(AdlError, ArithmeticError):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.ConservationError, ArithmeticError)
-    True
+    >>> book = adl.synthetic.crash(60, 2, seed=3)
+    >>> path = adl.paths.slow_bleed(book, fall=0.3, steps=4)
+    >>> try:
+    ...     crash = adl.simulate(book, path, adl.policies.ProRata())
+    ... except adl.ConservationError as error:
+    ...     print(f"please report: {error}")
+    >>> len(crash.steps)
+    4
     """
 
 
@@ -143,6 +173,11 @@ class ScaleWarning(UserWarning):
     Examples
     --------
     >>> import adlopt as adl
-    >>> issubclass(adl.ScaleWarning, UserWarning)
-    True
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = adl.LogNormal({"BTC": 60, "ETH": 75})  # per cent, where 0.6 is meant
+    ...     problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, prices=model)
+    >>> {warning.category.__name__ for warning in caught}
+    {'ScaleWarning'}
     """

@@ -104,7 +104,7 @@ class ForgivingCache:
         while not isinstance(self._cache, NullCache):
             try:
                 self._cache.save_overload(signature, compiled)
-            except Exception as error:  # a full disk, and whatever a damaged index makes of itself
+            except Exception as error:  # a full disk, a damaged index
                 warn_once(f"Machine code cannot be stored in {self.cache_path} ({error})")
                 self._move()
             else:

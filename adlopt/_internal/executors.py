@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from adlopt.errors import InputError
 
 R = TypeVar("R")
-CHUNKS_PER_WORKER = 4  # so that a slow chunk does not leave the other workers idle at the end
+CHUNKS_PER_WORKER = 4  # a slow chunk then leaves few workers idle at the end
 
 
 def worker_count(executor: Executor | None, workers: int | None) -> int:
@@ -47,7 +47,7 @@ def run_tasks(
     Parameters
     ----------
     function : callable
-        Of a module, so that other processes find it.
+        Defined in a module, where other processes find it.
     tasks : sequence of tuples
         What is passed to the function, and so travels to the workers.
     executor : Executor, optional

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 
-def figures(values: Iterable[float], digits: int = 6) -> list[str]:
+def format_column(values: Iterable[float], digits: int = 6) -> list[str]:
     """A column of numbers with common decimals, as few as show `digits` of the largest; more where
     a small one would vanish.
     """
@@ -22,10 +22,10 @@ def figures(values: Iterable[float], digits: int = 6) -> list[str]:
         if math.isfinite(value)
     ):
         decimals -= 1
-    return [_figure(value, decimals) for value in numbers]
+    return [_format(value, decimals) for value in numbers]
 
 
-def _figure(value: float, decimals: int) -> str:
+def _format(value: float, decimals: int) -> str:
     if math.isnan(value):
         return "-"
     if value == 0:
@@ -34,8 +34,9 @@ def _figure(value: float, decimals: int) -> str:
     return text if float(text.replace(",", "")) != 0 else f"{value:.2g}"
 
 
-def figure(value: float, digits: int = 9) -> str:
-    return figures([value], digits)[0]
+def format_number(value: float, digits: int = 9) -> str:
+    """One number, with as few decimals as show so many digits."""
+    return format_column([value], digits)[0]
 
 
 def allocation_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -44,10 +45,10 @@ def allocation_columns(rows: pd.DataFrame) -> dict[str, list[str]]:
         "account": rows["account"].astype(str).tolist(),
         "asset": rows["asset"].astype(str).tolist(),
         "margin": rows["margin_mode"].astype(str).tolist(),
-        "size": figures(rows["size"]),
-        "reduction": figures(rows["reduction"]),
+        "size": format_column(rows["size"]),
+        "reduction": format_column(rows["reduction"]),
         "share": [f"{100 * share:.1f} %" for share in rows["fraction"]],
-        "remaining": figures(rows["remaining"]),
-        "leverage before": figures(rows["leverage_before"], 4),
-        "leverage after": figures(rows["leverage_after"], 4),
+        "remaining": format_column(rows["remaining"]),
+        "leverage before": format_column(rows["leverage_before"], 4),
+        "leverage after": format_column(rows["leverage_after"], 4),
     }

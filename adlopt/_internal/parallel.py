@@ -54,7 +54,7 @@ def jit_loop(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def jit_sums(function: Callable[P, R]) -> Callable[P, R]:
-    """As `jit`, and sums may be taken in any order, so that they use the processor's vector
+    """As `jit`, and sums may be taken in any order, so they use the processor's vector
     units.
     """
     return _compiled(function, fastmath={"reassoc", "contract", "nsz"})

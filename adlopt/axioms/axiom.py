@@ -45,7 +45,7 @@ class Axiom(ABC):
     def changes(
         self, rule: Rule, book: SmallBook, rng: np.random.Generator
     ) -> Iterator[tuple[SmallBook, Any]]:
-        """Scenes and changes to try; by default the book as it is."""
+        """Books and changes to try; by default the book unchanged."""
         yield book, None
 
     @abstractmethod

@@ -49,7 +49,7 @@ class Feasible(Axiom):
                 f", and {contracts(took[i])} of the {contracts(book.eligible[i])} that "
                 f"{book.account[i]} may give"
             )
-        return Finding(max(unmet, over), text + ".", (Exhibit("as it is", book, took),))
+        return Finding(max(unmet, over), text + ".", (Exhibit("unchanged", book, took),))
 
 
 class WashTrade(Axiom):
@@ -193,7 +193,7 @@ class LeveragePriority(Axiom):
             f"{contracts(after[low])}, while {book.account[high]}, who could still give "
             f"{contracts(left[high])}, stands at {contracts(after[high])}."
         )
-        return Finding(size, text, (Exhibit("as it is", book, took),))
+        return Finding(size, text, (Exhibit("unchanged", book, took),))
 
 
 class Monotone(Axiom):
@@ -215,7 +215,7 @@ class Monotone(Axiom):
             f"{fraction[high]:.6g} of its position, {book.account[rows[low]]} at "
             f"{contracts(leverage[low])} gives {fraction[low]:.6g}."
         )
-        return Finding(size, text, (Exhibit("as it is", book, took),))
+        return Finding(size, text, (Exhibit("unchanged", book, took),))
 
 
 class Anonymous(Axiom):
@@ -247,7 +247,7 @@ class Anonymous(Axiom):
 class ScaleInvariant(Axiom):
     name = "scale-invariant"
     promise = "the units of money and of contracts do not matter"
-    POWERS = (0.25, 4.0, 1 / 1024, 1024.0)  # of two, so that only the unit changes and no rounding
+    POWERS = (0.25, 4.0, 1 / 1024, 1024.0)  # of two: the unit changes, and no rounding
 
     def changes(
         self, rule: Rule, book: SmallBook, rng: np.random.Generator

@@ -1,7 +1,7 @@
 """Small books of one asset that try a rule: round numbers first, then random ones; and how to make
 one simplifications.
 
-Every account holds one position, so that cross and isolated margin are the same.
+Every account holds one position, so cross and isolated margin are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHARES = (0.25, 0.5, 0.75)  # of the open interest to be reduced
 
 
 def moves(scale: float) -> PriceModel:
-    """Five equally spaced returns within +- scale; relative, so that units do not matter."""
+    """Five equally spaced returns within +- scale; relative, so units do not matter."""
     return Scenarios(returns=scale * np.linspace(-1.0, 1.0, 5)[:, None])
 
 

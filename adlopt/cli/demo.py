@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from adlopt._internal.arrays import FloatArray
-from adlopt._internal.number_format import figure, figures
+from adlopt._internal.number_format import format_column, format_number
 from adlopt.cli.render import heading, paragraph, table, verification_table
 from adlopt.datasets import examples
 from adlopt.errors import InputError
@@ -86,9 +86,9 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
         .loc[book.account_names]
     )
     columns = {"account": list(book.account_names)}
-    columns |= {f"{asset} size": figures(sizes[asset], 4) for asset in book.assets}
+    columns |= {f"{asset} size": format_column(sizes[asset], 4) for asset in book.assets}
     columns |= {
-        "equity": figures(book.equity),
+        "equity": format_column(book.equity),
         "gross leverage": [f"{value:.2f}" for value in gross],
         "factor leverage": [f"{value:.3f}" for value in factor],
     }
@@ -110,6 +110,8 @@ def _state(out: Console, book: Book, prices: OneFactor) -> None:
 
 def _show_isolated(out: Console, problem: Problem, solution: Solution) -> None:
     rows = solution.allocation
+    losses = (objective_value(problem, None), solution.value or 0.0)
+    before, after = (format_number(loss, 6) for loss in losses)
     heading(out, "Isolated margin: every position has its own equity")
     paragraph(
         out,
@@ -117,15 +119,15 @@ def _show_isolated(out: Console, problem: Problem, solution: Solution) -> None:
         "and gross leverage is what matters. Water-filling reduces all positions above one level "
         "of leverage to that level. It is optimal for every price path, so no price model is "
         f"needed. The level is {_level(solution)}. Under this factor the expected loss falls from "
-        f"{figure(objective_value(problem, None), 6)} to {figure(solution.value or 0.0, 6)}.",
+        f"{before} to {after}.",
     )
     out.print(
         table(
             "10 BTC off the shorts, isolated margin",
             {
                 "account": rows["account"].tolist(),
-                "BTC size": figures(rows["size"]),
-                "reduction": figures(rows["reduction"], 5),
+                "BTC size": format_column(rows["size"]),
+                "reduction": format_column(rows["reduction"], 5),
                 "leverage\nbefore": [f"{value:.2f}" for value in rows["leverage_before"]],
                 "leverage\nafter": [f"{value:.2f}" for value in rows["leverage_after"]],
             },
@@ -151,8 +153,8 @@ def _show_cross(out: Console, problem: Problem, solution: Solution, by_gross: So
             "10 BTC off the shorts, cross margin",
             {
                 "account": rows["account"].tolist(),
-                "BTC size": figures(rows["size"]),
-                "reduction": figures(rows["reduction"], 5),
+                "BTC size": format_column(rows["size"]),
+                "reduction": format_column(rows["reduction"], 5),
                 "gross\nleverage": [f"{value:.2f}" for value in rows["leverage_before"]],
                 "factor leverage\nbefore": [f"{value:.3f}" for value in before],
                 "factor leverage\nafter": [f"{value:.3f}" for value in after],
@@ -180,8 +182,8 @@ def _compare_rules(out: Console, problem: Problem, solution: Solution, by_gross:
                     "gross leverage (water-filling)",
                     "factor leverage (optimal)",
                 ],
-                "taken from\naccount 4": figures([0.0, *from_fourth], 5),
-                "expected loss": figures(
+                "taken from\naccount 4": format_column([0.0, *from_fourth], 5),
+                "expected loss": format_column(
                     [objective_value(problem, None), gross_rule.value, solution.value]
                 ),
             },

@@ -25,7 +25,7 @@ POLICY_NAMES = f"One of {', '.join(POLICIES)}; a parameter follows a colon, as i
 def option(
     metavar: str, text: str, panel: str | None = None, *, flag: str | None = None, **more: Any
 ) -> Any:
-    """An option: what stands for its value in the help, the help itself, and the panel it is in."""
+    """An option: the placeholder of its value, its help, and the panel that lists it."""
     names = () if flag is None else (flag,)
     return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=panel, **more)
 

@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from adlopt._internal.number_format import allocation_columns, figure, figures
+from adlopt._internal.number_format import allocation_columns, format_column, format_number
 from adlopt._internal.text import visible
 from adlopt._internal.validation import format_names
 from adlopt.cli.output import records, to_json
@@ -113,19 +113,19 @@ def show_solution(out: Console, solution: Solution, book: Book, before: float | 
 def _facts(solution: Solution, book: Book, before: float | None) -> dict[str, str]:
     facts = {"method": solution.method, "status": _status(solution)}
     if solution.value is not None and solution.lower_bound is not None and solution.gap is not None:
-        facts["objective before"] = "" if before is None else figure(before)
+        facts["objective before"] = "" if before is None else format_number(before)
         facts |= {
-            "objective after": figure(solution.value),
-            "proven lower bound": figure(solution.lower_bound),
+            "objective after": format_number(solution.value),
+            "proven lower bound": format_number(solution.lower_bound),
         }
         facts["relative gap"] = f"{solution.gap:.2g}"
         error = solution.standard_error
-        facts["standard error"] = "unknown" if error is None else figure(error)
+        facts["standard error"] = "unknown" if error is None else format_number(error)
     for asset, level in solution.water_levels.items():
-        facts[f"water level {asset}".strip()] = figure(level)
+        facts[f"water level {asset}".strip()] = format_number(level)
     if solution.shadow_prices is not None:
         for name, price in solution.shadow_prices.items():
-            facts[f"shadow price {name}"] = f"{figure(price)} saved by one more contract"
+            facts[f"shadow price {name}"] = f"{format_number(price)} saved by one more contract"
     facts["accounts reduced"] = (
         f"{solution.reduced['account'].nunique():,} of {len(book.account_names):,}"
     )
@@ -161,7 +161,8 @@ def show_bankrupt(out: Console, book: Book) -> None:
     for row in records(broke.head(BANKRUPT)):
         asset = "" if row["asset"] is None else f", {row['asset']}"
         pool = visible(f"  account {row['account']} ({row['margin_mode']}{asset})")
-        out.print(f"{pool}: equity {figure(row['equity'])}, notional {figure(row['notional'])}")
+        equity, notional = format_number(row["equity"]), format_number(row["notional"])
+        out.print(f"{pool}: equity {equity}, notional {notional}")
     if len(broke) > BANKRUPT:
         out.print(f"  ... and {len(broke) - BANKRUPT:,} more; --json lists them all")
 
@@ -196,7 +197,7 @@ def show_verification(out: Console, check: Verification, book: Book) -> None:
     verdict = "They agree" if check.agree else "They DISAGREE"
     out.print(
         f"{verdict} within {check.tolerance:g}: relative difference {check.difference:.2g} on "
-        f"{check.scenarios:,} scenarios (before any reduction: {figure(check.before)})."
+        f"{check.scenarios:,} scenarios (before any reduction: {format_number(check.before)})."
     )
     show_bankrupt(out, book)
 
@@ -211,10 +212,10 @@ def verification_table(title: str, checks: list[Verification], names: Sequence[s
         "method": [
             method for _, check in both for method in (check.method, f"{check.check} (Clarabel)")
         ],
-        "objective": figures(
+        "objective": format_column(
             [value for _, check in both for value in (check.value, check.check_value)], 10
         ),
-        "seconds": figures([second for _, check in both for second in check.seconds], 4),
+        "seconds": format_column([second for _, check in both for second in check.seconds], 4),
     }
     return table(title, columns, left=2 if names else 1)
 
@@ -243,10 +244,10 @@ def verification_json(check: Verification, book: Book) -> str:
 def show_frontier(out: Console, points: pd.DataFrame) -> None:
     """A row per point of the sweep, and what every reduced asset costs there."""
     swept = points.columns[0]
-    columns: dict[str, Sequence[str]] = {swept: figures(points[swept])}
+    columns: dict[str, Sequence[str]] = {swept: format_column(points[swept])}
     for name in ("value", "lower_bound"):
         if points[name].notna().any():
-            columns[name.replace("_", " ")] = figures(points[name], 8)
+            columns[name.replace("_", " ")] = format_column(points[name], 8)
     if points["gap"].notna().any():
         columns["relative\ngap"] = [f"{gap:.2g}" for gap in points["gap"]]
     columns["status"] = points["status"].tolist()
@@ -254,7 +255,7 @@ def show_frontier(out: Console, points: pd.DataFrame) -> None:
     columns["largest\nshare"] = [f"{100 * share:.1f} %" for share in points["largest_fraction"]]
     for name in points.columns:
         if name.startswith(("shadow_price_", "water_level_")):
-            columns[name.replace("_", "\n", 1).replace("_", " ", 1)] = figures(points[name])
+            columns[name.replace("_", "\n", 1).replace("_", " ", 1)] = format_column(points[name])
     methods = ", ".join(points["method"].unique())
     out.print(table(f"Frontier by {methods}, {points['seconds'].sum():.3g} seconds", columns))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from adlopt._internal.number_format import figure, figures
+from adlopt._internal.number_format import format_column, format_number
 from adlopt._internal.text import visible
 from adlopt.axioms import Audit
 from adlopt.cli.output import records, to_json
@@ -21,12 +21,9 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
     """A table per block, a row per policy."""
     names = comparison.policies
     if comparison.lower_bound is not None:
-        before = comparison.before["objective"]
-        bound = figure(comparison.lower_bound, 6)
-        out.print(
-            f"objective before any reduction {figure(before, 6)}; no allocation has less than "
-            f"{bound}"
-        )
+        before = format_number(comparison.before["objective"], 6)
+        bound = format_number(comparison.lower_bound, 6)
+        out.print(f"objective before any reduction {before}; no allocation has less than {bound}")
         out.print()
     feasibility = comparison.feasibility
     for name in feasibility.index[~feasibility["feasible"]]:
@@ -40,7 +37,7 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
         part = getattr(comparison, block)
         columns: dict[str, list[str]] = {"policy": list(names)}
         columns |= {
-            _header(str(name), comparison.level): figures(part[name], 5)
+            _header(str(name), comparison.level): format_column(part[name], 5)
             for name in part.columns
             if part[name].notna().any()
         }
@@ -100,16 +97,16 @@ def show_exposure(out: Console, exposure: Exposure) -> None:
     standing = exposure.table
     columns: dict[str, list[str]] = {"asset": standing["asset"].astype(str).tolist()}
     columns |= {
-        "required": figures(standing["required"]),
+        "required": format_column(standing["required"]),
         "policy": standing["policy"].astype(str).tolist(),
         "rank": [
             f"{rank} of {count}"
             for rank, count in zip(standing["rank"], standing["of"], strict=True)
         ],
-        "reduction": figures(standing["reduction"]),
+        "reduction": format_column(standing["reduction"]),
         "share": [f"{100 * share:.1f} %" for share in standing["fraction"]],
-        "notional": figures(standing["notional"]),
-        "paid": figures(standing["paid"]),
+        "notional": format_column(standing["notional"]),
+        "paid": format_column(standing["paid"]),
     }
     out.print(table(f"Account {exposure.account}: what it would lose", columns))
     show_omitted(out, exposure.omitted)
@@ -133,11 +130,14 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
         str(name): rows["reduction"].to_numpy() for name, rows in comparison.allocations.items()
     }
     columns: dict[str, list[str]] = {"account": [str(name) for name in book.account_names]}
-    columns |= {"gross\nleverage": figures(gross, 3), "factor\nleverage": figures(factor, 3)}
+    columns |= {
+        "gross\nleverage": format_column(gross, 3),
+        "factor\nleverage": format_column(factor, 3),
+    }
     out.print(table("Four cross-margined accounts", columns, bold=int(gross.argmax())))
     columns = {"rule": list(taken)}
     columns |= {
-        f"from\n{name}": figures([rows[index] for rows in taken.values()], 4)
+        f"from\n{name}": format_column([rows[index] for rows in taken.values()], 4)
         for index, name in enumerate(book.account_names)
     }
     out.print(table(f"{asset} taken from each account", columns))
@@ -146,13 +146,14 @@ def show_compare_demo(out: Console, comparison: Comparison, queue: str) -> None:
     hit = taken[queue][book.account_names.get_loc(first)]
     unhedged = comparison.unhedged
     row = unhedged[(unhedged["policy"] == queue) & (unhedged["account"] == first)].iloc[0]
+    before, after = (format_number(abs(row[column]), 5) for column in ("before", "after"))
     value = comparison.risk["objective"]
     spared = abs(taken["FactorLeverage"][book.account_names.get_loc(first)])
     paragraph(
         out,
         f"It takes {abs(hit):g} {asset}. But account {first} is hedged: its exposure to the factor "
-        f"goes from {figure(abs(row['before']), 5)} to {figure(abs(row['after']), 5)} per standard "
-        "deviation. It loses its hedge, and the exchange keeps "
+        f"goes from {before} to {after} per standard deviation. It loses its hedge, and the "
+        "exchange keeps "
         f"{value[queue] / value[OPTIMUM]:.1f} times the expected loss of the optimum. Factor "
         f"leverage takes {spared:g} from account {first}.",
         lead=f"The gross-leverage queue hits account {first} first.",

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from adlopt._internal.number_format import figures
+from adlopt._internal.number_format import format_column
 from adlopt.cli.output import records, to_json
 from adlopt.cli.render import paragraph, table
 from adlopt.simulation import Simulation, StressTest
@@ -28,7 +28,7 @@ def show_crashes(out: Console, crashes: list[Simulation], *, as_json: bool) -> N
     for one in crashes:
         shown = [str(name) for name in one.steps if not str(name).startswith("expected")]
         columns: dict[str, list[str]] = {
-            name.replace("_", "\n"): figures(one.steps[name], 5) for name in shown
+            name.replace("_", "\n"): format_column(one.steps[name], 5) for name in shown
         }
         out.print(table(escape(one.policy), columns))
         paragraph(out, escape(repr(one).split("\n", maxsplit=1)[0]))
@@ -52,13 +52,17 @@ def show_stress_test(out: Console, test: StressTest, *, as_json: bool) -> None:
     for measure in SHOWN:
         part = test.summary.loc[measure]
         columns = {"policy": names}
-        columns |= {str(name).replace("_", "\n"): figures(part[name], 5) for name in part.columns}
+        columns |= {
+            str(name).replace("_", "\n"): format_column(part[name], 5) for name in part.columns
+        }
         out.print(table(measure.replace("_", " "), columns))
     if pairs is not None:
         columns = {"policy": [escape(str(name)) for name in pairs.index]}
-        columns |= {str(name).replace("_", "\n"): figures(pairs[name], 5) for name in pairs.columns}
+        columns |= {
+            str(name).replace("_", "\n"): format_column(pairs[name], 5) for name in pairs.columns
+        }
         title = f"socialised loss less that of {escape(test.policies[0])}, paired (95 %)"
         out.print(table(title, columns))
     columns = {"policy": names}
-    columns |= {str(name): figures(size[name], 5) for name in size.columns}
+    columns |= {str(name): format_column(size[name], 5) for name in size.columns}
     out.print(table(f"fund for {1 - PROBABILITY:.0%} of paths (90 %)", columns))

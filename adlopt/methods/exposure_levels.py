@@ -73,8 +73,8 @@ def level_problem(
     size = np.abs(unit)[asset]
     capacity = np.abs(problem.max_reduction[rows]) * size
     total = np.minimum(np.abs(problem.required), problem.available) * np.abs(unit)
-    # Exposures are counted so that most assets lower them. What an asset that raises them takes is
-    # replaced by what it leaves: y = capacity - taken lowers them like all others.
+    # The sign of exposures is chosen such that most assets lower them. What an asset that raises
+    # them takes is replaced by what it leaves: y = capacity - taken lowers them like all others.
     upward = unit < 0
     orientation = -1.0 if capacity[upward[asset]].sum() > capacity[~upward[asset]].sum() else 1.0
     complement = upward if orientation > 0 else (unit > 0)
@@ -100,7 +100,7 @@ def level_exposures(
     width: FloatArray,
     total: FloatArray,
 ) -> Levels:
-    """Take `total` (d,) from positions (pool, asset) within `capacity` (e,) so that (height -
+    """Take `total` (d,) from positions (pool, asset) within `capacity` (e,) such that (height -
     taken) / width of the pools is most even.
 
     `height`, `width` (n,); all in one unit, widths > 0 for pools with positions, totals at most

@@ -32,9 +32,8 @@ def restore_feasibility(problem: Problem, allocation: FloatArray) -> FloatArray:
     """The solver's allocation with boxes kept exactly and sums to rounding.
 
     What is left of a sum is spread over the positions at the margin, those taken about half; then
-    over what all that are
-    partly reduced can give, and only then over all. Not by rescaling: that would push reductions
-    over their caps.
+    over what all that are partly reduced can give, and only then over all. Not by rescaling: that
+    would push reductions over their caps.
     """
     taken = np.clip(
         allocation / np.where(problem.max_reduction == 0, 1.0, problem.max_reduction), 0.0, 1.0
@@ -62,8 +61,7 @@ def snapped_to_bounds(problem: Problem, allocation: FloatArray) -> Iterator[Floa
     to be taken from.
 
     Reductions of next to nothing become none, those of nearly all become all: ever smaller ones,
-    for the caller to stop at
-    the first that costs no more than the solver has left open anyway.
+    for the caller to stop at the first that costs no more than the solver has left open anyway.
     """
     share = np.divide(
         allocation,

@@ -85,7 +85,7 @@ def linear_minimum(
     further contract. With a market its cost is added, and what x does not give is sold.
 
     The linear minimisation oracle of the certificate where the user's constraints couple positions:
-    a small program without scenarios, less the solver's tolerance, so that it cannot make the bound
+    a small program without scenarios, less the solver's tolerance, so it cannot make the bound
     optimistic.
     """
     fraction = cp.Variable(problem.max_reduction.size)

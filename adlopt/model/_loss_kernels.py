@@ -1,9 +1,8 @@
 """Loops over pools and scenarios that never hold a (pools x scenarios) array.
 
 Shared layout: `start` (n + 1,) delimits each pool's positions; `asset`, `size` (m,); `moves` (d,
-S), a row per asset.
-One pool's equity over all scenarios is a row of S numbers that stays in the processor's cache.
-Threads take runs of pools.
+S), a row per asset. One pool's equity over all scenarios is a row of S numbers that stays in the
+processor's cache. Threads take runs of pools.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ def stressed_shortfall(
     < 0.
 
     Pools marked `given` take u from `pair_weight` at their (pool, scenario) pairs and zero
-    elsewhere: any u in
-    [0, stress] gives a valid bound, and at kinks (V = 0) a solver's choice gives the tight one.
+    elsewhere: any u in [0, stress] gives a valid bound, and at kinks (V = 0) a solver's choice
+    gives the tight one.
     """
     S = moves.shape[1]
     value, mass, by_size = np.zeros(equity.size), np.zeros(equity.size), np.zeros(size.size)

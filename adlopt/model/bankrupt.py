@@ -63,8 +63,8 @@ def bankruptcy_prices(book: Book, pools: BoolArray, net: FloatArray) -> dict[str
     deficits.
 
     A pool's deficit is split over its positions in assets with a net position, in proportion to
-    notional. For one pool with
-    one position it is the price at which its equity is zero: mark - equity / size.
+    notional. For one pool with one position it is the price at which its equity is zero: mark -
+    equity / size.
     """
     rows = np.flatnonzero(pools[book.pool] & (net[book.asset] != 0))
     pool, asset = book.pool[rows], book.asset[rows]

@@ -275,7 +275,7 @@ class Book:
 
     @property
     def bankrupt(self) -> pd.DataFrame:
-        """Pools with equity <= 0: never counterparties, listed here so that none is dropped
+        """Pools with equity <= 0: never counterparties, listed here, so none is dropped
         unseen.
         """
         out = self.pools.loc[

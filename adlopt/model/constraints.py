@@ -2,8 +2,8 @@
 `solve(constraints=...)`.
 
 The expression (e,) holds the reductions in contracts, signed, in the row order of
-`problem.positions`. Any function of it
-that returns convex cvxpy constraints will do in the place of these.
+`problem.positions`. Any function of it that returns convex cvxpy constraints will do in the place
+of these.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 the axes.
 
 They need matplotlib (`pip install "adlopt[plots]"`), which is loaded when the first picture is
-drawn. Money and contracts
-are in the units of the book. Colours are those of Okabe and Ito; hatching, markers and line styles
-tell the same in grey.
+drawn. Money and contracts are in the units of the book. Colours are those of Okabe and Ito;
+hatching, markers and line styles tell the same in grey.
 """
 
 from adlopt.plots.crash import fund_and_inventory, leverage_before_after, who_paid

@@ -32,7 +32,7 @@ COLOURS = (
 )  # Okabe and Ito (2008), yellow left out: too pale
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = "osD^vPX*<>dph"
-FEW = 12  # accounts that are told apart by name; more are drawn as one shape
+FEW = 12  # accounts shown by name; more are drawn as one shape
 NAME = 28  # characters of a name that are shown
 STEPS = 4000  # more than a printer resolves; a shape with a million corners is beyond matplotlib
 
@@ -49,7 +49,7 @@ def require_matplotlib() -> None:
 
 def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
     """The user's axes, or those of a new figure."""
-    return dressed(ax) if ax is not None else pair_of_axes(None, size, 1)[0]
+    return style_axes(ax) if ax is not None else pair_of_axes(None, size, 1)[0]
 
 
 def pair_of_axes(
@@ -59,15 +59,15 @@ def pair_of_axes(
     if given is not None:
         if len(given) != count:
             raise InputError(f"axes: {count} are needed, side by side; got {len(given)}")
-        return [dressed(ax) for ax in given]
+        return [style_axes(ax) for ax in given]
     require_matplotlib()
     import matplotlib.pyplot as plt
 
     _, made = plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
-    return [dressed(ax) for ax in made[0]]
+    return [style_axes(ax) for ax in made[0]]
 
 
-def dressed(ax: Axes) -> Axes:
+def style_axes(ax: Axes) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, color="0.85", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -97,7 +97,7 @@ def steps(
     ax.add_artist(StepPatch(values, edges, baseline=baseline, **style))
 
 
-def name(given: object, most: int = NAME) -> str:
+def safe_label(given: object, most: int = NAME) -> str:
     """A user's name as matplotlib text: short, on one line, and with no meaning as mathematics or
     as a hidden label.
     """
@@ -182,7 +182,7 @@ def columns_of(table: str, frame: pd.DataFrame, names: Sequence[Any]) -> Mapping
     return {column: validation.numbers(table, frame, column) for column in names}
 
 
-def merged(width: FloatArray, *heights: FloatArray) -> tuple[FloatArray, ...]:
+def downsample_steps(width: FloatArray, *heights: FloatArray) -> tuple[FloatArray, ...]:
     """Neighbouring steps put together until about `STEPS` are left: widths added, heights averaged,
     areas kept.
 

@@ -176,7 +176,7 @@ def who_paid(crash: Simulation, *, ax: Axes | None = None) -> Axes:
     if not order.size:
         raise InputError("who_paid: nobody was deleveraged in this crash")
     named, rest = order[:TOP], order[TOP:]
-    labels = [canvas.name(accounts["account"].iloc[int(row)]) for row in named]
+    labels = [canvas.safe_label(accounts["account"].iloc[int(row)]) for row in named]
     bars = _bars(paid, named, rest)
     given_up = _bars(accounts["profit_given_up"].to_numpy(), named, rest)
     if rest.size:

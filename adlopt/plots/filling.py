@@ -1,4 +1,4 @@
-"""Water-filling drawn as such: bars as wide as equity, so that areas are money, and the level they
+"""Water-filling drawn as such: bars as wide as equity, so areas are money, and the level they
 are drained to.
 """
 
@@ -77,7 +77,7 @@ def water_filling(
     side = "short" if problem.required[k] < 0 else "long"
     ax = canvas.axes(ax)
     _draw(ax, equity, before, after, level, book.account_names.take(book.pool_account[pools]))
-    x = f"Equity of accounts {side} {canvas.name(book.assets[k])}, highest leverage first"
+    x = f"Equity of accounts {side} {canvas.safe_label(book.assets[k])}, highest leverage first"
     _label(ax, x, "Leverage (notional / equity)")
     return ax
 
@@ -163,7 +163,7 @@ def _draw(
 ) -> None:
     order = np.argsort(-before, kind="stable")
     width, before, after = width[order], before[order], after[order]
-    widths, befores, afters = canvas.merged(width, before, after)
+    widths, befores, afters = canvas.downsample_steps(width, before, after)
     edges = np.concatenate([[0.0], np.cumsum(widths)])
     canvas.steps(ax, afters, edges, facecolor=canvas.SKY, linewidth=0, label="remaining")
     canvas.steps(
@@ -204,7 +204,7 @@ def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Inde
         np.diff(edges) / edges[-1] * ax.get_window_extent().width / points
     )  # in points; layout makes it a little less
     for at, given in enumerate(names):
-        text = canvas.name(given, 16)
+        text = canvas.safe_label(given, 16)
         upright = 6.5 * len(text) + 2 > room[at]
         if not upright or room[at] > 11:  # a line of text is 9 points high
             middle = (edges[at] + edges[at + 1]) / 2

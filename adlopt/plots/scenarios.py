@@ -64,7 +64,7 @@ def loss_exceedance(
     curves = {name: _exceedance(problem, given) for name, given in allocations.items()}
     styles = canvas.styles(len(curves))
     for (name, (loss, exceeded)), style in zip(curves.items(), styles, strict=True):
-        label = canvas.name(name) + ("" if loss.size else " (no loss)")
+        label = canvas.safe_label(name) + ("" if loss.size else " (no loss)")
         ax.plot(
             *(loss, exceeded),
             drawstyle="steps-pre",
@@ -179,7 +179,7 @@ def _stress_ratio(
     ratios = stressed[possible] / weights[possible]
     # Which of equal losses are stressed is arbitrary: those next to the tail.
     order = np.lexsort((ratios, losses[possible]))
-    width, ratio = canvas.merged(weights[possible][order], ratios[order])
+    width, ratio = canvas.downsample_steps(weights[possible][order], ratios[order])
     return ratio, np.concatenate([[0.0], np.cumsum(width)])
 
 

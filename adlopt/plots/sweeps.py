@@ -100,12 +100,12 @@ def _draw(ax: Axes, problem: Problem, sizes: FloatArray, lines: FloatArray, labe
     pools = np.unique(problem.pool)
     if pools.size <= canvas.FEW:
         accounts = book.account_names.take(book.pool_account[pools])
-        _lines(ax, sizes, lines, [canvas.name(account) for account in accounts])
+        _lines(ax, sizes, lines, [canvas.safe_label(account) for account in accounts])
     else:
         _quantiles(ax, sizes, lines)
     required = abs(float(problem.required[k]))
     ax.axvline(required, color="0.4", linestyle=":", linewidth=1.2, label="required")
-    title = f"Reduction ({canvas.name(book.assets[k])} contracts)"
+    title = f"Reduction ({canvas.safe_label(book.assets[k])} contracts)"
     ax.set(xlabel=title, ylabel=label, xlim=(sizes[0], sizes[-1]))
     canvas.count_money(ax.xaxis)
 
@@ -236,13 +236,15 @@ def shadow_prices(sweep: Frontier | pd.DataFrame, *, ax: Axes | None = None) -> 
     assets = [column.removeprefix(PREFIX) for column in columns]
     x, label = swept, SWEPT[swept]
     if swept == "multiple" and len(assets) == 1:
-        x, label = f"reduction_{assets[0]}", f"Reduction ({canvas.name(assets[0])} contracts)"
+        x, label = f"reduction_{assets[0]}", f"Reduction ({canvas.safe_label(assets[0])} contracts)"
     given = canvas.columns_of("shadow_prices", table, [x, *columns])
     order = np.argsort(np.abs(given[x]))
     prices = [given[column][order] for column in columns]
     ax = canvas.axes(ax)
     for asset, price, style in zip(assets, prices, canvas.styles(len(assets)), strict=True):
-        ax.plot(np.abs(given[x])[order], price, label=canvas.name(asset), markersize=5, **style)
+        ax.plot(
+            np.abs(given[x])[order], price, label=canvas.safe_label(asset), markersize=5, **style
+        )
     _scale(ax, prices)
     ax.set(xlabel=label, ylabel="Shadow price (money saved per contract)")
     canvas.count_money(ax.yaxis)

@@ -92,7 +92,7 @@ def _policies(ax: Axes, x: FloatArray, y: FloatArray, names: pd.Index) -> None:
             markersize=8,
             fillstyle="full" if at % 2 == 0 else "none",
             markeredgewidth=1.5,
-            label=canvas.name(policy),
+            label=canvas.safe_label(policy),
         )
 
 
@@ -141,10 +141,10 @@ def cross_evaluation(exploration: Exploration | pd.DataFrame, *, ax: Axes | None
     ax.set_ylabel("Minimized")
     if max(values.shape) <= WRITTEN:
         _write_cells(ax, excess, dark=shown > 0.5 * top)
-        labels = [canvas.name(label, 40) for label in columns]
+        labels = [canvas.safe_label(label, 40) for label in columns]
         turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(range(len(columns)), labels, **turned)
-        rows = [canvas.name(label, 40) for label in exploration.index]
+        rows = [canvas.safe_label(label, 40) for label in exploration.index]
         ax.set_yticks(range(len(rows)), rows)
     return ax
 
@@ -248,7 +248,7 @@ def _name_accounts(ax: Axes, names: pd.Index) -> None:
     if len(names) > canvas.FEW:
         ax.set_xlabel(f"{len(names):,} accounts, in the order of the most they may lose")
         return
-    labels = [canvas.name(label, 16) for label in names]
+    labels = [canvas.safe_label(label, 16) for label in names]
     upright = max(map(len, labels)) * len(names) > 50
     ax.set_xticks(np.arange(len(names)), labels, rotation=90 if upright else 0)
     ax.set_xlabel("Account")

@@ -43,8 +43,11 @@ class Proportional(Policy):
     Examples
     --------
     >>> import adlopt as adl
-    >>> isinstance(adl.policies.RiskAware(), adl.policies.Proportional)
-    True
+    >>> class ByEquity(adl.policies.Proportional):
+    ...     def weight(self, problem):
+    ...         return adl.policies.features.equity(problem)
+    >>> ByEquity().allocate(adl.examples.paper_problem())["reduction"].round(2).tolist()
+    [-3.55, -2.09, -2.65, -1.71]
     """
 
     @abstractmethod

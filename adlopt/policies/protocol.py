@@ -33,8 +33,15 @@ class Policy(ABC):
     Examples
     --------
     >>> import adlopt as adl
-    >>> isinstance(adl.policies.ProRata(), adl.policies.Policy)
-    True
+    >>> class LargestFirst(adl.policies.Policy):
+    ...     def reductions(self, problem):
+    ...         taken, left = 0.0 * problem.max_reduction, problem.required[0]
+    ...         for i in abs(problem.max_reduction).argsort()[::-1]:
+    ...             taken[i] = max(problem.max_reduction[i], left)
+    ...             left -= taken[i]
+    ...         return taken
+    >>> LargestFirst().allocate(adl.examples.paper_problem())["reduction"].tolist()
+    [0.0, -10.0, 0.0, 0.0]
     """
 
     theory: ClassVar[Mapping[str, str]] = {}

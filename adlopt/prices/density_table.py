@@ -2,7 +2,7 @@
 
 The real line is cut into pieces at the ends of the support, the centre, and geometrically outward
 from it; each piece is halved until two Gauss-Legendre rules agree on it. Masses and moments are
-summed from the outside inward, so that small tail probabilities keep their digits.
+summed from the outside inward, so small tail probabilities keep their digits.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 form.
 
 P - p = root X with X spherical. A pool with remaining sizes y has volatility c = |root' y| and,
-with z = E / c, expected
-shortfall c E[(X_1 - z)^+]. Its derivatives are -P(X_1 > z) by equity and E[X_1; X_1 > z] by
-volatility.
+with z = E / c, expected shortfall c E[(X_1 - z)^+]. Its derivatives are -P(X_1 > z) by equity and
+E[X_1; X_1 > z] by volatility.
 """
 
 from __future__ import annotations

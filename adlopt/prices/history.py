@@ -32,8 +32,8 @@ class History:
     half_life : float, str or Timedelta, optional
         Age at which a window counts half, in rows or as a time span; equal weights if left out.
     drift : bool, default True
-        False takes the mean return out: of "simple" returns so that the mean price move is zero,
-        of "log" returns so that the mean log return is. With drift both give the same scenarios.
+        False takes the mean out: of "simple" returns, and the mean price move is zero, or of "log"
+        returns, and the mean log return is. With drift both give the same scenarios.
 
     Raises
     ------

@@ -1,10 +1,9 @@
 """Lognormal prices without sampling: pools with one or two assets, by Black's formula and a
 one-dimensional integral.
 
-Given one asset's price the other's is lognormal again, so that the inner expectation is Black's
-formula with a strike that
-depends on the first price. The integrand is analytic: trapezoids on the normal density converge
-faster than any power.
+Given one asset's price the other's is lognormal again, so the inner expectation is Black's formula
+with a strike that depends on the first price. The integrand is analytic: trapezoids on the normal
+density converge faster than any power.
 """
 
 from __future__ import annotations
@@ -213,7 +212,7 @@ def _integrate(
     for pair in np.unique(pairs[held.inner_size != 0]):
         same = np.flatnonzero((pairs == pair) & (held.inner_size != 0))
         rho = float(correlation[held.inner[same[0]], held.outer[same[0]]]) if pair >= 0 else 0.0
-        # Two assets: the risk inside is the larger one, so that its density is at least this wide
+        # Two assets: the risk inside is the larger one, so its density is at least this wide
         # as seen from outside.
         step = NODE_SPACING * np.sqrt(1 - rho**2)
         node = (

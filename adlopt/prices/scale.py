@@ -21,7 +21,7 @@ from adlopt.prices.stress import Stress
 
 @dataclass(frozen=True)
 class PlausibleScale:
-    """Bounds beyond which an input is probably in the wrong unit; wide, so that no sensible input
+    """Bounds beyond which an input is probably in the wrong unit; wide, so no sensible input
     is beyond them.
     """
 

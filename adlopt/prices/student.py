@@ -48,12 +48,10 @@ def student_excess(t: FloatArray, nu: float) -> FloatArray:
     far tail.
 
     With w = nu / (nu + t^2), t > 0: the density times (1 / (nu - 1) + sum_k b_k w^k / (nu + 2k)) /
-    w, where b_1 = 1 and
-    b_{k+1} / b_k = (nu + 2k - 1) / (nu + 2k): the hypergeometric series of the tail, contracted
-    with the density's term so
-    that all its own are positive. It takes over where w < 1/2; nearer the centre E[eps; eps > t] -
-    t P(eps > t) loses little,
-    but for a nearly normal law, whose tail at t > 5 is integrated instead.
+    w, where b_1 = 1 and b_{k+1} / b_k = (nu + 2k - 1) / (nu + 2k): the hypergeometric series of the
+    tail, contracted with the density's term so that all its own are positive. It takes over where w
+    < 1/2; nearer the centre E[eps; eps > t] - t P(eps > t) loses little, but for a nearly normal
+    law, whose tail at t > 5 is integrated instead.
     """
     from scipy.special import roots_laguerre, stdtr
 

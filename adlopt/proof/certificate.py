@@ -58,8 +58,8 @@ class Certificate:
     >>> import adlopt as adl
     >>> problem = adl.examples.paper_problem()
     >>> certificate = adl.certify(problem, adl.policies.ProRata().allocate(problem))
-    >>> bool(certificate.lower_bound < certificate.value)
-    True
+    >>> round(certificate.value, 1), round(certificate.lower_bound, 1), round(certificate.gap, 3)
+    (1905.8, 500.5, 0.737)
     """
 
     value: float
@@ -102,7 +102,7 @@ class Certificate:
 
 
 def over_scenarios(problem: Problem) -> bool:
-    """Whether the problem's scenarios are the whole distribution, so that its value is a function
+    """Whether the problem's scenarios are the whole distribution, so its value is a function
     of their losses: no closed form, or one over a sample.
     """
     model = problem.prices
@@ -119,8 +119,7 @@ def certify_array(
     """The certificate of feasible reductions (e,), with a solver's multipliers where it has them.
 
     `linear_minimum` gives the smallest slope.x and its prices where more than boxes and sums
-    constrain
-    the allocation.
+    constrain the allocation.
     """
     model, cost = problem.closed_form, market_cost(problem, allocation)
     if model is not None and (multipliers is None or not over_scenarios(problem)):
@@ -187,7 +186,7 @@ def frank_wolfe_gap(
         filled = np.cumsum(cap[order])
         last = min(int(np.searchsorted(filled, abs(problem.required[k]))), rows.size - 1)
         marginal = cost[order[last]]
-        # Each term is >= 0, so that nothing cancels: the best x' is full below the marginal cost
+        # Each term is >= 0, so nothing cancels: the best x' is full below the marginal cost
         # and empty above.
         reduced = cost - marginal
         gap += float(np.sum(np.where(reduced > 0, reduced * taken, reduced * (taken - cap))))

@@ -41,7 +41,7 @@ class Term(NamedTuple):
 def polyhedral_terms(problem: Problem) -> list[Term]:
     """The objective as a sum of CVaRs and semideviations over the problem's scenarios.
 
-    Raises NotApplicable, with the reason, where the value is no rational number of the data.
+    Raises NotApplicable, with the reason, where the value is not a rational function of the data.
     """
     problem.require_prices()
     if not over_scenarios(problem):

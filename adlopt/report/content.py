@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from adlopt._internal.files import require_place, write_text
-from adlopt._internal.number_format import allocation_columns, figure, figures
+from adlopt._internal.number_format import allocation_columns, format_column, format_number
 from adlopt.errors import InputError
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
@@ -147,27 +147,27 @@ def _problem(problem: Problem) -> list[Block]:
     columns = {
         "asset": [str(name) for name in book.assets[k]],
         "side": ["short" if target < 0 else "long" for target in problem.required[k]],
-        "required, contracts": figures(required),
-        "eligible, contracts": figures(eligible),
+        "required, contracts": format_column(required),
+        "eligible, contracts": format_column(eligible),
         "share": [f"{100 * share:.4g} %" for share in required / eligible],
-        "mark": [figure(mark) for mark in book.marks[k]],
-        "required, money": figures(required * book.marks[k]),
+        "mark": [format_number(mark) for mark in book.marks[k]],
+        "required, money": format_column(required * book.marks[k]),
     }
     if not problem.settles_at_mark:
-        columns["settlement price"] = [figure(price) for price in prices[k]]
+        columns["settlement price"] = [format_number(price) for price in prices[k]]
     broke = int((~book.solvent).sum())
     facts = {
         "accounts": f"{len(book.account_names):,}",
         "risk pools": f"{book.equity.size:,}, of which {int(book.isolated.sum()):,} isolated "
         f"positions; {broke:,} bankrupt",
         "positions": f"{book.size.size:,}, of which {problem.eligible.size:,} may be reduced",
-        "equity": f"{figure(float(book.equity[book.solvent].sum()))} of the solvent pools",
+        "equity": f"{format_number(float(book.equity[book.solvent].sum()))} of the solvent pools",
         "objective": objective_text(problem.objective),
         "price model": prices_text(problem.prices),
     }
     if problem.insurance_fund > 0:
         facts["insurance fund"] = (
-            f"{figure(problem.insurance_fund)}: the objective counts losses beyond it"
+            f"{format_number(problem.insurance_fund)}: the objective counts losses beyond it"
         )
     if problem.caps is not None:
         facts["caps"] = (
@@ -193,16 +193,16 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
     accounts = len(problem.book.account_names)
     facts = {"accounts reduced": f"{reduced['account'].nunique():,} of {accounts:,}"}
     if solution.value is not None:
-        facts["objective before"] = figure(objective_value(problem, None))
-        facts["objective after"] = figure(solution.value)
+        facts["objective before"] = format_number(objective_value(problem, None))
+        facts["objective after"] = format_number(solution.value)
     for asset, level in solution.water_levels.items():
         facts[f"water level {asset}".strip()] = (
-            f"{figure(level)}: leverage above it is reduced to it"
+            f"{format_number(level)}: leverage above it is reduced to it"
         )
     if solution.shadow_prices is not None:
         for name, price in solution.shadow_prices.items():
             facts[f"shadow price {name}"] = (
-                f"{figure(price)} of the objective saved by one more contract"
+                f"{format_number(price)} of the objective saved by one more contract"
             )
     shown = reduced.head(ROWS)
     more = len(reduced) - len(shown)
@@ -225,8 +225,8 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
         pools = {
             "account": first["account"].astype(str).tolist(),
             "margin": first["margin_mode"].astype(str).tolist(),
-            "equity": figures(first["equity"]),
-            "notional": figures(first["notional"]),
+            "equity": format_column(first["equity"]),
+            "notional": format_column(first["notional"]),
         }
         more = len(broke) - len(first)
         blocks.append(
@@ -252,20 +252,20 @@ def _proof(problem: Problem, solution: Solution) -> list[Block]:
         )
         return [Facts(facts), Paragraph(reading)]
     facts |= {
-        "value": figure(solution.value, 12),
-        "proven lower bound": figure(solution.lower_bound, 12),
+        "value": format_number(solution.value, 12),
+        "proven lower bound": format_number(solution.lower_bound, 12),
         "relative gap": f"{solution.gap:.2g}",
     }
     if solution.details:
         facts["details"] = details_text(solution.details)
-    least, value = figure(solution.lower_bound, 12), figure(solution.value, 12)
+    least, value = format_number(solution.lower_bound, 12), format_number(solution.value, 12)
     exact = problem.closed_form is not None
     under = (
         "this price model"
         if exact
         else f"the {problem.scenarios.weights.size:,} scenarios of this price model"
     )
-    above = figure(solution.value - solution.lower_bound, 3)
+    above = format_number(solution.value - solution.lower_bound, 3)
     reading = (
         f"No allocation that meets the requirement has an objective below {least} under {under}. "
         f"This one has {value}: at most {above} above the best possible. The bound follows from "
@@ -292,7 +292,8 @@ def _comparison(comparison: Comparison) -> list[Block]:
         wanted["cvar"] = f"CVaR {100 * comparison.level:g} %"
     columns = {"rule": list(map(str, table.index))}
     columns |= {
-        label: figures(table[column].astype(float).round(9), 4) for column, label in wanted.items()
+        label: format_column(table[column].astype(float).round(9), 4)
+        for column, label in wanted.items()
     }
     infeasible = table.index.difference(pictures.feasible(comparison).index, sort=False)
     notes = ["Money in the currency of the book."]

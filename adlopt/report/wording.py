@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from adlopt._internal.number_format import figure
+from adlopt._internal.number_format import format_number
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, WorstCase
@@ -39,7 +39,7 @@ def _term_text(term: Objective) -> str:
     if isinstance(term, ExpectedLoss):
         return "expected loss"
     if isinstance(term, CVaR):
-        worst = figure(100 * (1 - term.level), 6)
+        worst = format_number(100 * (1 - term.level), 6)
         return f"CVaR {100 * term.level:.6g} %, the mean of the worst {worst} % of losses"
     return "the largest loss of all scenarios" if isinstance(term, WorstCase) else str(term)
 
@@ -68,7 +68,7 @@ def prices_text(prices: PriceModel | None) -> str:
         )
         return (
             f"lognormal prices with annualized volatility {_by_asset(prices.volatility)}, "
-            f"{related}, over {figure(days, 4)} days; {prices.points:,} "
+            f"{related}, over {format_number(days, 4)} days; {prices.points:,} "
             f"scenarios from seed {prices.seed}"
         )
     if isinstance(prices, History):
@@ -84,7 +84,7 @@ def prices_text(prices: PriceModel | None) -> str:
 
 def _by_asset(numbers: Any, between: str = " ", scale: float = 100.0, unit: str = " %") -> str:
     named = [
-        f"{asset}{between}{figure(scale * float(number), 6)}{unit}"
+        f"{asset}{between}{format_number(scale * float(number), 6)}{unit}"
         for asset, number in list(numbers.items())[:MAX_NAMES]
     ]
     more = len(numbers) - MAX_NAMES
@@ -101,7 +101,7 @@ def required_text(problem: Problem) -> str:
     """The largest required reductions by notional, such as '10 BTC off the shorts'."""
     book, largest = problem.book, by_notional(problem)
     parts = [
-        f"{figure(abs(problem.required[k]), 6)} {book.assets[k]} off the "
+        f"{format_number(abs(problem.required[k]), 6)} {book.assets[k]} off the "
         f"{'shorts' if problem.required[k] < 0 else 'longs'}"
         for k in largest[:3]
     ]

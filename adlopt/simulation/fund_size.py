@@ -21,7 +21,7 @@ def quantile_interval(
     """Confidence interval of the fund that is exceeded with `probability`, equation (S11).
 
     Order statistics whose ranks are binomial, so no distribution is assumed; between neighbours
-    they are interpolated, so that the interval is not longer than it need be (Beran and Hall 1993,
+    they are interpolated, so the interval is not longer than it need be (Beran and Hall 1993,
     "Interpolated nonparametric prediction intervals and confidence intervals"). The upper limit is
     infinite where there are too few paths to give one.
     """

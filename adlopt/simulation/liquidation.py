@@ -35,7 +35,7 @@ class Liquidation:
 def liquidate_and_sell(
     state: State, exchange: Exchange, path_marks: FloatArray, sale: Sale, step: int
 ) -> Liquidation:
-    """Liquidate, sell, let the sale move the marks, and again until nobody falls below the margin.
+    """Liquidate, sell, let the sale move the marks, and repeat until no account is below margin.
 
     Each round but the last liquidates at least one pool, so there are at most as many as pools. A
     sale of a fixed depth ends after finitely many rounds as well.

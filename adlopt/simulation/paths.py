@@ -119,7 +119,7 @@ def bootstrap(
     block: int = 5,
     seed: int = 0,
 ) -> Paths:
-    """Draw paths from past returns in blocks, so that neighbouring returns stay together.
+    """Draw paths from past returns in blocks, so neighbouring returns stay together.
 
     The circular block bootstrap: blocks of consecutive returns start anywhere, and the last return
     is followed by the first. Source: Politis and Romano (1992), "A circular block-resampling

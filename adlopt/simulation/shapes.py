@@ -1,7 +1,7 @@
 """Named shapes of a crash. To add one, write a function here and list it in `paths.SHAPES`.
 
 A shape is a path of log prices; `varied` scales it by a random severity of mean one and adds normal
-noise, so that a set of paths is not the same path many times.
+noise, so the paths of a set differ.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class StressTest:
     >>> book = adl.synthetic.crash(60, 2, seed=3)
     >>> paths = adl.paths.slow_bleed(book, fall=0.3, steps=4, count=20)
     >>> test = adl.stress_test(book, paths, [adl.policies.ProRata()], workers=1)
-    >>> len(test.outcomes)
-    20
+    >>> test.summary.loc[("waves", "ProRata(contracts)"), "mean"].item() > 0
+    True
     """
 
     outcomes: pd.DataFrame

@@ -57,7 +57,7 @@ def varied(
     for what, value in (("volatility", sigma), ("dispersion", spread)):
         if not validation.as_finite(f"{name}: {what}", value) >= 0:
             raise InputError(f"{name}: {what} is {value}; it must be >= 0")
-    deviation = np.sqrt(np.log1p(spread**2))  # of the log severity, so that its mean is one
+    deviation = np.sqrt(np.log1p(spread**2))  # of the log severity, whose exponential has mean one
     steps, d = shape.shape
     logs = np.empty((count, steps, d))
     for path, rng in enumerate(generators(seed, count)):

@@ -108,7 +108,7 @@ def replay(
     realised : DataFrame, or path of a CSV or Parquet file
         `account`, `asset`, `size` (before, long > 0), `equity`, `mark` and the realised reduction
         in contracts; optional `entry_price` and `wave`. Or HyperReplay's
-        `adl_detailed_analysis_REALTIME.csv` as it is. Positions that were not reduced belong into
+        `adl_detailed_analysis_REALTIME.csv` as it is. Positions that were not reduced belong in
         the table, with zero: rules choose among the positions they are given, and no others.
     policies : policies of any kind, perhaps by name
         Left out: all that the table has the data for.

@@ -41,7 +41,7 @@ def certify(
     constraints: Constraints | str | Sequence[Constraints | str] = (),
     bound: Bound | None = None,
 ) -> Certificate:
-    """Bound how far an allocation is from optimal, whatever made it.
+    """Bound how far any allocation is from optimal.
 
     Convexity, one subgradient and a sort per asset prove a bound. The subgradient at the allocation
     itself may prove little if the allocation is poor; the one at an optimum proves most.
@@ -99,7 +99,7 @@ def prove(problem: Problem, allocation: AnyAllocation, *, bound: Bound | None = 
 
     Value, lower bound and gap are rational numbers. The saved proof is checked by
     `adlopt check FILE`, or by the one file `adlopt/proof/checker.py`, which needs Python alone. The
-    allocation is moved by rounding so that its sums are exact; the values are those of the moved
+    allocation is moved by rounding until its sums are exact; the values are those of the moved
     one.
 
     Parameters
@@ -120,7 +120,7 @@ def prove(problem: Problem, allocation: AnyAllocation, *, bound: Bound | None = 
     Raises
     ------
     NotApplicable
-        The value is no rational number of the data: another objective, or prices with a closed
+        The value is not a rational function of the data: another objective, or prices with a closed
         form.
     InputError
         The allocation is not feasible.

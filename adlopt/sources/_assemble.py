@@ -36,8 +36,8 @@ def assemble(
     """The book of what was read, by the rules that `adlopt.sources` states.
 
     Money is the cross accounts', by name, or one number for the only account; `equity` includes
-    unrealised profit, `wallet`
-    does not. `remedy` ends the reason of a rejection where there is none.
+    unrealised profit, `wallet` does not. `remedy` ends the reason of a rejection where there is
+    none.
     """
     holdings = _in_one_currency(found, currency)
     holdings, mark = _marked(found, holdings, marks)

@@ -52,7 +52,7 @@ class Fields:
     def __init__(self, record: object) -> None:
         if not isinstance(record, Mapping):
             raise RecordError(
-                f"is no record: a mapping of names to values is needed, not {short_repr(record)}"
+                f"is not a record: a mapping of names to values is needed, not {short_repr(record)}"
             )
         self.record: Mapping[str, Any] = record
         self.isolated = False

@@ -104,7 +104,7 @@ def _read_states(states: list[Entry], account: str) -> tuple[ParsedRecords, dict
 
 
 def _named(states: list[Entry], account: str) -> list[Entry]:
-    """States under the names that they bring, or a number each where several bring none."""
+    """States by the names that they state, or numbered where several state none."""
     found = []
     for at, entry in enumerate(states):
         record = entry.record if isinstance(entry.record, Mapping) else {}

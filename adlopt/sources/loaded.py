@@ -18,10 +18,11 @@ class Loaded:
     Examples
     --------
     >>> import adlopt as adl
-    >>> import pandas as pd
-    >>> nothing = pd.DataFrame({"reason": []})
-    >>> len(adl.sources.Loaded(adl.examples.paper_book(), nothing).rejected)
-    0
+    >>> rows = [{"account": "a", "asset": "BTC", "size": -0.5, "equity": 10.0},
+    ...         {"account": "b", "asset": "BTC", "size": "half", "equity": 10.0}]
+    >>> loaded = adl.sources.tables.load(rows, marks={"BTC": 100.0})
+    >>> loaded.book.account_names.tolist(), loaded.rejected["account"].tolist()
+    (['a'], ['b'])
     """
 
     book: Book

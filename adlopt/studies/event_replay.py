@@ -51,8 +51,9 @@ class Replay:
     >>> import pandas as pd
     >>> fills = pd.DataFrame({"wave": 1, "account": ["a", "b"], "asset": "BTC", "mark": 50.0})
     >>> fills = fills.assign(size=[-4, -4], equity=100.0, realised_reduction=[-2, 0])
-    >>> type(adl.replay(fills, [adl.policies.ProRata()])).__name__
-    'Replay'
+    >>> study = adl.replay(fills, [adl.policies.ProRata()])
+    >>> study.by_asset["reduced"].droplevel(["wave", "asset"]).to_dict()  # accounts reduced
+    {'Optimal': 2, 'realised': 1, 'ProRata(contracts)': 2}
     """
 
     comparisons: dict[Any, Comparison]

@@ -19,7 +19,7 @@ from adlopt.solving.solution import Solution
 EXACT_METHODS = ("water_filling", "factor_leverage")
 EXACT_DUST, ITERATIVE_DUST = 1e-9, 1e-4  # of the original reduction: counts as nothing
 RELATIVE_WIDTH = 1e-3  # of the threshold: how closely it is bracketed
-MAX_MULTIPLE = 1e4  # of the pool's equity: more extra equity is no advice
+MAX_MULTIPLE = 1e4  # of the pool's equity: more would not be useful advice
 TOLERANCE = 1e-8  # relative gap of the re-solves
 SAME_VALUE = 1e-7  # relative: allocations whose values differ by less are equally good
 SAME_REDUCTION = 1e-3  # relative: the re-solve must reproduce the solution it explains

@@ -110,7 +110,7 @@ def sensitivity(
     -----
     Derivatives follow from the envelope theorem: the optimal allocation is kept, and the
     objective is differentiated at it; the solver's multipliers choose the derivative where pools
-    are at zero equity in a scenario. All problems use the same draws, so that their differences
+    are at zero equity in a scenario. All problems use the same draws, so their differences
     are not sampling errors. Where a price model has no volatilities, such as `Scenarios`, its price
     moves are scaled instead, and the horizon scales them by the square root of time.
 

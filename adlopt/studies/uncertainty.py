@@ -217,7 +217,7 @@ def _from_draws(
     draws = [problem.with_prices(model.replicate(number)) for number in range(count)]
     found = _answers([_solve_quickly(draw, options) for draw in draws])
     mean_reduction = found.reductions.mean(axis=0)
-    # The mean of feasible allocations is feasible; its value is no less than the optimum.
+    # The mean of feasible allocations is feasible; its value is at least the optimum.
     attained = np.array([objective_value(draw, mean_reduction) for draw in draws])
     low, _, _ = _t_interval(found.values, level)
     _, _, high = _t_interval(attained, level)
@@ -268,7 +268,7 @@ def _from_bootstrap(
     model, whole = problem.price_model, problem.scenarios
     block = 1
     if isinstance(model, History):
-        # As long as a window, so that the dependence of overlapping windows is kept, and growing
+        # As long as a window, which keeps the dependence of overlapping windows, and growing
         # with the sample as the block bootstrap needs.
         block = max(model.window_rows, int(np.ceil(whole.weights.size ** (1 / 3))))
     solutions = []

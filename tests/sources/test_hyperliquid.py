@@ -132,7 +132,7 @@ def test_accounts_without_positions_stay() -> None:
         ({"positionValue": "-5"}, "'positionValue' is -5, not > 0"),
         ({"positionValue": "0"}, "'positionValue' is 0, not > 0"),
         ({"entryPx": "-1"}, "'entryPx' is -1, not a price > 0"),
-        ({"leverage": None}, "is no record"),
+        ({"leverage": None}, "is not a record"),
         ({"leverage": {"type": "portfolio"}}, "'type' is 'portfolio'; known are cross, isolated"),
         ({"leverage": {"type": "isolated"}, "marginUsed": ""}, "'marginUsed' is empty"),
     ],
@@ -182,7 +182,7 @@ def test_states_that_cannot_be_read() -> None:
     assert result.book.account_names.tolist() == ["a"]
     reasons = result.rejected.set_index("account")["reason"]
     assert "'assetPositions' is missing" in reasons["b"]
-    assert "is no record" in reasons["c"]
+    assert "is not a record" in reasons["c"]
     assert all("crossMarginSummary" in reason for reason in reasons["d"])
     twice = hyperliquid.load([good | {"user": "a"}, state(position(szi="3")) | {"user": "a"}])
     assert twice.book.size.tolist() == [-0.5]
