@@ -82,7 +82,7 @@ def test_highs_and_clarabel(seed: int) -> None:
     """Another solver of cvxpy's, by name, gives the same."""
     case = random_case(seed, "mixed", one_factor=False, reduced=2)
     first, second = (
-        adl.solve(case.problem(adl.CVaR(0.7)), "conic", solver=name)
+        priced(adl.solve(case.problem(adl.CVaR(0.7)), "conic", solver=name))
         for name in ("CLARABEL", "HIGHS")
     )
     reference = Reference(case)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ import adlopt
 
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS))
-import api_pages  # noqa: E402
+api_pages = import_module("api_pages")
 
 PAGES = sorted(
     page

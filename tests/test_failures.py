@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from tests.typed import priced
+from tests.typed import priced, untyped
 
 MARKS = {"BTC": 100.0, "ETH": 10.0}
 
@@ -72,52 +72,52 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "NaN mark",
-        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.nan}),
+        lambda: untyped.Book.from_frame(positions(), marks={**MARKS, "ETH": np.nan}),
         r"marks, asset 'ETH': nan is not a",
     ),
     (
         "infinite mark",
-        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": np.inf}),
+        lambda: untyped.Book.from_frame(positions(), marks={**MARKS, "ETH": np.inf}),
         r"marks, asset 'ETH': inf",
     ),
     (
         "mark of zero",
-        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "ETH": 0.0}),
+        lambda: untyped.Book.from_frame(positions(), marks={**MARKS, "ETH": 0.0}),
         r"marks, asset 'ETH'.*price > 0",
     ),
     (
         "negative mark",
-        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": -1}),
+        lambda: untyped.Book.from_frame(positions(), marks={**MARKS, "BTC": -1}),
         r"marks, asset 'BTC'.*price > 0",
     ),
     (
         "text mark",
-        lambda: adl.Book.from_frame(positions(), marks={**MARKS, "BTC": "x"}),
+        lambda: untyped.Book.from_frame(positions(), marks={**MARKS, "BTC": "x"}),
         r"marks, asset 'BTC': 'x' is not",
     ),
     (
         "NaN mark column",
-        lambda: adl.Book.from_frame(positions(mark=(1, np.nan))),
+        lambda: untyped.Book.from_frame(positions(mark=(1, np.nan))),
         r"row 1 .*'mark': nan",
     ),
     (
         "mark column of zero",
-        lambda: adl.Book.from_frame(positions(mark=(2, 0.0))),
+        lambda: untyped.Book.from_frame(positions(mark=(2, 0.0))),
         r"row 2 .*'mark': 0.0 is not a price > 0",
     ),
     (
         "marks that differ",
-        lambda: adl.Book.from_frame(positions(mark=(1, 99.0))),
+        lambda: untyped.Book.from_frame(positions(mark=(1, 99.0))),
         r"row 1 .*'mark': 99.0 differs",
     ),
     (
         "no marks",
-        lambda: adl.Book.from_frame(positions().drop(columns="mark")),
+        lambda: untyped.Book.from_frame(positions().drop(columns="mark")),
         r"marks: give a price for every asset",
     ),
     (
         "asset without mark",
-        lambda: adl.Book.from_frame(positions(), marks={"BTC": 1.0}),
+        lambda: untyped.Book.from_frame(positions(), marks={"BTC": 1.0}),
         r"row 2 .*'asset': .*'ETH'; add it",
     ),
     (
@@ -127,27 +127,27 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "empty table",
-        lambda: adl.Book.from_frame(positions().iloc[:0], marks=MARKS),
+        lambda: untyped.Book.from_frame(positions().iloc[:0], marks=MARKS),
         r"positions: the table has no rows",
     ),
     (
         "no size",
-        lambda: adl.Book.from_frame(positions().drop(columns="size"), marks=MARKS),
+        lambda: untyped.Book.from_frame(positions().drop(columns="size"), marks=MARKS),
         r"column 'size' is missing",
     ),
     (
         "no account",
-        lambda: adl.Book.from_frame(positions().drop(columns="account"), marks=MARKS),
+        lambda: untyped.Book.from_frame(positions().drop(columns="account"), marks=MARKS),
         r"column 'account' is missing",
     ),
     (
         "no asset",
-        lambda: adl.Book.from_frame(positions().drop(columns="asset"), marks=MARKS),
+        lambda: untyped.Book.from_frame(positions().drop(columns="asset"), marks=MARKS),
         r"column 'asset' is missing",
     ),
     (
         "no equity",
-        lambda: adl.Book.from_frame(positions().drop(columns="equity"), marks=MARKS),
+        lambda: untyped.Book.from_frame(positions().drop(columns="equity"), marks=MARKS),
         r"row 0.*no equity.*'equity'",
     ),
     ("empty account", lambda: book(account=(1, None)), r"row 1 .*'account': is empty"),
@@ -189,69 +189,69 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "zero reduction",
-        lambda: adl.Problem(book(), {"BTC": 0.0}),
+        lambda: untyped.Problem(book(), {"BTC": 0.0}),
         r"reduction, asset 'BTC': is zero",
     ),
     (
         "NaN reduction",
-        lambda: adl.Problem(book(), {"BTC": np.nan}),
+        lambda: untyped.Problem(book(), {"BTC": np.nan}),
         r"reduction, asset 'BTC': nan is not a finite",
     ),
     (
         "text reduction",
-        lambda: adl.Problem(book(), {"BTC": "x"}),
+        lambda: untyped.Problem(book(), {"BTC": "x"}),
         r"reduction, asset 'BTC': 'x' is not a number",
-    ),  # type: ignore[dict-item]
-    ("no reduction", lambda: adl.Problem(book(), {}), r"reduction: give contracts by asset"),
+    ),
+    ("no reduction", lambda: untyped.Problem(book(), {}), r"reduction: give contracts by asset"),
     (
         "unknown asset",
-        lambda: adl.Problem(book(), {"SOL": -1.0}),
+        lambda: untyped.Problem(book(), {"SOL": -1.0}),
         r"reduction: unknown asset 'SOL'; the book has BTC, ETH",
     ),
-    ("CVaR of one", lambda: adl.CVaR(1.0), r"CVaR: the level is 1; it must lie in \[0, 1\)"),
-    ("CVaR below zero", lambda: adl.CVaR(-0.1), r"CVaR: the level is -0.1"),
-    ("CVaR in percent", lambda: adl.CVaR(99), r"CVaR: the level is 99"),
-    ("CVaR NaN", lambda: adl.CVaR(np.nan), r"CVaR: the level"),
+    ("CVaR of one", lambda: untyped.CVaR(1.0), r"CVaR: the level is 1; it must lie in \[0, 1\)"),
+    ("CVaR below zero", lambda: untyped.CVaR(-0.1), r"CVaR: the level is -0.1"),
+    ("CVaR in percent", lambda: untyped.CVaR(99), r"CVaR: the level is 99"),
+    ("CVaR NaN", lambda: untyped.CVaR(np.nan), r"CVaR: the level"),
     ("negative factor", lambda: -1 * adl.CVaR(0.5), r"factor -1"),
     (
         "correlation not PSD",
-        lambda: adl.LogNormal([0.5] * 3, [[1, 0.9, 0.9], [0.9, 1, -0.9], [0.9, -0.9, 1]]),
+        lambda: untyped.LogNormal([0.5] * 3, [[1, 0.9, 0.9], [0.9, 1, -0.9], [0.9, -0.9, 1]]),
         r"not positive semid",
     ),
     (
         "correlation asymmetric",
-        lambda: adl.LogNormal([0.5] * 2, [[1, 0.2], [0.3, 1]]),
+        lambda: untyped.LogNormal([0.5] * 2, [[1, 0.2], [0.3, 1]]),
         r"symmetric with ones",
     ),
     (
         "correlation shape",
-        lambda: adl.LogNormal([0.5] * 2, np.eye(3)),
+        lambda: untyped.LogNormal([0.5] * 2, np.eye(3)),
         r"must be 2 x 2 .*got shape \(3, 3\)",
     ),
     (
         "correlation NaN",
-        lambda: adl.LogNormal([0.5] * 2, [[1, np.nan], [np.nan, 1]]),
+        lambda: untyped.LogNormal([0.5] * 2, [[1, np.nan], [np.nan, 1]]),
         r"not finite",
     ),
     (
         "negative volatility",
-        lambda: adl.LogNormal({"BTC": -0.5, "ETH": 1}),
+        lambda: untyped.LogNormal({"BTC": -0.5, "ETH": 1}),
         r"volatility of 'BTC' is negative",
     ),
     (
         "volatility missing",
-        lambda: adl.Problem(book(), {"BTC": -1}, prices=adl.LogNormal({"BTC": 0.5})),
+        lambda: untyped.Problem(book(), {"BTC": -1}, prices=adl.LogNormal({"BTC": 0.5})),
         r"no volatility for asset 'ETH'",
     ),
-    ("horizon", lambda: adl.LogNormal({"BTC": 0.5}, horizon=0), r"horizon is 0; .*> 0"),
+    ("horizon", lambda: untyped.LogNormal({"BTC": 0.5}, horizon=0), r"horizon is 0; .*> 0"),
     (
         "scenario assets",
-        lambda: adl.Problem(book(), {"BTC": -1}, prices=prices(assets=["BTC", "SOL"])),
+        lambda: untyped.Problem(book(), {"BTC": -1}, prices=prices(assets=["BTC", "SOL"])),
         r"no prices for asset 'ETH'",
     ),
     (
         "scenario columns",
-        lambda: adl.Problem(book(), {"BTC": -1}, prices=prices(np.ones((4, 3)))),
+        lambda: untyped.Problem(book(), {"BTC": -1}, prices=prices(np.ones((4, 3)))),
         r"3 columns for the book's 2 assets",
     ),
     (
@@ -278,157 +278,165 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     ("number of weights", lambda: prices(weights=[1.0]), r"expected 2 weights"),
     ("no prices", adl.Scenarios, r"give either prices or returns"),
-    ("returns in percent", lambda: adl.Scenarios(returns=[[-5.0]]), r"below -1 .*percent"),
+    ("returns in percent", lambda: untyped.Scenarios(returns=[[-5.0]]), r"below -1 .*percent"),
     (
         "direction missing",
-        lambda: adl.Problem(book(), {"BTC": -1}, prices=adl.OneFactor({"BTC": 1.0})),
+        lambda: untyped.Problem(book(), {"BTC": -1}, prices=adl.OneFactor({"BTC": 1.0})),
         r"direction: no entry for asset 'ETH'",
     ),
-    ("direction NaN", lambda: adl.OneFactor({"BTC": np.nan}), r"direction, asset 'BTC': nan"),
+    ("direction NaN", lambda: untyped.OneFactor({"BTC": np.nan}), r"direction, asset 'BTC': nan"),
     (
         "sample NaN",
-        lambda: adl.OneFactor({"BTC": 1.0}, [0.0, np.nan]),
+        lambda: untyped.OneFactor({"BTC": 1.0}, [0.0, np.nan]),
         r"nonempty list of finite numbers",
     ),
     (
         "sample weights",
-        lambda: adl.OneFactor({"BTC": 1.0}, [0.0, 1.0], weights=[0.5, 0.6]),
+        lambda: untyped.OneFactor({"BTC": 1.0}, [0.0, 1.0], weights=[0.5, 0.6]),
         r"weights sum to 1.1",
     ),
     (
         "weights of a normal",
-        lambda: adl.OneFactor({"BTC": 1.0}, weights=[1.0]),
+        lambda: untyped.OneFactor({"BTC": 1.0}, weights=[1.0]),
         r"weights belong to a sample",
     ),
     (
         "negative fund",
-        lambda: adl.Problem(book(), {"BTC": -1}, insurance_fund=-1.0),
+        lambda: untyped.Problem(book(), {"BTC": -1}, insurance_fund=-1.0),
         r"insurance_fund is -1.0",
     ),
     (
         "settlement asset",
-        lambda: adl.Problem(book(), {"BTC": -1}, settlement={"SOL": 1.0}),
+        lambda: untyped.Problem(book(), {"BTC": -1}, settlement={"SOL": 1.0}),
         r"settlement: unknown asset 'SOL'",
     ),
     (
         "settlement price",
-        lambda: adl.Problem(book(), {"BTC": -1}, settlement={"BTC": 0.0}),
+        lambda: untyped.Problem(book(), {"BTC": -1}, settlement={"BTC": 0.0}),
         r"settlement, asset 'BTC'.*> 0",
     ),
     (
         "not an objective",
-        lambda: adl.Problem(book(), {"BTC": -1}, objective="CVaR"),
+        lambda: untyped.Problem(book(), {"BTC": -1}, objective="CVaR"),
         r"CVaR takes a number after a colon",
-    ),  # type: ignore[arg-type]
-    ("not a book", lambda: adl.Problem(positions(), {"BTC": -1}), r"make a Book"),  # type: ignore[arg-type]
+    ),
+    ("not a book", lambda: untyped.Problem(positions(), {"BTC": -1}), r"make a Book"),
     (
         "unknown method",
-        lambda: adl.solve(adl.Problem(book(), {"BTC": -1}), "simplex"),
+        lambda: untyped.solve(adl.Problem(book(), {"BTC": -1}), "simplex"),
         r"method 'simplex' is unknown; use one of",
     ),
-    ("margin", lambda: book().with_margin("portfolio"), r"'portfolio' is not a margin mode"),  # type: ignore[arg-type]
+    (
+        "margin",
+        lambda: untyped.Book.with_margin(book(), "portfolio"),
+        r"'portfolio' is not a margin mode",
+    ),
     (
         "positions no table",
-        lambda: adl.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS),
+        lambda: untyped.Book.from_frame([("a", "BTC", 1.0)], marks=MARKS),
         r"positions: expected a pandas DataFrame .* got a list",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "accounts no table",
-        lambda: adl.Book.from_frame(positions(), {"a": 1.0}, marks=MARKS),
+        lambda: untyped.Book.from_frame(positions(), {"a": 1.0}, marks=MARKS),
         r"accounts: expected a pandas DataFrame .* got a dict",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "caps no table",
-        lambda: adl.Problem(book(), {"BTC": -1}, caps={"a": 1}),
+        lambda: untyped.Problem(book(), {"BTC": -1}, caps={"a": 1}),
         r"caps: expected a pandas DataFrame .* got a dict",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "marks without names",
-        lambda: adl.Book.from_frame(positions(), marks=[1.0, 2.0]),
+        lambda: untyped.Book.from_frame(positions(), marks=[1.0, 2.0]),
         r"does not name assets",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "mark twice",
-        lambda: adl.Book.from_frame(
+        lambda: untyped.Book.from_frame(
             positions(), marks=pd.Series([1.0, 2.0, 3.0], index=["BTC", "ETH", "BTC"])
         ),
         r"marks: 'BTC' appears twice",
     ),
     (
         "reduction twice",
-        lambda: adl.Problem(book(), pd.Series([-1.0, -2.0], index=["BTC", "BTC"])),
+        lambda: untyped.Problem(book(), pd.Series([-1.0, -2.0], index=["BTC", "BTC"])),
         r"reduction: 'BTC' appears twice",
     ),
     (
         "settlement twice",
-        lambda: adl.Problem(
+        lambda: untyped.Problem(
             book(), {"BTC": -1}, settlement=pd.Series([1.0, 2.0], index=["BTC"] * 2)
         ),
         r"twice",
     ),
     (
         "prices not made",
-        lambda: adl.Problem(book(), {"BTC": -1}, prices=adl.Gaussian),
+        lambda: untyped.Problem(book(), {"BTC": -1}, prices=adl.Gaussian),
         r"is not a price model",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "mixture not made",
-        lambda: adl.Mixture([(adl.Gaussian, 1.0)]),
+        lambda: untyped.Mixture([(adl.Gaussian, 1.0)]),
         r"Mixture: .* is not a price model",
-    ),  # type: ignore[list-item]
+    ),
     (
         "negative seed",
-        lambda: adl.LogNormal({"BTC": 1.0}, seed=-1),
+        lambda: untyped.LogNormal({"BTC": 1.0}, seed=-1),
         r"LogNormal: seed is -1; a whole number >= 0",
     ),
     (
         "text seed",
-        lambda: adl.Gaussian([[1.0]], seed="x"),
+        lambda: untyped.Gaussian([[1.0]], seed="x"),
         r"Gaussian: seed is 'x'; a whole number",
-    ),  # type: ignore[arg-type]
-    ("no volatility", lambda: adl.LogNormal({}), r"volatility names no asset"),
+    ),
+    ("no volatility", lambda: untyped.LogNormal({}), r"volatility names no asset"),
     (
         "correlation of 2",
-        lambda: adl.LogNormal({"BTC": 1.0}, 2.0),
+        lambda: untyped.LogNormal({"BTC": 1.0}, 2.0),
         r"correlation is 2.0; it must lie in \[-1, 1\]",
     ),
     (
         "one text of assets",
-        lambda: adl.Gaussian([[1.0]], assets="BTC"),
+        lambda: untyped.Gaussian([[1.0]], assets="BTC"),
         r"Gaussian: assets is 'BTC'; give a list",
     ),
     (
         "one text of names",
-        lambda: adl.Scenarios([[1.0]], assets="BTC"),
+        lambda: untyped.Scenarios([[1.0]], assets="BTC"),
         r"Scenarios: assets is 'BTC'; give a list",
     ),
     (
         "no scenarios",
-        lambda: adl.Scenarios(pd.DataFrame()),
+        lambda: untyped.Scenarios(pd.DataFrame()),
         r"a row per scenario and a column per asset; got shape",
     ),
     (
         "exact of a number",
-        lambda: adl.ExactLogNormal.from_lognormal(3, MARKS),
+        lambda: untyped.ExactLogNormal.from_lognormal(3, MARKS),
         r"3 is not a LogNormal",
-    ),  # type: ignore[arg-type]
-    ("levels no list", lambda: adl.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),  # type: ignore[arg-type]
+    ),
+    ("levels no list", lambda: untyped.Spectral(0.5, 1.0), r"Spectral: give a list of levels"),
     (
         "weight of another scenario",
-        lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={"crash": 1.0, "boom": 3.0}),
+        lambda: untyped.Stress({"crash": {"BTC": 0.0}}, weights={"crash": 1.0, "boom": 3.0}),
         r"Stress: scenario 'boom' has no return",
     ),
     (
         "scenario without weight",
-        lambda: adl.Stress({"crash": {"BTC": 0.0}}, weights={}),
+        lambda: untyped.Stress({"crash": {"BTC": 0.0}}, weights={}),
         r"scenario 'crash' has no weight",
     ),
-    ("one share", lambda: adl.exposure(book(), "a", fractions="half"), r"'half' is not a number"),
+    (
+        "one share",
+        lambda: untyped.exposure(book(), "a", fractions="half"),
+        r"'half' is not a number",
+    ),
     (
         "replay of nothing",
-        lambda: adl.replay(None),
+        lambda: untyped.replay(None),
         r"expected a DataFrame or a path, got a NoneType",
-    ),  # type: ignore[arg-type]
+    ),
     *(
         (
             f"{run.__name__} tolerance",
@@ -447,68 +455,68 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "certify a book",
-        lambda: adl.certify(book(), pd.DataFrame()),
+        lambda: untyped.certify(book(), pd.DataFrame()),
         r"expected a Problem, got a Book",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "explore a book",
-        lambda: adl.explore(book(), [adl.CVaR(0.5)]),
+        lambda: untyped.explore(book(), [adl.CVaR(0.5)]),
         r"expected a Problem, got a Book",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "frontier of text",
-        lambda: adl.frontier(adl.Problem(book(), {"BTC": -1}, prices=prices()), "x"),
+        lambda: untyped.frontier(adl.Problem(book(), {"BTC": -1}, prices=prices()), "x"),
         r"'x' is not a number",
     ),
     (
         "constraint no function",
-        lambda: adl.solve(adl.Problem(book(), {"BTC": -1}, prices=prices()), constraints=3),  # type: ignore[arg-type]
+        lambda: untyped.solve(adl.Problem(book(), {"BTC": -1}, prices=prices()), constraints=3),
         r"constraints: 3 is not a function",
     ),
     (
         "audit seed",
-        lambda: adl.audit(adl.policies.BitMEX(), trials=1, seed=-1),
+        lambda: untyped.audit(adl.policies.BitMEX(), trials=1, seed=-1),
         r"audit: seed is -1; a whole number",
     ),
-    ("dYdX seed", lambda: adl.policies.DydxV4(-1), r"DydxV4: seed is -1"),
-    ("synthetic seed", lambda: adl.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
+    ("dYdX seed", lambda: untyped.policies.DydxV4(-1), r"DydxV4: seed is -1"),
+    ("synthetic seed", lambda: untyped.synthetic.problem(3, seed=-1), r"synthetic: seed is -1"),
     (
         "optimal method",
-        lambda: adl.policies.Optimal(method="simplex"),
+        lambda: untyped.policies.Optimal(method="simplex"),
         r"Optimal: method 'simplex' is unknown",
     ),
     (
         "explore a number",
-        lambda: adl.explore(adl.Problem(book(), {"BTC": -1}, prices=prices()), 5),
+        lambda: untyped.explore(adl.Problem(book(), {"BTC": -1}, prices=prices()), 5),
         r"explore: objectives is 5; give a list",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "compare a number",
-        lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), 5),
+        lambda: untyped.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), 5),
         r"policies is 5; give a policy",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "losses of a number",
-        lambda: adl.scenario_table(5, None),
+        lambda: untyped.scenario_table(5, None),
         r"scenario_table: .*int",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "hedged by nothing",
-        lambda: adl.constraints.hedged_together(
+        lambda: untyped.constraints.hedged_together(
             adl.Problem(book(), {"BTC": -1}, prices=prices()), None
         ),
         r"hedged_together: pairs is None; give a list",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "hedged by a number",
-        lambda: adl.constraints.hedged_together(
+        lambda: untyped.constraints.hedged_together(
             adl.Problem(book(), {"BTC": -1}, prices=prices()), [3]
         ),
         r"hedged_together: 3 is not a pair of assets",
-    ),  # type: ignore[arg-type]
+    ),
     (
         "policy by name",
-        lambda: adl.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), "BitMEX"),
+        lambda: untyped.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), "BitMEX"),
         r"policy 'BitMEX' has no",
     ),
 ]
@@ -575,7 +583,7 @@ def test_bankrupt_accounts_are_listed_and_take_no_part(equity: float) -> None:
     assert solution.allocation["account"].tolist() == ["a"]
     # Only a's loss counts: short 1 with equity 50 never loses it all here.
     assert solution.value == 0.0
-    assert holding.open_interest.loc["BTC"].tolist() == [0.0, 1.0, 0.0, 2.0]
+    assert holding.open_interest.loc["BTC"].to_numpy().tolist() == [0.0, 1.0, 0.0, 2.0]
 
 
 @pytest.mark.parametrize(

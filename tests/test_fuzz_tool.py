@@ -9,6 +9,7 @@ import pytest
 import adlopt as adl
 from tests.typed import priced
 from tools import fuzz
+from tools.fuzz_commands import Finding
 
 
 def test_a_few_trials_of_each_kind(
@@ -22,7 +23,7 @@ def test_a_few_trials_of_each_kind(
         assert f"  {kind}: " in printed
 
 
-@pytest.mark.parametrize("error", [fuzz.Finding("wrong"), ZeroDivisionError("by zero")])
+@pytest.mark.parametrize("error", [Finding("wrong"), ZeroDivisionError("by zero")])
 def test_findings_are_printed_with_their_seed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
@@ -40,7 +41,7 @@ def test_refusals_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         raise adl.InputError("no")
 
     monkeypatch.setitem(fuzz.KINDS, "solve", refuse)
-    counts = Counter()
+    counts: Counter[str] = Counter()
     assert fuzz.trial("solve", 1, counts)
     assert counts == {"solve: refused, InputError": 1}
 
@@ -60,7 +61,7 @@ def test_a_wrong_value_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(8):
         try:
             fuzz.fuzz_solve(seed)
-        except fuzz.Finding:
+        except Finding:
             findings += 1
         except adl.AdlError:
             pass

@@ -102,24 +102,24 @@ def read(path: Path) -> Notebook:
 def run(source: str, names: dict[str, Any]) -> Any:
     """Execute code and return what its last expression gives, as a notebook shows it."""
     tree = ast.parse(source)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, "notebook", "exec"), names)
+        return None
+    tree.body.pop()
     exec(compile(tree, "notebook", "exec"), names)
-    return (
-        None
-        if last is None
-        else eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
-    )
+    return eval(compile(ast.Expression(last.value), "notebook", "eval"), names)
 
 
 def solution_code(cell: Cell) -> str:
     """The code in the collapsed part of a solution's text."""
     (code,) = re.findall(r"^```python\n(.*?)^```$", cell.source, re.MULTILINE | re.DOTALL)
-    return code
+    return str(code)
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=[path.stem for path in PATHS])
 def path(request: pytest.FixtureRequest) -> Path:
-    return request.param
+    return Path(request.param)
 
 
 @pytest.fixture(scope="module")

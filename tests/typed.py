@@ -35,6 +35,12 @@ def priced(solution: adlopt.Solution) -> Priced:
     return cast("Priced", solution)
 
 
+def water_levels(solution: adlopt.Solution) -> pd.Series[float]:
+    """The water levels by asset; fails if there is one for all or none."""
+    assert isinstance(solution.water_level, pd.Series)
+    return solution.water_level
+
+
 def cell(table: pd.DataFrame, row: Any, column: str) -> float:
     """One number of a table; fails if the row is not the only one of its name or holds no number
     there.

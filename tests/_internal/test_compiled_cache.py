@@ -79,7 +79,8 @@ class Place:
     def block(self, *paths: Path) -> None:
         """Put a file where a directory is wanted: not even root can write into it."""
         for path in paths:
-            path.exists() and path.rmdir()
+            if path.exists():
+                path.rmdir()
             path.write_text("")
 
     @property

@@ -5,12 +5,15 @@ Python.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import adlopt as adl
+from adlopt.axioms.report import Counterexample, Step
+from tests.typed import untyped
 
 P = adl.policies
 
@@ -31,22 +34,22 @@ Rule = Callable[[pd.DataFrame, float, float], dict[str, float]]
 """Positions, mark and requirement to contracts taken by account, unsigned."""
 
 
-def bitmex(row: pd.Series, mark: float) -> float:
+def bitmex(row: pd.Series[Any], mark: float) -> float:
     value, entry = row["size"] * mark, row["size"] * row["entry_price"]
     share, leverage = (value - entry) / abs(entry), abs(value) / row["equity"]
-    return share * leverage if share > 0 else share / leverage
+    return float(share * leverage if share > 0 else share / leverage)
 
 
-def hyperliquid(row: pd.Series, mark: float) -> tuple[bool, float]:
+def hyperliquid(row: pd.Series[Any], mark: float) -> tuple[bool, float]:
     gain = mark / row["entry_price"] if row["size"] > 0 else row["entry_price"] / mark
     return gain > 1, gain * abs(row["size"]) * mark / row["equity"]
 
 
-def by_leverage(row: pd.Series, mark: float) -> float:
-    return abs(row["size"]) * mark / row["equity"]
+def by_leverage(row: pd.Series[Any], mark: float) -> float:
+    return float(abs(row["size"]) * mark / row["equity"])
 
 
-def queue(score: Callable[[pd.Series, float], object]) -> Rule:
+def queue(score: Callable[[pd.Series[Any], float], Any]) -> Rule:
     def run(table: pd.DataFrame, mark: float, required: float) -> dict[str, float]:
         left, taken = abs(required), dict.fromkeys(table["account"], 0.0)
         side = [row for _, row in table.iterrows() if np.sign(row["size"]) == np.sign(required)]
@@ -65,7 +68,7 @@ def pro_rata(table: pd.DataFrame, mark: float, required: float) -> dict[str, flo
     return dict(zip(table["account"], side * abs(required) / side.sum(), strict=True))
 
 
-def amounts(rule: Rule, step: object) -> dict[str, float]:
+def amounts(rule: Rule, step: Step) -> dict[str, float]:
     """What the rule takes in a step, checked against what is printed there."""
     (mark,), (required,) = step.marks.values(), step.reduction.values()
     taken = rule(step.positions, mark, required)
@@ -74,7 +77,7 @@ def amounts(rule: Rule, step: object) -> dict[str, float]:
     return taken
 
 
-def verify(found: object, rule: Rule) -> None:
+def verify(found: Counterexample, rule: Rule) -> None:
     """The violation that a counterexample claims, from its tables."""
     steps = [step.positions.set_index("account") for step in found.steps]
     taken = [amounts(rule, step) for step in found.steps]
@@ -109,11 +112,9 @@ def verify(found: object, rule: Rule) -> None:
         assert max(abs(both[name] - taken[0][name]) for name in before.index) > 0.01 * required[0]
     elif found.axiom == "leverage priority":
         mark = next(iter(found.steps[0].marks.values()))
-        stands = {
-            name: (abs(row["size"]) - taken[0][name]) * mark / row["equity"]
-            for name, row in before.iterrows()
-        }
-        able = [name for name, row in before.iterrows() if taken[0][name] < abs(row["size"])]
+        rows = list(zip(before.index, before["size"], before["equity"], strict=True))
+        stands = {name: (abs(size) - taken[0][name]) * mark / equity for name, size, equity in rows}
+        able = [name for name, size, _ in rows if taken[0][name] < abs(size)]
         hit = [name for name in before.index if taken[0][name] > 0]
         assert min(stands[name] for name in hit) < max(stands[name] for name in able)
     elif found.axiom == "monotone":
@@ -169,7 +170,7 @@ BROKEN_BY_QUEUES = {
     ids=["BitMEX", "Hyperliquid", "leverage queue", "contracts pro rata"],
 )
 def test_what_fails_is_verified_from_the_printed_numbers(
-    policy: object, rule: Rule, broken: set[str]
+    policy: P.Policy, rule: Rule, broken: set[str]
 ) -> None:
     report = adl.audit(policy, trials=30)
     assert list(report.holds) == AXIOMS
@@ -197,7 +198,7 @@ def test_what_fails_is_verified_from_the_printed_numbers(
 @pytest.mark.parametrize(
     "policy", [P.MinimaxLeverage(), P.FactorLeverage({"BTC": 2.0}), P.Optimal()], ids=str
 )
-def test_water_filling_passes_everything(policy: object) -> None:
+def test_water_filling_passes_everything(policy: P.Policy) -> None:
     report = adl.audit(policy, trials=15)
     assert all(report.holds.values()), report
     assert report.counterexamples == {}
@@ -214,7 +215,8 @@ def test_where_there_is_a_proof_it_says_so() -> None:
 
 def third(problem: adl.Problem) -> np.ndarray:
     """Contracts pro rata, as a user would write it."""
-    return problem.max_reduction * (problem.required / problem.max_reduction.sum())
+    share = problem.required / problem.max_reduction.sum()
+    return np.asarray(problem.max_reduction * share)
 
 
 def test_a_plain_function_is_audited_as_the_rule_that_it_is() -> None:
@@ -269,4 +271,4 @@ def test_shown_as_text_and_html() -> None:
 @pytest.mark.parametrize("trials", [0, 1.5, None])
 def test_trials_are_counted(trials: object) -> None:
     with pytest.raises(adl.InputError, match="trials is"):
-        adl.audit(P.ProRata(), trials=trials)
+        untyped.audit(P.ProRata(), trials=trials)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,7 @@ def test_method_and_solver(book: str) -> None:
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.json"])
 def test_out_round_trip(book: str, name: str) -> None:
     answer = solve_json(book, "--reduce", "BTC=-10", *DIRECTION, "--out", name)
-    readers = {
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
         ".csv": lambda path: pd.read_csv(path, **EXACT),
         ".parquet": pd.read_parquet,
         ".json": lambda path: pd.DataFrame(json.loads(path.read_text())),
@@ -547,7 +548,7 @@ def test_solver_failure(book: str) -> None:
 SCENARIOS = {"BTC": [60_000.0, 80_000.0], "ETH": [1900.0, 2100.0]}
 
 
-def changed(**columns: object) -> pd.DataFrame:
+def changed(**columns: Any) -> pd.DataFrame:
     """The example's table with the first row's columns changed."""
     table = paper_book().to_frame().astype({"margin_mode": str})
     for name, value in columns.items():

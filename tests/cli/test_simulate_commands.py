@@ -11,6 +11,7 @@ import pytest
 
 import adlopt as adl
 from tests.cli.test_commands import run
+from tests.typed import cell
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_many_paths_under_two_rules(book: adl.Book) -> None:
     same = adl.stress_test(book, paths, [rule], exchange=adl.Exchange(fund=1e4), workers=1)
     given = {row["policy"]: row for row in answer["summary"]["deficit"]}
     assert set(given) == {"Hyperliquid", "Optimal"}
-    mean = same.summary.loc[("deficit", "Hyperliquid"), "mean"]
+    mean = cell(same.summary, ("deficit", "Hyperliquid"), "mean")
     assert np.isclose(given["Hyperliquid"]["mean"], mean)
     assert answer["fund"][0]["upper"] is None  # six paths give no upper limit
     assert [row["policy"] for row in answer["differences"]] == ["Optimal"]

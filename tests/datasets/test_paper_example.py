@@ -57,7 +57,9 @@ def test_one_factor(paper: Paper, contracts: float) -> None:
 @pytest.mark.parametrize("contracts", [-5.0, -10.0, -20.0])
 def test_shadow_price_is_the_derivative_of_the_value(paper: Paper, contracts: float) -> None:
     step = 1e-4
-    more, less = (adl.solve(paper.one_factor(contracts + side * step)).value for side in (-1, 1))
+    more, less = (
+        priced(adl.solve(paper.one_factor(contracts + side * step))).value for side in (-1, 1)
+    )
     price = priced(adl.solve(paper.one_factor(contracts))).shadow_prices["BTC"]
     assert price == pytest.approx((less - more) / (2 * step), rel=1e-4)
 
@@ -99,7 +101,7 @@ def expected_shortfall(paper: Paper, size: np.ndarray, equity: float) -> float:
             return max(a - b * forward, 0.0) if b < 0 else 0.0
         d = np.log(forward / strike) / spread
         put = strike * norm.cdf(-d + spread / 2) - forward * norm.cdf(-d - spread / 2)
-        return b * put if b > 0 else -b * (put + forward - strike)
+        return float(b * put if b > 0 else -b * (put + forward - strike))
 
     edges = np.linspace(-9.0, 9.0, 37)
     parts = [

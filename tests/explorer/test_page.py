@@ -43,7 +43,7 @@ def random_book(rng: np.random.Generator, accounts: int = 12) -> adl.Book:
     )
 
 
-def random_setting(seed: int, kind: str) -> tuple[adl.Problem, dict[str, object]]:
+def random_setting(seed: int, kind: str) -> tuple[adl.Problem, dict[str, Any]]:
     """A problem, and the same as the page states it."""
     rng = np.random.default_rng(seed)
     book = random_book(rng, int(rng.integers(2, 14)))
@@ -101,11 +101,11 @@ def compare_factor(tab: Page, seed: int) -> None:
     mine, truth = solved(tab, setting), priced(adl.solve(problem, method="factor_leverage"))
     before = objective_value(problem, None)
     wanted = by_account(problem, truth.allocation, names)
-    close = {"rel": 1e-9, "abs": 1e-9 * before}
+    tiny = 1e-9 * before
     assert np.allclose(mine["reductions"], wanted, rtol=0, atol=1e-9 * np.abs(wanted).sum())
     assert mine["level"] == pytest.approx(truth.water_level, rel=1e-9, abs=1e-9)
-    assert mine["expected_loss"] == pytest.approx(truth.value, **close)
-    assert mine["lower_bound"] == pytest.approx(truth.lower_bound, **close)
+    assert mine["expected_loss"] == pytest.approx(truth.value, rel=1e-9, abs=tiny)
+    assert mine["lower_bound"] == pytest.approx(truth.lower_bound, rel=1e-9, abs=tiny)
     (price,) = truth.shadow_prices
     unit = before / np.abs(wanted).sum()
     assert mine["shadow_price"] == pytest.approx(price, rel=1e-9, abs=1e-9 * unit)

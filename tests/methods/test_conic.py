@@ -11,7 +11,8 @@ import pytest
 import scipy.stats
 
 import adlopt as adl
-from adlopt.methods.conic import restore_feasibility
+from adlopt.methods.cvxpy_solver import solve_model
+from adlopt.methods.repair import restore_feasibility
 from adlopt.model.losses import losses_beyond_fund
 from tests.support import TAME, Case, Reference, random_case
 from tests.typed import priced
@@ -200,7 +201,6 @@ def test_the_second_attempt_is_made_by_highs(monkeypatch: pytest.MonkeyPatch) ->
 
     problem = uneven_books()[1]
     solvers: list[str | None] = []
-    original = conic.solve_model
 
     def spy(
         model: object,
@@ -212,7 +212,7 @@ def test_the_second_attempt_is_made_by_highs(monkeypatch: pytest.MonkeyPatch) ->
         solvers.append(solver)
         if solver is None:  # a poor answer that calls itself optimal
             options = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-2)
-        original(model, solver, options, time_limit=time_limit)
+        solve_model(model, solver, options, time_limit=time_limit)
 
     monkeypatch.setattr(conic, "solve_model", spy)
     solution = priced(adl.solve(problem, "conic"))

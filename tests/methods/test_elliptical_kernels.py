@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ MU = 0.02
 
 def plain(function: Any) -> Callable[..., Any]:
     """The loop as Python runs it."""
-    return getattr(function, "py_func", function)
+    as_written: Callable[..., Any] = getattr(function, "py_func", function)
+    return as_written
 
 
 def blocks_of(seed: int, df: float = np.inf) -> setup.EllipticalBlocks:
@@ -181,7 +183,8 @@ def test_blocks_are_solved_and_answer_prices_and_barrier(df: float) -> None:
     y, (total, by_mu, schur) = solved(blocks, prices, MU)
     for b in range(3):
         own = y[blocks.variable[b] : blocks.variable[b + 1]]
-        gradient = slopes(lambda x, b=b: barrier_value(blocks, b, x, prices, MU), own)
+        barrier_of_block = partial(barrier_value, blocks, b, prices=prices, mu=MU)
+        gradient = slopes(barrier_of_block, own)
         np.testing.assert_allclose(gradient, 0.0, atol=1e-6)
     np.testing.assert_allclose(total, np.bincount(blocks.row, blocks.share * y, minlength=2))
     step = 1e-5

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import adlopt as adl
+from adlopt._internal.arrays import FloatArray
 from adlopt.methods import factor_leverage
 from adlopt.model.losses import objective_value
 from tests import support
-from tests.typed import priced
+from tests.typed import priced, water_levels
 
 TWISTS = tuple(
     twist for twist in support.TWISTS if twist not in ("one account", "wild leverage")
@@ -33,9 +36,9 @@ def book(seed: int) -> support.Case:
     held = rng.random((n, d)) < rng.uniform(0.4, 1.0)
     held[np.arange(n), rng.integers(0, d, n)] = True
     account, asset = np.nonzero(held)
-    notional = rng.lognormal(4.0, 1.0, account.size)
+    notional: FloatArray = rng.lognormal(4.0, 1.0, account.size)
     if seed % 3 == 0:  # ties
-        notional = 50.0 * rng.integers(1, 4, account.size)
+        notional = 50.0 * rng.integers(1, 4, account.size).astype(float)
     size = notional / marks[asset] * rng.choice([-1.0, 1.0], account.size)
     equity = np.bincount(account, notional, minlength=n) * rng.uniform(0.05, 0.5, n)
     if seed % 3 == 0:
@@ -145,7 +148,9 @@ def test_levels_by_group_of_linked_assets() -> None:
     )
     solution = priced(adl.solve(problem, "factor_leverage"))
     # Exposures 8 and 4: taking 4 leaves both at 4 (0.4 of equity). 16 and 2: taking 4 leaves 12.
-    assert solution.water_level.to_dict() == pytest.approx({"A": 0.4, "B": 0.4, "C": 1.2, "D": 1.2})
+    assert water_levels(solution).to_dict() == pytest.approx(
+        {"A": 0.4, "B": 0.4, "C": 1.2, "D": 1.2}
+    )
     assert solution.details["levels"] == "4 assets, 2 levels"
     assert solution.gap <= 1e-9
 
@@ -160,7 +165,7 @@ def test_levels_count_on_the_side_that_is_reduced() -> None:
         {"A": -2.0, "B": 2.0},
         prices=adl.OneFactor({"A": 1.0, "B": 1.0}),
     )
-    level = adl.solve(problem, "factor_leverage").water_level
+    level = water_levels(adl.solve(problem, "factor_leverage"))
     assert level.to_dict() == pytest.approx({"A": 0.2, "B": 0.2})
 
 
@@ -176,7 +181,7 @@ def test_assets_that_the_factor_does_not_move_are_reduced_pro_rata() -> None:
     reduction = solution.allocation.set_index(["account", "asset"])["reduction"]
     assert reduction["u", "B"] == pytest.approx(-3.0)
     assert reduction["v", "B"] == pytest.approx(-1.0)
-    assert np.isnan(solution.water_level["B"])
+    assert np.isnan(water_levels(solution)["B"])
     assert solution.gap <= 1e-9
 
 
@@ -199,9 +204,9 @@ def test_the_policy_is_the_method(seed: int) -> None:
         ({"prices": adl.OneFactor({"BTC": 0.0, "ETH": 1.0})}, "does not move 'BTC'"),
     ],
 )
-def test_reasons_for_a_refusal(change: dict[str, object], reason: str) -> None:
-    facts: dict[str, object] = {"prices": adl.OneFactor({"BTC": 1.0, "ETH": 1.0})} | change
-    problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, **facts)  # type: ignore[arg-type]
+def test_reasons_for_a_refusal(change: dict[str, Any], reason: str) -> None:
+    facts: dict[str, Any] = {"prices": adl.OneFactor({"BTC": 1.0, "ETH": 1.0})} | change
+    problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, **facts)
     assert reason in str(factor_leverage.reason_not_applicable(problem))
     with pytest.raises(adl.NotApplicable, match=reason):
         factor_leverage.solve(problem)

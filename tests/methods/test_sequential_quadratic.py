@@ -33,7 +33,7 @@ def test_evar_of_losses_that_differ_by_orders() -> None:
 
 @pytest.mark.parametrize("exponent", range(-9, 4))
 def test_entropic_over_twelve_orders_of_theta(base: adl.Problem, exponent: int) -> None:
-    mean = adl.solve(base).value
+    mean = priced(adl.solve(base)).value
     problem = base.with_changes(objective=adl.Entropic(10.0**exponent / mean))
     solution = priced(adl.solve(problem, "conic"))
     assert solution.status == "optimal"
@@ -46,7 +46,7 @@ def wave(level: float, seed: int, scenarios: int) -> adl.Problem:
         pytest.skip(f"the accounts are not at {WAVE}")
     table = pd.read_csv(WAVE, dtype={"account": str})
     table["equity"] = table.groupby("account")["equity"].transform("first")
-    marks = table.groupby("asset")["mark"].first().to_dict()
+    marks = table.groupby("asset")["mark"].first()
     rows = table.groupby(["account", "asset"], as_index=False)
     book = adl.Book.from_frame(
         rows.agg(size=("size", "sum"), equity=("equity", "first")), marks=marks

@@ -8,6 +8,7 @@ import pytest
 
 import adlopt as adl
 from tests.support import random_case
+from tests.typed import water_levels
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -23,7 +24,7 @@ def test_one_level_per_asset(seed: int) -> None:
         level = (
             together.water_level
             if isinstance(together.water_level, float)
-            else together.water_level[name]
+            else water_levels(together)[name]
         )
         assert alone.water_level == level
 

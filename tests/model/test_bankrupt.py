@@ -4,12 +4,15 @@ for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import adlopt as adl
 from tests.support import random_case
+from tests.typed import cell, untyped
 
 MARKS = {"BTC": 100.0, "ETH": 10.0}
 
@@ -46,7 +49,7 @@ def test_positions_offset_and_change_sides() -> None:
         ),
         marks=MARKS,
     )
-    assert dict(adl.Problem.from_bankrupt(numbered, 1).reduction) == {"BTC": -3.0}  # type: ignore[arg-type]
+    assert dict(untyped.Problem.from_bankrupt(numbered, 1).reduction) == {"BTC": -3.0}
     empty = adl.Book.from_frame(
         pd.DataFrame(
             {"account": ["x", "y"], "asset": "BTC", "size": [0.0, -5.0], "equity": [-1.0, 50.0]}
@@ -66,16 +69,14 @@ def test_price_of_one_position_is_where_equity_is_zero() -> None:
     longs = book(broke=400.0)
     problem = adl.Problem.from_bankrupt(longs, ["gone"], settlement="bankruptcy", remove=True)
     assert dict(problem.reduction) == {"BTC": 2.0}
-    assert problem.settlement == {"BTC": pytest.approx(100.0 - 3.0)}  # -6 + -2 * (97 - 100) = 0
+    assert problem.settlement == pytest.approx({"BTC": 100.0 - 3.0})  # -6 + -2 * (97 - 100) = 0
 
 
 def test_deficits_are_split_by_notional_and_borne_by_counterparties() -> None:
     problem = adl.Problem.from_bankrupt(book(), settlement="bankruptcy")
     # broke: 40 over 500 of BTC and 500 of ETH; gone: 6 on BTC. Net 3 BTC, -50 ETH.
-    assert problem.settlement == {
-        "BTC": pytest.approx(100 + 26 / 3),
-        "ETH": pytest.approx(10 - 20 / 50),
-    }
+    assert problem.settlement is not None
+    assert problem.settlement == pytest.approx({"BTC": 100 + 26 / 3, "ETH": 10 - 20 / 50})
     offset = {name: price - MARKS[name] for name, price in problem.settlement.items()}
     paid = sum(problem.reduction[name] * offset[name] for name in offset)
     assert paid == pytest.approx(-46.0)
@@ -95,9 +96,8 @@ def test_deficit_of_what_offsets_falls_on_the_rest() -> None:
         adl.Book.from_frame(positions, marks=MARKS), settlement="bankruptcy"
     )
     assert dict(problem.reduction) == {"ETH": -10.0}
-    assert problem.settlement == {
-        "ETH": pytest.approx(10 + 4 / 10)
-    }  # of y's; nothing of x's position is left to price
+    # of y's; nothing of x's position is left to price
+    assert problem.settlement == pytest.approx({"ETH": 10 + 4 / 10})
 
 
 @pytest.mark.parametrize("remove", [False, True])
@@ -124,7 +124,7 @@ def test_random_books(seed: int) -> None:
     lost = lost[lost != 0]
     interest = case.book.open_interest
     side = {
-        name: interest.loc[name, "short" if size > 0 else "long"] for name, size in lost.items()
+        name: cell(interest, name, "short" if size > 0 else "long") for name, size in lost.items()
     }
     if lost.empty or any(abs(size) > side[name] for name, size in lost.items()):
         with pytest.raises(adl.AdlError, match=r"bankrupt|open interest"):
@@ -145,9 +145,9 @@ BAD = [
     ),
     (lambda: adl.Problem.from_bankrupt(book(), ["zoe"]), r"'zoe' is not in the book"),
     (
-        lambda: adl.Problem.from_bankrupt(book(), settlement="entry"),
+        lambda: untyped.Problem.from_bankrupt(book(), settlement="entry"),
         r"'entry'; use 'mark' or 'bankruptcy'",
-    ),  # type: ignore[arg-type]
+    ),
     (
         lambda: adl.Problem.from_bankrupt(book(broke=1.0, gone=1.0)),
         r"no bankrupt account holds a position",
@@ -160,7 +160,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[pattern[:30] for _, pattern in BAD])
-def test_bad_input_is_named(bad: tuple) -> None:
+def test_bad_input_is_named(bad: tuple[Callable[[], object], str]) -> None:
     make, pattern = bad
     with pytest.raises(adl.InputError, match=pattern):
         make()
@@ -181,4 +181,6 @@ def test_positions_that_cancel_leave_nothing() -> None:
 def test_more_than_the_solvent_hold_is_infeasible() -> None:
     with pytest.raises(adl.InfeasibleReduction) as error:
         adl.Problem.from_bankrupt(book(a=-1.0, b=-1.0, c=300.0), ["a", "b"])
-    assert error.value.shortfalls == [("BTC", pytest.approx(7.0), pytest.approx(1.0))]
+    ((asset, required, available),) = error.value.shortfalls
+    assert asset == "BTC"
+    assert (required, available) == pytest.approx((7.0, 1.0))

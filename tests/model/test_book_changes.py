@@ -167,8 +167,10 @@ def test_the_merged_book_survives_a_round_trip() -> None:
     again = adl.Book.from_frame(book.to_frame())
     assert np.allclose(again.to_frame()["size"], book.to_frame()["size"])
     # Two equal halves keep their entry prices.
+    once = small_book().entry_price
     assert book.entry_price is not None
-    assert np.allclose(book.entry_price, small_book().entry_price)
+    assert once is not None
+    assert np.allclose(book.entry_price, once)
 
 
 def test_random_changes_conserve_contracts_and_money() -> None:

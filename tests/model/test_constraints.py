@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cvxpy as cp
 import numpy as np
 import pandas as pd
@@ -122,7 +125,7 @@ def test_shadow_price_under_constraints_is_the_slope(problem: adl.Problem) -> No
 
 
 def test_several_functions_and_lists(problem: adl.Problem) -> None:
-    several = [
+    several: list[Callable[[Any], Any]] = [
         constraints.at_most_fraction(problem, 0.8),
         lambda x: [cp.norm1(x) <= 1e6, cp.sum(x) <= 0],
     ]

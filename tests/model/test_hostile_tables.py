@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import untyped
 
 
 def table(**columns: Any) -> pd.DataFrame:
@@ -23,34 +24,40 @@ MARKS = {"X": 10.0}
 @pytest.mark.parametrize(
     ("make", "pattern"),
     [
-        (lambda: adl.Book.read_csv(None), "expected the path of a file, got a NoneType"),
-        (lambda: adl.Book.read_csv("https://example.org/b.csv"), "is an address, not a file"),
-        (lambda: adl.Book.read_parquet("s3://bucket/b.parquet"), "is an address, not a file"),
-        (lambda: adl.Book.read_csv("no such file.csv"), "cannot read no such file.csv"),
-        (lambda: adl.Book.from_frame(table(account=[["a"], ["b"]]), marks=MARKS), "not a name"),
-        (lambda: adl.Book.from_frame(table(account=[("a",), "b"]), marks=MARKS), "not a name"),
-        (lambda: adl.Book.from_frame(table(asset=[{"X"}, "X"]), marks=MARKS), "not a name"),
-        (lambda: adl.Book.from_frame(table(account=[b"a", "b"]), marks=MARKS), "not a name"),
-        (lambda: adl.Book.from_frame(5), "positions: expected a pandas DataFrame"),
+        (lambda: untyped.Book.read_csv(None), "expected the path of a file, got a NoneType"),
+        (lambda: untyped.Book.read_csv("https://example.org/b.csv"), "is an address, not a file"),
+        (lambda: untyped.Book.read_parquet("s3://bucket/b.parquet"), "is an address, not a file"),
+        (lambda: untyped.Book.read_csv("no such file.csv"), "cannot read no such file.csv"),
+        (lambda: untyped.Book.from_frame(table(account=[["a"], ["b"]]), marks=MARKS), "not a name"),
+        (lambda: untyped.Book.from_frame(table(account=[("a",), "b"]), marks=MARKS), "not a name"),
+        (lambda: untyped.Book.from_frame(table(asset=[{"X"}, "X"]), marks=MARKS), "not a name"),
+        (lambda: untyped.Book.from_frame(table(account=[b"a", "b"]), marks=MARKS), "not a name"),
+        (lambda: untyped.Book.from_frame(5), "positions: expected a pandas DataFrame"),
         (
-            lambda: adl.Book.from_frame(table().set_index(["account", "asset"]), marks=MARKS),
+            lambda: untyped.Book.from_frame(table().set_index(["account", "asset"]), marks=MARKS),
             "column 'account' is missing.*reset_index",
         ),
         (
-            lambda: adl.Book.from_frame(pd.concat({"t": table()}, axis=1), marks=MARKS),
+            lambda: untyped.Book.from_frame(pd.concat({"t": table()}, axis=1), marks=MARKS),
             "several levels",
         ),
-        (lambda: adl.Book.from_frame(table(size=[1e308, 1.0]), marks=MARKS), "than a float can"),
-        (lambda: adl.Book.from_frame(table(size=[1e307] * 2), marks={"X": 17.9}), "than a float"),
         (
-            lambda: adl.Book.from_frame(table(size=[None, 1.0]), marks=MARKS),
+            lambda: untyped.Book.from_frame(table(size=[1e308, 1.0]), marks=MARKS),
+            "than a float can",
+        ),
+        (
+            lambda: untyped.Book.from_frame(table(size=[1e307] * 2), marks={"X": 17.9}),
+            "than a float",
+        ),
+        (
+            lambda: untyped.Book.from_frame(table(size=[None, 1.0]), marks=MARKS),
             "column 'size': nan is not a finite number",
         ),
         (lambda: book().to_csv("/no/such/directory/b.csv"), "cannot write /no/such"),
         (lambda: book().to_parquet("/no/such/directory/b.parquet"), "cannot write /no/such"),
-        (lambda: book().to_csv(None), "expected the path of a file"),  # type: ignore[arg-type]
+        (lambda: untyped.Book.to_csv(book(), None), "expected the path of a file"),
         (
-            lambda: adl.Problem(book(), {"X": 1.0}, prices=adl.Scenarios([[1e308], [1.0]])),
+            lambda: untyped.Problem(book(), {"X": 1.0}, prices=adl.Scenarios([[1e308], [1.0]])),
             "more than a float can",
         ),
     ],
@@ -82,7 +89,7 @@ class Polars:
 
 
 def test_tables_of_other_libraries() -> None:
-    given = adl.Book.from_frame(Polars(table()), marks=MARKS)  # type: ignore[arg-type]
+    given = untyped.Book.from_frame(Polars(table()), marks=MARKS)
     pd.testing.assert_frame_equal(given.to_frame(), book().to_frame())
     problem = adl.Problem(
         given,
@@ -188,7 +195,7 @@ def test_sizes_as_percentages() -> None:
         ({"X": "100%"}, 5.0),
         (pd.Series({"X": "40%"}), 2.0),
     ):
-        assert adl.Problem(book(), reduction).required.tolist() == [wanted]  # type: ignore[arg-type]
+        assert adl.Problem(book(), reduction).required.tolist() == [wanted]
     for text, pattern in (
         ("-40%", "no solvent account is short"),
         ("x%", "'x' is not a number"),
@@ -196,9 +203,9 @@ def test_sizes_as_percentages() -> None:
         ("0%", "is zero"),
     ):
         with pytest.raises(adl.InputError, match=pattern):
-            adl.Problem(book(), {"X": text})  # type: ignore[dict-item]
+            adl.Problem(book(), {"X": text})
     with pytest.raises(adl.InfeasibleReduction):
-        adl.Problem(book(), {"X": "101%"})  # type: ignore[dict-item]
+        adl.Problem(book(), {"X": "101%"})
 
 
 @pytest.mark.parametrize("price", [30.0, 3.0, 1e6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import cvxpy as cp
@@ -149,6 +150,10 @@ def test_an_unknown_asset_is_named() -> None:
         hedged_problem(0, adl.Market(depth={"DOGE": 1.0}))
 
 
+def of_a0(fact: float | Mapping[str, float]) -> float:
+    return fact["A0"] if isinstance(fact, Mapping) else fact
+
+
 def independent_value(problem: adl.Problem) -> tuple[float, float]:
     """Optimal value and contracts sold of A0, from a program that shares nothing with the package
     but the data: full positions, every scenario written down, no presolve, no scaling.
@@ -176,9 +181,9 @@ def independent_value(problem: adl.Problem) -> tuple[float, float]:
     else:
         risk = weights @ loss
     market, p = problem.market, 100.0
-    depth = market.depth["A0"] if isinstance(market.depth, dict) else market.depth
     assert market is not None
-    cost = market.spread / 2 * p * z + market.impact / 2 * p * cp.square(z) / depth
+    depth, spread, impact = (of_a0(fact) for fact in (market.depth, market.spread, market.impact))
+    cost = spread / 2 * p * z + impact / 2 * p * cp.square(z) / depth
     total = abs(float(problem.required[0]))
     program = cp.Problem(
         cp.Minimize(risk + cost), [x <= -short, z <= depth, cp.sum(x) + z == total]

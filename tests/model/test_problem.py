@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +23,8 @@ BOTH = pd.DataFrame(
 
 
 def capacity(caps: pd.DataFrame) -> list[float]:
-    return adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, caps=caps).max_reduction.tolist()
+    problem = adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}, caps=caps)
+    return [float(most) for most in problem.max_reduction]
 
 
 def test_the_tightest_cap_binds() -> None:
@@ -67,7 +70,7 @@ def test_caps_of_accounts_equal_caps_of_their_positions() -> None:
         ({"account": ["1"], "asset": ["BTC"]}, r"'cap' is missing"),
     ],
 )
-def test_bad_caps_are_named(rows: dict, pattern: str) -> None:
+def test_bad_caps_are_named(rows: dict[str, Any], pattern: str) -> None:
     with pytest.raises(adl.InputError, match=pattern):
         capacity(pd.DataFrame(rows))
 

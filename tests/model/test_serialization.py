@@ -85,7 +85,7 @@ def test_solutions() -> None:
         objective=adl.CVaR(0.5),
     )
     solution = priced(adl.solve(problem, then="fewest_accounts"))
-    again = adl.Solution.from_json(solution.to_json())
+    again = priced(adl.Solution.from_json(solution.to_json()))
     pd.testing.assert_frame_equal(again.allocation, solution.allocation, check_exact=True)
     pd.testing.assert_series_equal(again.shadow_prices, solution.shadow_prices, check_exact=True)
     assert (again.value, again.gap, again.status) == (solution.value, solution.gap, solution.status)
@@ -97,6 +97,7 @@ def test_solutions() -> None:
     plain = adl.solve(problem, "conic")
     back = adl.Solution.from_json(plain.to_json())
     assert back._multipliers is not None
+    assert plain._multipliers is not None
     np.testing.assert_array_equal(back._multipliers.weight, plain._multipliers.weight)
     assert repr(back) == repr(plain)
 

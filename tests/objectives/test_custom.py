@@ -17,7 +17,7 @@ from adlopt._internal.arrays import FloatArray
 from adlopt.model.losses import losses_beyond_fund
 from tests.objectives.families import losses
 from tests.objectives.test_theorem import Stated, isolated, one_factor, random_book, reductions
-from tests.typed import priced
+from tests.typed import priced, untyped
 
 Function = Callable[[cp.Expression], Any]
 
@@ -33,7 +33,9 @@ def cvar_of_cvxpy(loss: cp.Expression) -> cp.Expression:
     return cp.cvar(loss, 0.9)
 
 
-def cross(objective: adl.Objective | Function, seed: int = 5, unit: float = 1.0) -> adl.Problem:
+def cross(
+    objective: adl.Objective | str | Function, seed: int = 5, unit: float = 1.0
+) -> adl.Problem:
     rng = np.random.default_rng(seed)
     book = random_book(rng, "cross")
     frame = book.to_frame()
@@ -191,7 +193,7 @@ def test_no_function_is_refused() -> None:
     with pytest.raises(
         adl.InputError, match="is not a function of a cvxpy loss vector; did you mean to call it"
     ):
-        adl.Custom(adl.CVaR)
+        untyped.Custom(adl.CVaR)
 
 
 def test_a_problem_takes_objectives_as_text() -> None:

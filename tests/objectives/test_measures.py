@@ -13,6 +13,7 @@ import pytest
 import adlopt as adl
 from adlopt.objectives.dual_set import project_to_dual_set
 from tests.objectives.families import BUILT_IN, COHERENT, losses
+from tests.typed import untyped
 
 every = pytest.mark.parametrize("measure", BUILT_IN, ids=str)
 every_coherent = pytest.mark.parametrize("measure", COHERENT, ids=str)
@@ -157,7 +158,7 @@ def test_limits() -> None:
         loss, weights = losses(seed)
         mean = weights @ loss
         worst = loss[weights > 0].max()
-        for limit in (
+        near_mean: list[adl.Objective] = [
             adl.CVaR(0.0),
             adl.EVaR(0.0),
             adl.Expectile(0.5),
@@ -165,18 +166,19 @@ def test_limits() -> None:
             adl.Semideviation(0.0, 1),
             adl.Semideviation(0.0, 2),
             adl.Spectral([0.0], [1.0]),
-        ):
+        ]
+        for limit in near_mean:
             assert limit.value(loss, weights) == pytest.approx(mean, rel=1e-13)
         assert adl.Entropic(1e-9).value(loss, weights) == pytest.approx(mean, rel=1e-8)
         assert adl.EVaR(1e-12).value(loss, weights) == pytest.approx(mean, rel=1e-5)
-        near_worst = (
+        near_worst: list[adl.Objective] = [
             adl.Entropic(1e9),
             adl.CVaR(1 - 1e-9),
             adl.EVaR(1 - 1e-9),
             adl.ChiSquareRobust(1e9),
             adl.WorstCase(),
             adl.Expectile(1 - 1e-12),
-        )
+        ]
         for limit in near_worst:
             assert limit.value(loss, weights) == pytest.approx(worst, rel=1e-7)
         for level in (0.1, 0.5, 0.9, 0.99):
@@ -207,7 +209,7 @@ def test_more_of_a_parameter_is_more_risk() -> None:
     [
         (lambda: adl.EVaR(1.0), r"EVaR: the level is 1; it must lie in \[0, 1\)"),
         (lambda: adl.EVaR(-0.1), "it must lie in"),
-        (lambda: adl.EVaR("a"), "is not a number"),
+        (lambda: untyped.EVaR("a"), "is not a number"),
         (lambda: adl.Entropic(0.0), "theta is 0; it must be > 0"),
         (lambda: adl.Entropic(np.inf), "not a finite number"),
         (lambda: adl.Spectral([0.5, 1.0], [0.5, 0.5]), "must lie in"),

@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 import adlopt as adl
 from adlopt._internal.arrays import FloatArray
 from tests.objectives.families import losses
+from tests.typed import untyped
 
 
 def test_expectile_balances_overshoots_and_undershoots() -> None:
@@ -33,7 +34,8 @@ def test_evar_is_the_least_exponential_bound() -> None:
                 p: FloatArray = weights[likely],
             ) -> float:
                 t = np.exp(log_t)
-                return some.max() + t * np.log(p @ np.exp((some - some.max()) / t) / (1 - level))
+                mean = p @ np.exp((some - some.max()) / t) / (1 - level)
+                return float(some.max() + t * np.log(mean))
 
             least = minimize_scalar(
                 bound, bounds=(-12, 12), method="bounded", options={"xatol": 1e-12}
@@ -150,6 +152,6 @@ def test_chi_square_keeps_its_digits_at_extreme_radii(radius: float) -> None:
 
 def test_parameters_are_converted_to_numbers() -> None:
     with pytest.raises(adl.InputError, match="text"):
-        adl.CVaR("0.5")
-    assert isinstance(adl.Entropic(np.float32(2)).theta, float)
-    assert adl.Semideviation(1, 2.0).order == 2
+        untyped.CVaR("0.5")
+    assert isinstance(untyped.Entropic(np.float32(2)).theta, float)
+    assert untyped.Semideviation(1, 2.0).order == 2

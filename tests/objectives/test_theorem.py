@@ -5,6 +5,7 @@ rules.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,8 @@ MEASURES = (
 SUM = adl.ExpectedLoss() + 0.5 * adl.EVaR(0.8) + 0.1 * adl.Entropic(0.05)
 BOOKS = 20
 
-Stated = Callable[[int, adl.Objective], adl.Problem]
+Measure = adl.Objective | Callable[[Any], Any]
+Stated = Callable[[int, Measure], adl.Problem]
 
 
 def random_book(rng: np.random.Generator, margin: str) -> adl.Book:
@@ -47,7 +49,7 @@ def random_book(rng: np.random.Generator, margin: str) -> adl.Book:
 
 def random_weights(rng: np.random.Generator, scenarios: int) -> np.ndarray:
     weights = rng.random(scenarios) * (rng.random(scenarios) < 0.9)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def reductions(rng: np.random.Generator, book: adl.Book, assets: list[str]) -> dict[str, float]:
@@ -57,7 +59,7 @@ def reductions(rng: np.random.Generator, book: adl.Book, assets: list[str]) -> d
     }
 
 
-def isolated(seed: int, measure: adl.Objective) -> adl.Problem:
+def isolated(seed: int, measure: Measure) -> adl.Problem:
     rng = np.random.default_rng(seed)
     book = random_book(rng, "isolated")
     scenarios = int(rng.integers(20, 61))
@@ -68,7 +70,7 @@ def isolated(seed: int, measure: adl.Objective) -> adl.Problem:
     return adl.Problem(book, reductions(rng, book, ["X"]), prices=prices, objective=measure)
 
 
-def one_factor(seed: int, measure: adl.Objective) -> adl.Problem:
+def one_factor(seed: int, measure: Measure) -> adl.Problem:
     rng = np.random.default_rng(seed)
     book = random_book(rng, "cross")
     scenarios = int(rng.integers(20, 61))

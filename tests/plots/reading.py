@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 
@@ -21,11 +22,22 @@ def stairs(ax: Axes, label: str) -> Any:
     return found[0].get_data()
 
 
+def points(one: Line2D) -> FloatArray:
+    """(n, 2) points of a line."""
+    return np.asarray(one.get_xydata(), dtype=np.float64)
+
+
+def pixels(ax: Axes) -> FloatArray:
+    """The array of the only image."""
+    (image,) = ax.images
+    return np.asarray(image.get_array(), dtype=np.float64)
+
+
 def line(ax: Axes, label: str) -> FloatArray:
     """(n, 2) points of the line with this label."""
     found = [one for one in ax.lines if one.get_label() == label]
     assert len(found) == 1, [one.get_label() for one in ax.lines]
-    return np.asarray(found[0].get_xydata())
+    return points(found[0])
 
 
 def legend(ax: Axes) -> list[str]:

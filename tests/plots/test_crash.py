@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
+from tests.plots.reading import points
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -31,10 +32,10 @@ def _closed() -> Iterator[None]:
 
 def test_fund_and_inventory(crash: adl.Simulation) -> None:
     left, right = adl.plots.fund_and_inventory(crash)
-    fund = left.lines[0].get_ydata()
+    fund = points(left.lines[0])[:, 1]
     assert fund[0] == 2e4
     assert np.allclose(fund[1:], crash.steps["fund"])
-    assert np.allclose(left.lines[1].get_ydata()[-1], crash.totals["socialised_loss"])
+    assert np.allclose(points(left.lines[1])[-1, 1], crash.totals["socialised_loss"])
     heights = [bar.get_height() for container in right.containers for bar in container]
     total = crash.steps[["sold", "deleveraged", "inventory"]].to_numpy().sum()
     assert np.isclose(sum(heights), total)
@@ -43,10 +44,10 @@ def test_fund_and_inventory(crash: adl.Simulation) -> None:
 def test_leverage_before_after(crash: adl.Simulation) -> None:
     ax = adl.plots.leverage_before_after(crash)
     touched = ax.lines[2]
-    assert touched.get_label().startswith("deleveraged (")
+    assert str(touched.get_label()).startswith("deleveraged (")
     accounts = crash.accounts
     shown = (accounts["deleveraged"] > 0) & (accounts["leverage_after"] > 0)
-    assert len(touched.get_xdata()) == shown.sum()
+    assert len(points(touched)) == shown.sum()
 
 
 def test_who_paid(crash: adl.Simulation) -> None:

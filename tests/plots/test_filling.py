@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import StepPatch
 
 import adlopt as adl
 from adlopt import plots
 from adlopt.datasets.examples import PAPER_REDUCTION, paper_book
 from adlopt.plots import filling
 from tests.plots.reading import assert_readable, legend, line, stairs, texts
+from tests.typed import untyped, water_levels
 
 Solved = tuple[adl.Problem, adl.Solution]
 
@@ -64,6 +66,7 @@ def test_thousands_of_accounts(thousands: Solved) -> None:
     assert width @ taken.values == pytest.approx(
         problem.positions["size"].abs().sum() * mark, rel=1e-9
     )
+    assert isinstance(solution.water_level, float)
     assert remaining.values.max() <= solution.water_level * (1 + 1e-9)
     assert (np.diff(taken.values) <= 1e-9).all()
     rows = solution.allocation
@@ -89,14 +92,16 @@ def test_any_allocation_and_one_asset_of_several() -> None:
         plots.water_filling(problem, adl.solve(problem), asset="SOL")
     solution = adl.solve(problem)
     ax = plots.water_filling(problem, solution, asset="ETH")
-    assert f"water level {solution.water_level['ETH']:.4g}" in legend(ax)
+    assert f"water level {water_levels(solution)['ETH']:.4g}" in legend(ax)
     side = problem.positions["asset"].map({"BTC": 10 / 33, "ETH": 100 / (323 + 326.2)})
     rule = problem.positions.assign(reduction=problem.positions["size"] * side)
     ax = plots.water_filling(problem, rule, asset="BTC", ax=ax)
-    taken = [patch for patch in ax.patches if patch.get_label() == "taken"][-1].get_data()
-    np.testing.assert_allclose(taken.baseline / taken.values, 23 / 33)
+    shape = [patch for patch in ax.patches if patch.get_label() == "taken"][-1]
+    assert isinstance(shape, StepPatch)
+    values, _, baseline = shape.get_data()
+    np.testing.assert_allclose(baseline / values, 23 / 33)
     with pytest.raises(adl.InputError, match="expected a Solution, a table"):
-        plots.water_filling(problem, {"1": 3.0}, asset="BTC")
+        untyped.plots.water_filling(problem, {"1": 3.0}, asset="BTC")
 
 
 def test_names_are_text_and_fit() -> None:

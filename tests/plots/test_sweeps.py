@@ -10,6 +10,7 @@ import adlopt as adl
 from adlopt import plots
 from adlopt.datasets.examples import PAPER_REDUCTION, paper_book, paper_direction
 from tests.plots.reading import assert_readable, legend, line
+from tests.typed import cell
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_factor_leverage_of_thousands() -> None:
     book = adl.synthetic.problem(4000, assets=2, scenarios=3, seed=2).book
     problem = adl.Problem(
         book,
-        {"A0": -0.3 * book.open_interest.loc["A0", "short"]},
+        {"A0": -0.3 * cell(book.open_interest, "A0", "short")},
         prices=adl.OneFactor(0.1 * book.marks),
     )
     left, right = plots.factor_leverage(problem, np.linspace(0, -2 * problem.required[0], 9))

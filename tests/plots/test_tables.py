@@ -9,7 +9,7 @@ import pytest
 import adlopt as adl
 from adlopt import plots
 from adlopt.plots.tables import relative_excess
-from tests.plots.reading import assert_readable, legend, stairs
+from tests.plots.reading import assert_readable, legend, pixels, points, stairs
 
 
 def test_risk_against_concentration() -> None:
@@ -21,7 +21,7 @@ def test_risk_against_concentration() -> None:
     ax = plots.risk_against_concentration(
         table, risk="expected_loss", concentration="largest_share"
     )
-    drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
+    drawn = [(line.get_label(), *points(line)[0]) for line in ax.lines]
     assert drawn == list(zip(policies, table["largest_share"], table["expected_loss"], strict=True))
     # In grey, shape and filling alone tell policies apart.
     assert len({(line.get_marker(), line.get_fillstyle()) for line in ax.lines}) == len(policies)
@@ -40,7 +40,7 @@ def test_a_comparison_needs_no_columns_named() -> None:
         adl.synthetic.problem(6, assets=1, scenarios=20), [adl.policies.ProRata()]
     )
     ax = plots.risk_against_concentration(comparison)
-    drawn = [(line.get_label(), *line.get_xydata()[0]) for line in ax.lines]
+    drawn = [(line.get_label(), *points(line)[0]) for line in ax.lines]
     names = ["Optimal", "ProRata(contracts)"]
     assert drawn == list(
         zip(
@@ -77,7 +77,7 @@ def test_cross_evaluation() -> None:
     excess = table / table.min() - 1
     assert 0.01 < excess.to_numpy().max() < 1
     np.testing.assert_allclose(
-        ax.images[0].get_array(),
+        pixels(ax),
         100 * np.minimum(excess, excess.to_numpy().max()),
         rtol=1e-9,
         atol=1e-9,
@@ -108,7 +108,7 @@ def test_cross_evaluation_of_zero_and_of_many() -> None:
         "4900 %",
         "150 %",
     ]
-    assert ax.images[0].get_array().max() == 100.0
+    assert pixels(ax).max() == 100.0
     assert_readable(ax.figure)
     names = [f"objective {at}" for at in range(40)]
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def test_cross_evaluation_of_zero_and_of_many() -> None:
     assert not many.texts
     assert_readable(many.figure)
     same = plots.cross_evaluation(pd.DataFrame([[2.0]], index=["x"], columns=["x"]))
-    assert same.images[0].get_array().tolist() == [[0.0]]
+    assert pixels(same).tolist() == [[0.0]]
 
 
 @pytest.mark.parametrize("count", [4, 4000])

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
 import adlopt as adl
 from adlopt.model.losses import objective_value
 from tests.support import Reference, close, random_case
+from tests.typed import sparse_linprog
 
 P = adl.policies
 
@@ -35,6 +35,7 @@ def test_factor_leverage_is_the_method(seed: int, margin: str) -> None:
     np.testing.assert_allclose(
         P.FactorLeverage().reductions(problem), expected, rtol=1e-12, atol=tolerance
     )
+    assert isinstance(problem.prices, adl.OneFactor)
     given = P.FactorLeverage(problem.prices.direction)
     np.testing.assert_allclose(given.reductions(problem), expected, rtol=1e-12, atol=tolerance)
 
@@ -91,7 +92,7 @@ def least_maximum(problem: adl.Problem, start: np.ndarray, slope: np.ndarray) ->
         (np.ones(e), (np.searchsorted(assets, problem.asset), np.arange(e))),
         shape=(assets.size, e + 1),
     )
-    found = linprog(
+    found = sparse_linprog(
         np.append(np.zeros(e), 1.0),
         A_ub=sp.csr_array(upper),
         b_ub=-start[pools],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
 
 import adlopt as adl
+from tests.typed import untyped
 
 P = adl.policies
 
@@ -23,11 +26,11 @@ TABLE = pd.DataFrame(
 """Leverages at mark 100: 2, 4, 1; profits 100, 400, -300."""
 
 
-def taken(policy: object, required: float = 6.0, **options: object) -> list[float]:
+def taken(policy: P.Policy, required: float = 6.0, **options: Any) -> np.ndarray:
     posed = adl.Problem(
         adl.Book.from_frame(TABLE, marks={"BTC": 100.0}), {"BTC": -required}, **options
     )
-    return [-x for x in policy.allocate(posed)["reduction"]]
+    return -policy.allocate(posed)["reduction"].to_numpy()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def taken(policy: object, required: float = 6.0, **options: object) -> list[floa
     ],
     ids=str,
 )
-def test_by_hand(policy: object, required: float, expected: list[float]) -> None:
+def test_by_hand(policy: P.Policy, required: float, expected: list[float]) -> None:
     np.testing.assert_allclose(taken(policy, required), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -97,7 +100,7 @@ def test_against_bisection(seed: int) -> None:
 
 def test_refusals() -> None:
     with pytest.raises(adl.InputError, match="ProRata: by is 'size'"):
-        P.ProRata("size")
+        untyped.policies.ProRata("size")
     with pytest.raises(adl.InputError, match=r"g\(2\) is -1.0, at row 0 \(account 'a'"):
         taken(P.RiskAware(lambda leverage: leverage - 3.0))
     with pytest.raises(adl.InputError, match="a number for each leverage"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ import adlopt as adl
 P = adl.policies
 
 
-def problem(side: float = -1.0, required: float = 12.0, **options: object) -> adl.Problem:
+def problem(side: float = -1.0, required: float = 12.0, **options: Any) -> adl.Problem:
     """Four accounts at mark 100, each worth its notional over its leverage; shorts by default.
 
     account  size  entry (short)  equity   profit share  leverage
@@ -37,8 +39,8 @@ def problem(side: float = -1.0, required: float = 12.0, **options: object) -> ad
     )
 
 
-def taken(policy: object, posed: adl.Problem) -> list[float]:
-    return policy.allocate(posed).set_index("account")["reduction"].tolist()
+def taken(policy: P.Policy, posed: adl.Problem) -> list[float]:
+    return list(policy.allocate(posed).set_index("account")["reduction"])
 
 
 def test_bitmex_shorts_by_hand() -> None:
@@ -140,7 +142,7 @@ def test_each_asset_has_a_queue_of_its_own() -> None:
     score = np.random.default_rng(0).random(posed.eligible.size)
     answer = P.Queue(lambda _: score).allocate(posed).assign(score=score)
     for asset, part in answer.sort_values("score", ascending=False).groupby("asset"):
-        assert part["reduction"].sum() == pytest.approx(posed.reduction[asset], rel=1e-12)
+        assert part["reduction"].sum() == pytest.approx(posed.reduction[str(asset)], rel=1e-12)
         inner = part["fraction"].to_numpy()
         assert (np.diff(inner) <= 0).all()
         assert np.count_nonzero((inner > 0) & (inner < 1)) <= 1

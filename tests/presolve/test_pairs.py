@@ -8,6 +8,7 @@ import pytest
 import adlopt as adl
 from adlopt.presolve.pairs import presolve
 from tests.support import TAME, Case, Reference, close, random_case
+from tests.typed import priced
 
 
 def case_of(seed: int) -> Case:
@@ -31,7 +32,9 @@ def test_same_value(seed: int) -> None:
     problem = case.problem(objective)
     reference = Reference(case)
     before = reference.measure(reference.losses(None), terms)
-    values = [adl.solve(problem, "conic", presolve=enabled).value for enabled in (True, False)]
+    values = [
+        priced(adl.solve(problem, "conic", presolve=enabled)).value for enabled in (True, False)
+    ]
     assert close(values[0], values[1], before, relative=1e-7), case.label
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +21,13 @@ def moves(model: adl.PriceModel) -> np.ndarray:
     return model.scenarios(ASSETS, MARKS).moves
 
 
-def lognormal(**changes: object) -> adl.LogNormal:
-    stated = {"volatility": {"ETH": 0.75, "BTC": 0.6}, "correlation": 0.5, "horizon": "10D"}
-    return adl.LogNormal(**{**stated, "points": 64, **changes})  # type: ignore[arg-type]
+def lognormal(**changes: Any) -> adl.LogNormal:
+    stated: dict[str, Any] = {
+        "volatility": {"ETH": 0.75, "BTC": 0.6},
+        "correlation": 0.5,
+        "horizon": "10D",
+    }
+    return adl.LogNormal(**{**stated, "points": 64, **changes})
 
 
 def test_lognormal() -> None:

@@ -11,13 +11,16 @@ import scipy.sparse as sp
 from scipy.special import gammaln
 
 import adlopt as adl
-from adlopt.prices.protocol import PoolLoss
+from adlopt.prices.protocol import ClosedForm, PoolLoss
+from tests.typed import untyped
 
 ASSETS = pd.Index(["A", "B", "C"])
 SCALE = np.array([50.0, 2.0, 0.01])
 CORRELATION = np.array([[1.0, 0.6, -0.3], [0.6, 1.0, 0.1], [-0.3, 0.1, 1.0]])
 COVARIANCE = CORRELATION * np.outer(SCALE, SCALE)
-MODELS = {
+
+Law = adl.Gaussian | adl.StudentT
+MODELS: dict[str, Law] = {
     "Gaussian": adl.Gaussian(COVARIANCE, ASSETS),
     **{
         f"t {df}": adl.StudentT(COVARIANCE, df, assets=ASSETS)
@@ -26,16 +29,16 @@ MODELS = {
 }
 
 
-def loss(model: adl.PriceModel, equity: np.ndarray, sizes: np.ndarray) -> PoolLoss:
+def loss(model: ClosedForm, equity: np.ndarray, sizes: np.ndarray) -> PoolLoss:
     pool, asset = (part.ravel() for part in np.indices(sizes.shape))
     return model.pool_loss(ASSETS[: sizes.shape[1]], equity, sp.csr_array(sizes), pool, asset)
 
 
-def log_density(model: object, x: float) -> float:
+def log_density(model: Law, x: float) -> float:
     """Of one coordinate, from its definition."""
     if isinstance(model, adl.Gaussian):
-        return -0.5 * x * x - 0.5 * np.log(2 * np.pi)
-    nu = model.df  # type: ignore[attr-defined]
+        return float(-0.5 * x * x - 0.5 * np.log(2 * np.pi))
+    nu = model.df
     with np.errstate(over="ignore"):
         return float(
             gammaln((nu + 1) / 2)
@@ -45,21 +48,21 @@ def log_density(model: object, x: float) -> float:
         )
 
 
-def reference(model: object, z: float) -> tuple[float, float, float]:
+def reference(model: Law, z: float) -> tuple[float, float, float]:
     """E[(X - z)^+], P(X > z), E[X; X > z] for z > 0, each as a multiple of the density at z.
 
     Integrated over w = log(x - z), cell by cell by Gauss's rule, with the logarithm of the ratio of
     densities.
     """
     node, weight = np.polynomial.legendre.leggauss(30)
-    reach = 40.0 if isinstance(model, adl.Gaussian) else 40.0 / min(model.df - 1, 1.0) + 40.0  # type: ignore[attr-defined]
+    reach = 40.0 if isinstance(model, adl.Gaussian) else 40.0 / min(model.df - 1, 1.0) + 40.0
     edge = np.arange(-45.0, reach, 0.5)
     w = (edge[:, None] + 0.25 * (node + 1)).ravel()
     u = np.exp(w)
     if isinstance(model, adl.Gaussian):
         ratio = -u * (z + 0.5 * u)
     else:
-        nu = model.df  # type: ignore[attr-defined]
+        nu = model.df
         ratio = -(nu + 1) / 2 * np.logaddexp(0.0, w + np.log(2 * z + u) - np.log(nu + z * z))
     excess, tail = (
         float(np.tile(0.25 * weight, edge.size) @ np.exp(ratio + power * w)) for power in (2, 1)
@@ -149,7 +152,7 @@ def test_rank_one_is_one_factor(df: float | None) -> None:
 @pytest.mark.parametrize(
     "model", [adl.Gaussian(COVARIANCE, ASSETS), adl.StudentT(COVARIANCE, 5.0, assets=ASSETS)]
 )
-def test_scenarios_have_the_covariance_and_the_closed_form(model: adl.PriceModel) -> None:
+def test_scenarios_have_the_covariance_and_the_closed_form(model: Law) -> None:
     moves, weights = model.scenarios(ASSETS, np.array([1000.0, 50.0, 0.2]))
     assert weights.sum() == pytest.approx(1.0)
     times = 1.0 if isinstance(model, adl.Gaussian) else 5.0 / 3.0
@@ -195,7 +198,7 @@ def test_frames_are_matched_by_name() -> None:
 )
 def test_bad_covariances_are_refused(given: object, message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
-        adl.Gaussian(given)  # type: ignore[arg-type]
+        untyped.Gaussian(given)
 
 
 def test_other_bad_input_is_refused() -> None:

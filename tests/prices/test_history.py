@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import untyped
 
 DAYS = pd.date_range("2024-01-01", periods=7, freq="D")
 PRICES = pd.DataFrame(
@@ -39,15 +43,15 @@ def test_time_spans_count_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize("kind", ["simple", "log"])
-def test_drift_is_taken_out_of_the_returns_named(kind: str) -> None:
-    history = adl.History(PRICES, 1, returns=kind, half_life=2, drift=False)  # type: ignore[arg-type]
+def test_drift_is_taken_out_of_the_returns_named(kind: Literal["simple", "log"]) -> None:
+    history = adl.History(PRICES, 1, returns=kind, half_life=2, drift=False)
     returns = history.returns if kind == "simple" else np.log1p(history.returns)
     np.testing.assert_allclose(history.weights @ returns, 0.0, atol=1e-15)
-    with_drift = [adl.History(PRICES, 1, returns=one).returns for one in ("simple", "log")]  # type: ignore[arg-type]
-    np.testing.assert_array_equal(*with_drift)
+    simple = adl.History(PRICES, 1, returns="simple").returns
+    np.testing.assert_array_equal(simple, adl.History(PRICES, 1, returns="log").returns)
 
 
-def gap(row: int, column: str, value: object) -> pd.DataFrame:
+def gap(row: int, column: str, value: Any) -> pd.DataFrame:
     table = PRICES.astype(object)
     table.loc[DAYS[row], column] = value
     return table
@@ -65,11 +69,11 @@ BAD = [
     (lambda: adl.History(PRICES, 7), r"7 rows of prices contain no window of 7"),
     (lambda: adl.History(PRICES, 0), r"horizon is 0"),
     (lambda: adl.History(PRICES, "soon"), r"horizon is 'soon'"),
-    (lambda: adl.History(PRICES, 1.5), r"contain no window of 1.5 years"),  # type: ignore[arg-type]
+    (lambda: adl.History(PRICES, 1.5), r"contain no window of 1.5 years"),
     (lambda: adl.History(PRICES.reset_index(drop=True), "1D"), r"has no times"),
     (lambda: adl.History(PRICES, half_life=0), r"half_life is 0"),
     (lambda: adl.History(PRICES, half_life=np.nan), r"half_life: nan is not a finite number"),
-    (lambda: adl.History(PRICES, returns="percent"), r"returns is 'percent'"),  # type: ignore[arg-type]
+    (lambda: untyped.History(PRICES, returns="percent"), r"returns is 'percent'"),
     (lambda: adl.History(PRICES.iloc[:0]), r"must be a DataFrame with a row per time"),
     (
         lambda: adl.History(PRICES).scenarios(pd.Index(["SOL"]), MARKS[:1]),
@@ -79,7 +83,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[pattern[:30] for _, pattern in BAD])
-def test_bad_input_is_named(bad: tuple) -> None:
+def test_bad_input_is_named(bad: tuple[Callable[[], object], str]) -> None:
     make, pattern = bad
     with pytest.raises(adl.InputError, match=pattern):
         make()

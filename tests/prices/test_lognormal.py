@@ -16,7 +16,7 @@ CORRELATION = pd.DataFrame(
 
 
 def log_returns(model: adl.LogNormal) -> np.ndarray:
-    return np.log1p(model.scenarios(ASSETS, MARKS).moves / MARKS)
+    return np.asarray(np.log1p(model.scenarios(ASSETS, MARKS).moves / MARKS))
 
 
 def test_moments() -> None:

@@ -38,13 +38,13 @@ SIZES = np.array(
 EQUITY = np.array([50.0, 30.0, 100.0, 40.0, 80.0, 120.0, 30.0, 60.0, 40.0, 5.0, -5.0, 70.0])
 
 
-def model() -> adl.prices.PriceModel:
+def model() -> adl.ExactLogNormal:
     return adl.ExactLogNormal(VOLATILITY, CORRELATION, horizon=HORIZON, marks=MARKS)
 
 
 def loss(equity: np.ndarray = EQUITY, sizes: np.ndarray = SIZES) -> adl.prices.PoolLoss:
     pool, asset = np.indices(sizes.shape).reshape(2, -1)
-    return model().pool_loss(ASSETS, equity, sp.csr_array(sizes), pool, asset)  # type: ignore[attr-defined]
+    return model().pool_loss(ASSETS, equity, sp.csr_array(sizes), pool, asset)
 
 
 def density(z: float) -> float:
@@ -67,7 +67,7 @@ def by_quadrature(equity: float, sizes: np.ndarray) -> float:
         root = sqrt(1 - rho * rho)
 
         def payoff(e: float) -> float:
-            return max(-fixed - sizes[j] * price(j, rho * z + root * e), 0.0) * density(e)
+            return max(float(-fixed - sizes[j] * price(j, rho * z + root * e)), 0.0) * density(e)
 
         if breakeven <= 0:
             return (
@@ -99,9 +99,8 @@ def test_one_asset_is_blacks_formula() -> None:
             deviation: float = deviation,
             strike: float = strike,
         ) -> float:
-            return max(
-                side * (MARKS[k] * exp(deviation * z - deviation**2 / 2) - strike), 0.0
-            ) * density(z)
+            price = float(MARKS[k]) * exp(deviation * z - deviation**2 / 2)
+            return max(side * (price - strike), 0.0) * density(z)
 
         at = (log(strike / MARKS[k]) + deviation**2 / 2) / deviation
         low, high = (at, 12.0) if side > 0 else (-12.0, at)
@@ -150,6 +149,7 @@ def test_agrees_with_sampling_on_the_papers_example() -> None:
         error = adl.standard_error(drawn, solution.allocation)
         known = adl.ExactLogNormal.from_lognormal(prices, adl.examples.PAPER_MARKS)
         exact = adl.certify(adl.Problem(book, reduction, prices=known), solution.allocation)
+        assert error is not None
         assert 0 < error < 0.1 * exact.value
         assert abs(solution.value - exact.value) <= 3 * error
         assert exact.lower_bound <= exact.value
@@ -200,7 +200,7 @@ def test_an_asset_that_does_not_move_counts_for_nothing() -> None:
     found = still.pool_loss(
         pd.Index(["A", "B"]),
         EQUITY[:1],
-        sp.csr_array([[-3.0, 70.0]]),
+        sp.csr_array(np.array([[-3.0, 70.0]])),
         np.zeros(2, dtype=int),
         np.arange(2),
     )

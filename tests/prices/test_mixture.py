@@ -4,11 +4,14 @@ the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import cell, untyped
 
 ASSETS, MARKS = pd.Index(["BTC", "ETH"]), np.array([67_000.0, 1_900.0])
 CRASHES = {"crash": {"BTC": -0.30, "ETH": -0.40}, "squeeze": {"BTC": 0.25, "ETH": 0.1}}
@@ -19,7 +22,7 @@ def book() -> adl.Book:
 
 
 def test_expected_loss_is_the_mixture_of_expected_losses() -> None:
-    parts = [
+    parts: list[tuple[adl.PriceModel, float]] = [
         (adl.examples.paper_lognormal(points=256), 0.7),
         (adl.Stress(CRASHES, weights=[0.25, 0.75]), 0.3),
     ]
@@ -46,7 +49,7 @@ def test_names_survive_to_the_table_of_losses() -> None:
     assert list(table.index) == [*days[1:], "crash", "squeeze"]
     assert table["probability"].to_list() == pytest.approx([0.3] * 3 + [0.05] * 2)
     assert table["probability"] @ table["after"] == pytest.approx(solution.value)
-    assert table.loc["squeeze", "after"] < table.loc["squeeze", "before"]
+    assert cell(table, "squeeze", "after") < cell(table, "squeeze", "before")
     # By hand: account 2 holds -10 BTC and 38.7 ETH, and has 85,300 + 65,440 - 7,740 of equity.
     moves = np.array([0.25 * 67_000, 0.1 * 1_900])
     equity = [
@@ -88,17 +91,17 @@ BAD = [
     (lambda: adl.Stress({}), r"give returns by scenario"),
     (lambda: adl.Stress({"crash": {"BTC": -30}}), r"'crash', asset 'BTC'.*percent"),
     (lambda: adl.Stress({"crash": {"BTC": np.nan}}), r"'crash', asset 'BTC': nan"),
-    (lambda: adl.Stress({"crash": -0.3}), r"scenario 'crash': -0.3 is not a mapping"),  # type: ignore[dict-item]
+    (lambda: untyped.Stress({"crash": -0.3}), r"scenario 'crash': -0.3 is not a mapping"),
     (lambda: adl.Stress(CRASHES, weights=[0.5, 0.6]), r"weights sum to 1.1"),
     (lambda: adl.Mixture([]), r"at least one price model"),
     (lambda: adl.Mixture([(adl.Stress(CRASHES), 0.5)]), r"sum to 0.5"),
-    (lambda: adl.Mixture([("normal", 1.0)]), r"'normal' is not a price model"),  # type: ignore[list-item]
-    (lambda: adl.Mixture([adl.Stress(CRASHES)]), r"give pairs"),  # type: ignore[list-item]
+    (lambda: untyped.Mixture([("normal", 1.0)]), r"'normal' is not a price model"),
+    (lambda: untyped.Mixture([adl.Stress(CRASHES)]), r"give pairs"),
 ]
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[pattern[:30] for _, pattern in BAD])
-def test_bad_input_is_named(bad: tuple) -> None:
+def test_bad_input_is_named(bad: tuple[Callable[[], object], str]) -> None:
     make, pattern = bad
     with pytest.raises(adl.InputError, match=pattern):
         make()

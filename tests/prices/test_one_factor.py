@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def loss(model: adl.OneFactor, equity: np.ndarray, sizes: np.ndarray) -> PoolLos
     return model.pool_loss(ASSETS, equity, sp.csr_array(sizes), pool, asset)
 
 
-def expectation(shock: object, equity: float, exposure: float) -> float:
+def expectation(shock: Any, equity: float, exposure: float) -> float:
     if exposure == 0:
         return max(-equity, 0.0)
     kink = -equity / exposure
@@ -38,14 +39,16 @@ def expectation(shock: object, equity: float, exposure: float) -> float:
         np.clip([-np.inf, -60.0, -8.0, -2.0, kink, 2.0, 8.0, 60.0, np.inf], -np.inf, np.inf)
     )
     return sum(
-        quad(
-            lambda e: max(-equity - exposure * e, 0.0) * shock.pdf(e),
-            a,
-            b,
-            epsabs=1e-14,
-            epsrel=1e-11,
-            limit=200,
-        )[0]  # type: ignore[attr-defined]
+        float(
+            quad(
+                lambda e: max(-equity - exposure * e, 0.0) * shock.pdf(e),
+                a,
+                b,
+                epsabs=1e-14,
+                epsrel=1e-11,
+                limit=200,
+            )[0]
+        )
         for a, b in pairwise(edges)
     )
 
@@ -108,7 +111,7 @@ def test_strata_approach_the_closed_form() -> None:
 
 
 def test_direction_in_any_form() -> None:
-    forms = [
+    forms: list[Any] = [
         {"B": -1.5, "A": 3.0},
         pd.Series({"B": -1.5, "A": 3.0}),
         [3.0, -1.5],

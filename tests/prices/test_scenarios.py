@@ -12,6 +12,7 @@ ASSETS, MARKS = pd.Index(["A", "B", "C"]), np.array([10.0, 1.0, 5.0])
 PRICES = np.array([[11.0, 0.5, 6.0], [9.0, 2.0, 4.0]])
 MOVES = PRICES - MARKS
 FRAME = pd.DataFrame(PRICES, columns=ASSETS)
+RETURNS = pd.DataFrame(PRICES / MARKS - 1, columns=ASSETS)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ FRAME = pd.DataFrame(PRICES, columns=ASSETS)
         adl.Scenarios(FRAME.assign(D=1.0)[["D", "B", "C", "A"]]),
         adl.Scenarios(PRICES[:, ::-1], assets=["C", "B", "A"]),
         adl.Scenarios(returns=PRICES / MARKS - 1),
-        adl.Scenarios(returns=(FRAME / MARKS - 1)[["B", "C", "A"]]),
+        adl.Scenarios(returns=RETURNS[["B", "C", "A"]]),
     ],
 )
 def test_every_form_gives_the_same_moves(model: adl.Scenarios) -> None:

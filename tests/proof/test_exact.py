@@ -75,7 +75,7 @@ def test_one_account_by_hand() -> None:
     )
     problem = adl.Problem(book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]))
     proof = adl.prove(problem, np.array([2.0]))
-    assert (proof.value, proof.lower_bound, proof.gap) == (50, 50, 0)
+    assert [proof.value, proof.lower_bound, proof.gap] == [50, 50, 0]
     worst = adl.Problem(
         book, {"X": 2.0}, prices=adl.Scenarios([[0.0], [100.0]]), objective=adl.WorstCase()
     )

@@ -21,7 +21,9 @@ import adlopt as adl
 from adlopt import cli, report
 from adlopt.datasets.examples import PAPER_REDUCTION, paper_book, paper_direction
 from adlopt.plots import _canvas
+from adlopt.policies.protocol import AnyPolicy
 from tests.report.browser import CHROMIUM, browser
+from tests.typed import Priced, priced
 
 HOSTILE = [
     "<script>document.title='taken over'</script>",
@@ -38,12 +40,16 @@ class Reader(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.rows, self.sources, self.targets, self.text = [], [], [], [], []
+        self.tags: list[str] = []
+        self.rows: list[list[str]] = []
+        self.sources: list[str] = []
+        self.targets: list[tuple[str, str]] = []
+        self.text: list[str] = []
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
+        given = {name: value or "" for name, value in attributes}
         self.tags.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -78,21 +84,22 @@ def comparison_of(problem: adl.Problem) -> adl.Comparison:
     """The optimum, a rule that meets the requirement and one that does not, with a name that is not
     to be trusted.
     """
-    return adl.compare(
-        problem,
-        {"ProRata": adl.policies.ProRata(), HOSTILE[0]: lambda posed: 0.5 * posed.max_reduction},
-    )
+    rules: dict[str, AnyPolicy] = {
+        "ProRata": adl.policies.ProRata(),
+        HOSTILE[0]: lambda posed: 0.5 * posed.max_reduction,
+    }
+    return adl.compare(problem, rules)
 
 
 @pytest.fixture(scope="module")
-def paper_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[adl.Solution, Path]:
+def paper_report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Priced, Path]:
     problem = adl.Problem(
         paper_book(),
         PAPER_REDUCTION,
         prices=adl.OneFactor(paper_direction(), points=512),
         objective=adl.CVaR(0.9),
     )
-    solution = adl.solve(problem)
+    solution = priced(adl.solve(problem))
     path = tmp_path_factory.mktemp("report") / "report.html"
     report.write(
         path, problem, solution, comparison_of(problem), command="adlopt report 'a <b>' --seed 1"
@@ -109,7 +116,7 @@ def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_everything_stands_in_it(paper_report: tuple[adl.Solution, Path]) -> None:
+def test_everything_stands_in_it(paper_report: tuple[Priced, Path]) -> None:
     solution, path = paper_report
     page = Reader(path.read_text(encoding="utf-8"))
     text = "".join(page.text)
@@ -162,7 +169,7 @@ def test_everything_stands_in_it(paper_report: tuple[adl.Solution, Path]) -> Non
     assert f"not comparable: {HOSTILE[0]}" in text
 
 
-def test_it_carries_pictures_and_tables(paper_report: tuple[adl.Solution, Path]) -> None:
+def test_it_carries_pictures_and_tables(paper_report: tuple[Priced, Path]) -> None:
     solution, path = paper_report
     page = Reader(path.read_text(encoding="utf-8"))
     # Leverage, factor leverage, shadow prices, exceedance, stress, rules.
@@ -356,7 +363,7 @@ def test_pictures_of_the_demonstration(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian package chromium)")
 def test_it_opens_in_a_browser_without_a_request(
-    paper_report: tuple[adl.Solution, Path], hostile_report: Path, tmp_path: Path
+    paper_report: tuple[Priced, Path], hostile_report: Path, tmp_path: Path
 ) -> None:
     _, path = paper_report
     with browser(tmp_path / "profile") as page:

@@ -13,7 +13,16 @@ import adlopt as adl
 from adlopt import cli
 from adlopt.datasets.examples import paper_book
 from adlopt.report import content, wording
-from adlopt.report.document import Document, Facts, Paragraph, Section, Table, to_html, to_markdown
+from adlopt.report.document import (
+    Block,
+    Document,
+    Facts,
+    Paragraph,
+    Section,
+    Table,
+    to_html,
+    to_markdown,
+)
 
 LINKS = (
     "https://example.org/x",
@@ -32,7 +41,11 @@ LINKS = (
 @pytest.mark.parametrize("name", LINKS)
 def test_nothing_becomes_a_link_in_markdown(name: str) -> None:
     markdown_it = pytest.importorskip("markdown_it")
-    blocks = [Paragraph(f"see {name}"), Facts({name: name}), Table("t", {"account": [name]})]
+    blocks: list[Block] = [
+        Paragraph(f"see {name}"),
+        Facts({name: name}),
+        Table("t", {"account": [name]}),
+    ]
     text = to_markdown(Document(name, [Section(name, blocks)]))
     parser = markdown_it.MarkdownIt("gfm-like", {"linkify": True})
     page = parser.render(text)

@@ -103,11 +103,11 @@ def test_waves_in_the_engine_make_one_wave_while_marks_stand_still() -> None:
     still = np.tile(book.marks, (3, 1))
     early = adl.Exchange(maintenance=0.0)
     late = dataclasses.replace(early, adl_interval=3)
-    ends = [
+    first, second = (
         adl.simulate(book, still, adl.policies.MinimaxLeverage(), exchange=one).book.size
         for one in (early, late)
-    ]
-    assert np.allclose(*ends, atol=1e-9)
+    )
+    assert np.allclose(first, second, atol=1e-9)
 
 
 def test_infinite_depth_leaves_nothing_to_deleverage() -> None:

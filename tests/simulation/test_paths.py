@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import untyped
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_shapes(book: adl.Book, name: str) -> None:
 
 
 def relative(book: adl.Book, paths: adl.paths.Paths, asset: int = 0) -> np.ndarray:
-    return paths.prices[0, :, asset] / book.marks[asset]
+    return np.asarray(paths.prices[0, :, asset] / book.marks[asset])
 
 
 def test_where_the_shapes_go(book: adl.Book) -> None:
@@ -131,7 +132,7 @@ def test_missing_assets_keep_their_mark(book: adl.Book) -> None:
             lambda book: adl.paths.from_model(book, adl.Scenarios(returns=[[-1.0, 0.0]])),
             "zero or below",
         ),
-        (lambda book: adl.paths.from_model(book, "model"), "not a price model"),
+        (lambda book: untyped.paths.from_model(book, "model"), "not a price model"),
         (lambda book: adl.paths.bootstrap(book, pd.DataFrame({"A0": [1.0, 2.0]})), "'A1'"),
         (
             lambda book: adl.paths.bootstrap(book, pd.DataFrame({"A0": [1.0], "A1": [1.0]})),

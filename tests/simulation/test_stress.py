@@ -15,6 +15,7 @@ import pytest
 import adlopt as adl
 from adlopt.simulation.fund_size import exceeded_with, quantile_interval
 from adlopt.simulation.run import TOTALS
+from tests.typed import untyped
 
 RULES = (adl.policies.Hyperliquid(), adl.policies.ProRata(), adl.policies.MinimaxLeverage())
 EXCHANGE = adl.Exchange(depth={"A0": 0.2, "A1": 50.0}, spread=0.001, fund=1e4)
@@ -47,7 +48,7 @@ def test_each_row_is_a_simulation(
             crash = adl.simulate(book, paths[at], rule, exchange=EXCHANGE)
             assert (
                 crash.totals.to_numpy().tobytes()
-                == alone.outcomes.loc[(str(rule), at)].to_numpy().tobytes()
+                == alone.outcomes.loc[(str(rule), at), :].to_numpy().tobytes()
             )
 
 
@@ -141,13 +142,13 @@ def test_an_error_of_a_rule_reaches_the_user(book: adl.Book, paths: adl.paths.Pa
         ThreadPoolExecutor(2) as executor,
         pytest.raises(adl.InputError, match="no method allocate"),
     ):
-        adl.stress_test(book, paths, {"none": 3}, executor=executor)
+        untyped.stress_test(book, paths, {"none": 3}, executor=executor)
 
 
 def test_summary_and_paired_differences(alone: adl.StressTest) -> None:
     loss = alone.outcomes["deleveraged"].unstack("policy")
     name, base = str(RULES[2]), str(RULES[0])
-    summary = alone.summary.loc[("deleveraged", name)]
+    summary = alone.summary.loc[("deleveraged", name), :]
     assert np.isclose(summary["mean"], loss[name].mean())
     assert np.isclose(summary["standard_error"], loss[name].std() / np.sqrt(len(loss)))
     assert np.isclose(summary["quantile_95"], np.quantile(loss[name], 0.95))

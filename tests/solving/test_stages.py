@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 import adlopt as adl
-from tests.typed import priced
+from tests.typed import cell, priced
 
 LEVEL = 0.8
 S = 12
@@ -31,9 +31,9 @@ def small(seed: int) -> adl.Problem:
     book = adl.Book.from_frame(table, marks={"A": 50.0, "B": 20.0})
     held = book.open_interest
     reduction = {
-        asset: float(held.loc[asset, "long"]) * rng.uniform(0.2, 0.7)
+        asset: cell(held, asset, "long") * rng.uniform(0.2, 0.7)
         for asset in ("A", "B")
-        if held.loc[asset, "long"] > 0
+        if cell(held, asset, "long") > 0
     }
     prices = np.maximum(book.marks * (1 + rng.standard_t(3, size=(S, 2)) * 0.3), 0.5)
     return adl.Problem(book, reduction, prices=adl.Scenarios(prices), objective=adl.CVaR(LEVEL))
@@ -92,7 +92,7 @@ class Program:
         bounds = [(0.0, 0.0) if j in barred else pair for j, pair in enumerate(self.bounds)]
         ones = np.ones(len(self.A_eq))
         found = linprog(cost, A, b, self.A_eq, ones, bounds=bounds, method="highs")
-        return float(found.fun) if found.status == 0 else np.inf
+        return np.inf if found.status != 0 or found.fun is None else float(found.fun)
 
 
 @pytest.mark.parametrize("seeds", [range(at, at + 25) for at in range(0, 200, 25)], ids=str)
@@ -136,7 +136,7 @@ def test_fewest_accounts_by_brute_force(seed: int) -> None:
     fewest = None
     for count in range(1, len(names) + 1):
         for kept in combinations(names, count):
-            barred = tuple(np.flatnonzero(~np.isin(owner, kept)))
+            barred = tuple(np.flatnonzero(~np.isin(owner, kept)).tolist())
             if program.least(program.cvar, barred=barred) <= first["value"] + first["slack"]:
                 fewest = count
                 break
@@ -152,7 +152,7 @@ def test_smallest_fraction_is_a_cap() -> None:
     problem = small(5)
     solution = adl.solve(problem, then=["smallest_fraction", adl.ExpectedLoss()])
     assert solution.stages is not None
-    most = solution.stages.loc[1, "value"]
+    most = cell(solution.stages, 1, "value")
     assert solution.allocation["fraction"].max() <= most + 2e-7
     capped = adl.Problem(
         problem.book,
@@ -162,7 +162,7 @@ def test_smallest_fraction_is_a_cap() -> None:
         caps=problem.positions[["account", "asset"]].assign(fraction=most * (1 - 1e-3)),
     )
     with contextlib.suppress(adl.InfeasibleReduction):
-        assert priced(adl.solve(capped)).value > solution.stages.loc[0, "value"]
+        assert priced(adl.solve(capped)).value > cell(solution.stages, 0, "value")
 
 
 def test_criteria_that_are_none() -> None:

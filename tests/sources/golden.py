@@ -4,7 +4,9 @@ it.
 
 from __future__ import annotations
 
-HYPERLIQUID_POSITION = {
+from typing import Any
+
+HYPERLIQUID_POSITION: dict[str, Any] = {
     "type": "oneWay",
     "position": {
         "coin": "ETH",

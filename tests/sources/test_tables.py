@@ -32,7 +32,8 @@ def written(frame: pd.DataFrame, path: Path) -> Path:
 def test_round_trip(tmp_path: Path, name: str) -> None:
     book = paper_book()
     frame = book.to_frame()
-    frame.loc[len(frame)] = ["5", "BTC", 2.5, "isolated", 1e4 / 3, 67_000.0, np.nan]
+    row = ["5", "BTC", 2.5, "isolated", 1e4 / 3, 67_000.0, np.nan]
+    frame = pd.concat([frame, pd.DataFrame([row], columns=frame.columns)], ignore_index=True)
     result = tables.load(written(frame, tmp_path / name))
     assert result.rejected.empty
     pd.testing.assert_frame_equal(

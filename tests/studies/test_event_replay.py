@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,14 +44,15 @@ def test_first_wave_of_10_october_2025(wave: adl.Replay) -> None:
     listed = pd.read_csv(WAVE).groupby("asset")["realised_reduction"].sum()
     np.testing.assert_allclose(realised["required"].droplevel("wave").sort_index(), listed)
     risk = wave.risk.loc[1]
-    assert risk.loc["MinimaxLeverage", "objective"] < risk.loc["realised", "objective"]
-    assert risk.loc["realised", "saved"] == 0.0
-    assert risk.loc["Optimal", "gap"] <= 1e-6
+    objective, saved = risk["objective"], risk["saved"]
+    assert objective["MinimaxLeverage"] < objective["realised"]
+    assert saved["realised"] == 0.0
+    assert risk["gap"]["Optimal"] <= 1e-6
+    lower_bound = wave.comparisons[1].lower_bound
+    assert lower_bound is not None
     for name in ("MinimaxLeverage", "Hyperliquid", "realised"):
-        assert risk.loc[name, "saved"] == pytest.approx(
-            risk.loc["realised", "objective"] - risk.loc[name, "objective"]
-        )
-        assert risk.loc[name, "objective"] >= wave.comparisons[1].lower_bound * (1 - 1e-12)
+        assert saved[name] == pytest.approx(objective["realised"] - objective[name])
+        assert objective[name] >= lower_bound * (1 - 1e-12)
     assert "MinimaxLeverage" in repr(wave)
     assert "saved" in wave._repr_html_()
 
@@ -83,7 +86,7 @@ def test_positions_are_listed_by_leverage(wave: adl.Replay) -> None:
         assert part["leverage"].is_monotonic_decreasing
 
 
-def rows(**changed: object) -> pd.DataFrame:
+def rows(**changed: Any) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "account": list("abc"),
@@ -110,8 +113,9 @@ def test_by_hand() -> None:
         table["MinimaxLeverage"], [1 - level / 5, 1 - level / 2, 0.0], atol=1e-12
     )
     assert table["BitMEX"].tolist() == [1.0, 0.0, 0.0]
-    counts = answer.by_asset.loc[(1, "X", "realised")]
-    assert counts[["positions", "reduced", "fully_closed", "required"]].tolist() == [3, 2, 0, -10.0]
+    counts = answer.by_asset.loc[(1, "X", "realised"), :]
+    columns = ("positions", "reduced", "fully_closed", "required")
+    assert [counts[name] for name in columns] == [3, 2, 0, -10.0]
     assert counts["median_leverage_reduced"] == 1.5
     assert counts["max_leverage_remaining"] == 5.0
     assert answer.risk["objective"].isna().all()
@@ -162,6 +166,7 @@ def test_hyper_replay_file_as_it_is(tmp_path: object) -> None:
 def test_not_one_snapshot_takes_the_first() -> None:
     table = pd.concat([rows(), rows(asset="Y", equity=[21.0, 51.0, 99.0])])
     problem = adl.replay(table, [P.ProRata()]).comparisons[1].problem
+    assert problem is not None
     assert problem.book.equity.tolist() == [20.0, 50.0, 100.0]
 
 
@@ -180,6 +185,6 @@ def test_not_one_snapshot_takes_the_first() -> None:
         ("nowhere.csv", "cannot read nowhere.csv"),
     ],
 )
-def test_refusals(table: object, message: str) -> None:
+def test_refusals(table: Any, message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
         adl.replay(table, [P.ProRata()])

@@ -69,9 +69,9 @@ def test_remedies_by_solving_again(name: str) -> None:
     """With the stated equity or size the account is spared, with a hundredth less it is not."""
     problem = PROBLEMS[name]()
     solution = adl.solve(problem)
-    reduced = solution.reduced.set_index("account")["reduction"].abs()
+    reduced = solution.reduced
     assert len(reduced) >= 2
-    for account, original in reduced.items():
+    for account, original in zip(reduced["account"], reduced["reduction"].abs(), strict=True):
         (remedy,) = adl.explain(solution, account).remedies.to_dict("records")
         extra, smaller = remedy["extra_equity"], remedy["size_reduction"]
         assert 0 < extra < np.inf

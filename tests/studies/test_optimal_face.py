@@ -42,19 +42,19 @@ def test_by_hand() -> None:
     """
     found = adl.optimal_set(hand())
     assert found.cutoff == 2.0
-    assert found.interval.loc["X"].to_list() == [2.0, np.inf]
+    assert found.interval.loc["X"].to_numpy().tolist() == [2.0, np.inf]
     assert found.ranges["least"].to_list() == [0.0, 0.0, 0.0, 0.0]
     assert found.ranges["most"].to_list() == [4.0, 3.0, 2.0, 0.0]
     assert not found.unique
     assert found.value == pytest.approx(19 / 2 - 4 - 4 / 2)
     # At 50 % the two worst count: kinks at 2 and 2.5, and leverage 8 and 5 can give it all.
     found = adl.optimal_set(hand(0.5))
-    assert found.interval.loc["X"].to_list() == [2.5, np.inf]
+    assert found.interval.loc["X"].to_numpy().tolist() == [2.5, np.inf]
     assert found.ranges["most"].to_list() == [4.0, 2.5, 1.5, 0.0]
     # After ten contracts the level is (9 - 2) / 3, between the kinks; after 9.5 it is 2.5 itself:
     # nothing is left to choose.
     found = adl.optimal_set(hand(0.5, 10.0))
-    assert found.interval.loc["X"].to_list() == [2.0, 2.5]
+    assert found.interval.loc["X"].to_numpy().tolist() == [2.0, 2.5]
     assert found.ranges["least"].to_list() == [5.5, 2.5, 1.5, 0.0]
     assert found.ranges["most"].to_list() == [6.0, 3.0, 2.0, 0.0]
     assert adl.optimal_set(hand(0.5, 9.5)).unique
@@ -132,7 +132,7 @@ class Optima:
         self.program.solve(
             solver=cp.HIGHS, primal_feasibility_tolerance=1e-10, dual_feasibility_tolerance=1e-10
         )
-        return np.clip(self.fraction.value, 0.0, 1.0)
+        return np.asarray(np.clip(self.fraction.value, 0.0, 1.0))
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -190,8 +190,8 @@ def test_ranges_are_those_of_the_linear_program(seed: int) -> None:
             assert reported[at] == pytest.approx(point[at], abs=2e-5), case.label
             # The reported extreme itself, between it and what the program found.
             reductions = np.zeros(reference.size.size)
-            member = member_at(found, ranges.index[at], reported[at], ranges, point, capacity)
-            reductions[optima.rows] = member * capacity
+            fractions = member_at(found, at, reported[at], ranges, point, capacity)
+            reductions[optima.rows] = fractions * capacity
             if not found.binding_scenarios.size:
                 assert value(reductions) <= found.value + slack, case.label
     for _ in range(3):  # others: optimal if and only if inside
@@ -212,7 +212,7 @@ def member_at(
     """Fractions with `reported` at one position, and near `point` elsewhere: what is missing is
     spread within the ranges.
     """
-    member = np.clip(
+    member: np.ndarray = np.clip(
         point, ranges["least"].to_numpy() / capacity, ranges["most"].to_numpy() / capacity
     )
     member[at] = reported

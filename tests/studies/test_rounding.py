@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ def split(cap: np.ndarray, required: float, rng: np.random.Generator) -> np.ndar
     queue = np.zeros(cap.size)
     queue[order] = np.diff(np.minimum(np.cumsum(cap[order]), required), prepend=0.0)
     share = rng.random()
-    return share * cap * required / cap.sum() + (1 - share) * queue
+    return np.asarray(share * cap * required / cap.sum() + (1 - share) * queue)
 
 
 def allowed(size: float, cap: float, lot: float, minimum: float) -> list[int]:
@@ -45,7 +46,7 @@ def unavoidable(wanted: float, mine: list[int]) -> float:
     return min([abs(wanted - j) for j in mine] + between)
 
 
-def lots_case(rng: np.random.Generator) -> dict:
+def lots_case(rng: np.random.Generator) -> dict[str, Any]:
     """One asset's positions, caps, lot, minimum and a feasible allocation, all in contracts."""
     n = int(rng.integers(1, 5)) if rng.random() < 0.5 else int(rng.integers(5, 40))
     lot = float(rng.choice([0.001, 0.1, 1.0, 3.0, 1000.0]))
@@ -118,11 +119,12 @@ def test_a_thousand_roundings(seed: int) -> None:
         rows = rows[~rows["asset"].isin(impossible)]
     table = adl.round_to_lots(problem, rows, lots=lot, minimum=minimum).allocation
     assert table["lots"].dtype == np.int64
-    for name, mine in table.groupby("asset"):
-        one, taken, wanted = cases[name], mine["lots"].to_numpy(), cases[name]["given"] / lot[name]
+    for asset, own in table.groupby("asset"):
+        name = str(asset)
+        one, taken, wanted = cases[name], own["lots"].to_numpy(), cases[name]["given"] / lot[name]
         assert abs(taken.sum() - one["required"] / lot[name]) < 1e-6
         assert all(j in possible for j, possible in zip(taken, options[name], strict=True))
-        np.testing.assert_allclose(mine["reduction"], -lot[name] * taken, rtol=1e-12)
+        np.testing.assert_allclose(own["reduction"], -lot[name] * taken, rtol=1e-12)
         distance = np.array(
             [unavoidable(y, possible) for y, possible in zip(wanted, options[name], strict=True)]
         )
@@ -201,7 +203,10 @@ def test_price_is_proven(seed: int) -> None:
     except adl.InfeasibleLots as error:
         assert error.nearest[0][2] < abs(amount)  # odd remainders alone stand in the way  # noqa: PT017
         return
-    scale = adl.solve(problem).value
+    scale = optimum.value
+    assert rounding.cost_bound is not None
+    assert rounding.cost is not None
+    assert rounding.certificate is not None
     assert rounding.cost_bound >= 0
     assert rounding.cost_bound >= rounding.cost - 1e-9 * scale
     assert rounding.certificate.value - optimum.value <= rounding.cost_bound + 1e-9 * scale
@@ -219,7 +224,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("lots", "minimum", "pattern"), BAD, ids=[row[2][:30] for row in BAD])
-def test_bad_input_is_named(lots: dict, minimum: dict | None, pattern: str) -> None:
+def test_bad_input_is_named(
+    lots: dict[str, float], minimum: dict[str, float] | None, pattern: str
+) -> None:
     problem = adl.Problem(book([-5.0, -5.0]), {"BTC": -5.0})
     with pytest.raises(adl.InputError, match=pattern):
         adl.round_to_lots(problem, adl.solve(problem).allocation, lots=lots, minimum=minimum)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from tests.typed import priced
+from tests.typed import cell, priced
 
 MARKS = np.array([67_000.0, 1_900.0])
 COVARIANCE = np.outer(MARKS * 0.1, MARKS * 0.12) * np.array([[1.0, 0.85], [0.85, 1.2]])
@@ -65,8 +65,9 @@ def test_more_margin_and_looser_caps_never_hurt() -> None:
     table = found.table.set_index("parameter")
     assert (found.equity["derivative"] <= 0).all()
     assert found.equity["derivative"].is_monotonic_increasing
-    assert table.loc["caps", "value_up"] < table.loc["caps", "value_down"]
-    assert (table.loc["volatility", "value_up"] > table.loc["volatility", "value_down"]).all()
+    assert cell(table, "caps", "value_up") < cell(table, "caps", "value_down")
+    volatility = found.table[found.table["parameter"] == "volatility"]
+    assert (volatility["value_up"] > volatility["value_down"]).all()
     assert len(found.equity) == 4
 
 

@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 import adlopt as adl
+from tests.typed import priced, untyped
+
+
+def value(problem: adl.Problem) -> float:
+    return priced(adl.solve(problem)).value
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +23,13 @@ def test_reduction_sweep(problem: adl.Problem, method: str) -> None:
     multiples = np.linspace(0.2, 3.0, 8)
     table = adl.frontier(problem, multiples=multiples, method=method).table
     alone = [
-        adl.solve(
+        value(
             adl.Problem(
                 problem.book,
                 {k: m * q for k, q in problem.reduction.items()},
                 prices=problem.prices,
             )
-        ).value
+        )
         for m in multiples
     ]
     assert list(table["multiple"]) == list(multiples)
@@ -44,9 +49,7 @@ def test_fund_sweep(problem: adl.Problem) -> None:
     funds = [0.0, 50.0, 500.0, 5000.0]
     table = adl.frontier(problem, insurance_fund=funds).table
     alone = [
-        adl.solve(
-            adl.Problem(problem.book, problem.reduction, prices=problem.prices, insurance_fund=f)
-        ).value
+        value(adl.Problem(problem.book, problem.reduction, prices=problem.prices, insurance_fund=f))
         for f in funds
     ]
     np.testing.assert_allclose(table["value"], alone, rtol=2e-6)
@@ -60,11 +63,11 @@ def test_level_sweep(problem: adl.Problem) -> None:
     )
     table = adl.frontier(base, level=levels).table
     alone = [
-        adl.solve(
+        value(
             adl.Problem(
                 problem.book, problem.reduction, prices=problem.prices, objective=adl.CVaR(level)
             )
-        ).value
+        )
         for level in levels
     ]
     np.testing.assert_allclose(table["value"], alone, rtol=2e-6)
@@ -85,7 +88,7 @@ def test_refusals(problem: adl.Problem) -> None:
     with pytest.raises(adl.InputError, match="sweep one of"):
         adl.frontier(problem, multiples=[1.0], insurance_fund=[1.0])
     with pytest.raises(TypeError):  # keyword-only after the second
-        adl.frontier(problem, None, [1.0])  # type: ignore[misc]
+        untyped.frontier(problem, None, [1.0])
     with pytest.raises(adl.InputError, match="no points"):
         adl.frontier(problem, multiples=[])
     with pytest.raises(adl.InputError, match="must be > 0"):

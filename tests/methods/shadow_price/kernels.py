@@ -18,22 +18,24 @@ def random_pools(
     """Pools of 1 to 3 variables in 3 assets and 12 scenarios; with `integers` full of ties."""
     width = rng.integers(1, 4, count)
     hinges = rng.integers(0, most_hinges + 1, count)
-    linear = rng.integers(0, 3, count)
-    first = [np.append(0, np.cumsum(counts)) for counts in (width, linear, hinges)]
+    pairs = rng.integers(0, 3, count)
+    variable, linear, hinge = (np.append(0, np.cumsum(n)) for n in (width, pairs, hinges))
 
     def draw(*shape: int) -> np.ndarray:
         if integers:
             return rng.integers(-3, 4, shape).astype(float)
         return rng.normal(size=shape)
 
-    variables = int(width.sum())
+    variables = int(variable[-1])
     asset = np.concatenate([rng.permutation(3)[:w] for w in width])
     return Pools(
-        *first,
+        variable=variable,
+        linear=linear,
+        hinge=hinge,
         asset=asset.astype(np.int32),
         used=rng.integers(1, 4, variables) / 10.0,
         contracts=np.where(rng.random(variables) < 0.5, -1.0, 1.0) * (1.0 + integers),
-        linear_scenario=rng.integers(0, 12, int(linear.sum())).astype(np.int32),
+        linear_scenario=rng.integers(0, 12, int(pairs.sum())).astype(np.int32),
         scenario=rng.integers(0, 12, int(hinges.sum())).astype(np.int32),
         level=draw(int(hinges.sum())),
         moves=draw(12, 3),

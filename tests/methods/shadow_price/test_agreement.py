@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from tests.typed import priced
+from tests.typed import Priced, priced
 
 
 def random_problem(seed: int, objective: adl.Objective | None = None) -> adl.Problem:
@@ -28,7 +28,7 @@ def random_problem(seed: int, objective: adl.Objective | None = None) -> adl.Pro
     )
 
 
-def assert_agree(problem: adl.Problem, tolerance: float = 1e-6) -> adl.Solution:
+def assert_agree(problem: adl.Problem, tolerance: float = 1e-6) -> Priced:
     ours = priced(adl.solve(problem, method="shadow_price", tolerance=tolerance))
     other = priced(adl.solve(problem, method="conic"))
     allowed = (ours.value - ours.lower_bound) + (other.value - other.lower_bound)
@@ -158,7 +158,7 @@ def test_equities_over_twelve_orders_of_magnitude() -> None:
     frame["size"] *= factor[base.book.pool]
     frame["equity"] *= factor[base.book.pool]
     book = adl.Book.from_frame(frame)
-    reduction = {name: -0.3 * amount for name, amount in book.open_interest["short"].items()}
+    reduction = {str(name): -0.3 * amount for name, amount in book.open_interest["short"].items()}
     assert_agree(adl.Problem(book, reduction, prices=base.prices))
 
 

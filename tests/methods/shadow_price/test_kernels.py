@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import pytest
@@ -9,10 +11,15 @@ import pytest
 from adlopt.methods.shadow_price import line_search, vertex
 from tests.methods.shadow_price import kernels
 
-# These have no wrappers of their own, since only compiled loops call them.
-pass_kinks = numba.njit(line_search.pass_kinks.py_func)
-partition = numba.njit(line_search.partition.py_func)
-pivot = numba.njit(vertex.pivot.py_func)
+
+def compiled(function: Any) -> Any:
+    """A loop that only compiled loops call, so that it has no wrapper of its own."""
+    return numba.njit(function.py_func)
+
+
+pass_kinks = compiled(line_search.pass_kinks)
+partition = compiled(line_search.partition)
+pivot = compiled(vertex.pivot)
 
 
 def prices_and_stresses(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +68,7 @@ def test_the_radius_of_stability_against_fresh_solves(integers: bool) -> None:
     kernels.answer_all(pools, state, kernels.point_at(price, stress), totals)
     radius = state.deadline.copy()
     assert (radius > 0).mean() > 0.3
-    for i in np.flatnonzero(radius > 0):
+    for i in np.flatnonzero(radius > 0).tolist():
         length = min(radius[i], 1.0)
         for _ in range(5):
             near = price + length * rng.choice([-1.0, 1.0], 3)
@@ -130,7 +137,7 @@ def test_kinks_are_passed_until_the_derivative_turns(count: int, ties: bool) -> 
     order = np.argsort(when, kind="stable")
     turn = np.cumsum(slopes[order])
     for slope in (-0.3 * turn[-1], -1e-9, -2 * turn[-1]):
-        copy = vertex.Workspace(*(array.copy() for array in work))
+        copy = vertex.Workspace._make(array.copy() for array in work)
         hinge, step = pass_kinks(copy, 1, 0, count, slope, 24)
         if slope + turn[-1] < 0:
             assert hinge == -1

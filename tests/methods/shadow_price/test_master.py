@@ -35,13 +35,13 @@ def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: 
     L = SCENARIOS if tails else 0
     required, constant = np.ones(ASSETS), rng.random(L)
     master = Master(required, np.zeros(ASSETS, bool), constant, GROUPS, tails, DEFAULTS)
-    group, used, cost, loss = [], [], [], []
+    added: list[tuple[FloatArray, FloatArray, FloatArray]] = []
     for sweep in range(3):
         columns = rng.random((GROUPS, ASSETS)), rng.random(GROUPS), rng.random((GROUPS, L))
         master.add(np.arange(GROUPS), *columns, sweep)
-        group += list(range(GROUPS))
-        for kept, column in zip((used, cost, loss), columns, strict=True):
-            kept += list(column)
+        added.append(columns)
+    group = np.tile(np.arange(GROUPS), len(added))
+    used, cost, loss = (np.concatenate(kept) for kept in zip(*added, strict=True))
     cap = sum((tail.cap for tail in tails), np.zeros(L))
     centre = np.append(rng.normal(size=ASSETS), cap / 2)
     low, high = centre - 0.3, centre + 0.3
@@ -56,8 +56,8 @@ def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: 
     price, stress = found.point[:ASSETS], found.point[ASSETS:]
     assert (found.point >= low - 1e-8).all()
     assert (found.point <= high + 1e-8).all()
-    reduced = np.array(cost) + np.array(used) @ price + np.array(loss) @ stress
-    least = sum(reduced[np.array(group) == g].min() for g in range(GROUPS))
+    reduced = cost + used @ price + loss @ stress
+    least = sum(reduced[group == g].min() for g in range(GROUPS))
     support = sum(
         tail.least * (tail.factor - float(q.sum()))
         for tail, q in zip(tails, found.stresses, strict=True)
@@ -83,11 +83,12 @@ def dense(
     used: FloatArray,
     cost: FloatArray,
     loss: FloatArray,
-) -> float:  # type: ignore[no-untyped-def]
+) -> float:
     """The same program in its plain form: theta, u, v, e, f, losses, then t and h of each tail."""
     C, R, L = len(group), required.size, constant.size
     width = C + 2 * R + 3 * L + len(tails) * (1 + L)
-    c, bounds = np.zeros(width), [(0.0, None)] * width
+    c = np.zeros(width)
+    bounds: list[tuple[float | None, float | None]] = [(0.0, None)] * width
     equal, right, above, limit = [], [], [], []
     c[:C] = cost
     u, v, e, f, z = np.cumsum([C, R, R, L, L])
@@ -97,17 +98,17 @@ def dense(
         bounds[z + s] = (None, None)
     for k in range(R):
         row = np.zeros(width)
-        row[:C], row[u + k], row[v + k] = np.array(used)[:, k], 1.0, -1.0
+        row[:C], row[u + k], row[v + k] = used[:, k], 1.0, -1.0
         equal.append(row)
         right.append(required[k])
     for g in range(GROUPS):
         row = np.zeros(width)
-        row[:C] = np.array(group) == g
+        row[:C] = group == g
         equal.append(row)
         right.append(1.0)
     for s in range(L):
         row = np.zeros(width)
-        row[:C], row[e + s], row[f + s], row[z + s] = np.array(loss)[:, s], -1.0, 1.0, -1.0
+        row[:C], row[e + s], row[f + s], row[z + s] = loss[:, s], -1.0, 1.0, -1.0
         above.append(row)
         limit.append(-constant[s])
     for j, tail in enumerate(tails):
@@ -129,6 +130,7 @@ def dense(
         method="highs",
     )
     assert solved.status == 0, solved.message
+    assert solved.fun is not None
     return float(solved.fun)
 
 
