@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
+from tests.typed import untyped
 
 
 def small_book() -> adl.Book:
@@ -63,7 +64,7 @@ def test_assets_left_out_keep_their_mark_and_the_way_there_does_not_matter() -> 
 )
 def test_marks_that_are_no_prices(marks: object, message: str) -> None:
     with pytest.raises(adl.InputError, match=message):
-        small_book().at(marks)  # type: ignore[arg-type]
+        untyped.Book.at(small_book(), marks)
 
 
 def test_at_the_mark_reductions_change_no_equity() -> None:

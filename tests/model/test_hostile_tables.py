@@ -91,11 +91,8 @@ class Polars:
 def test_tables_of_other_libraries() -> None:
     given = untyped.Book.from_frame(Polars(table()), marks=MARKS)
     pd.testing.assert_frame_equal(given.to_frame(), book().to_frame())
-    problem = adl.Problem(
-        given,
-        {"X": 1.0},
-        caps=Polars(pd.DataFrame({"account": ["a"], "fraction": [0.25]})),  # type: ignore[arg-type]
-    )
+    caps = Polars(pd.DataFrame({"account": ["a"], "fraction": [0.25]}))
+    problem = untyped.Problem(given, {"X": 1.0}, caps=caps)
     assert problem.max_reduction.tolist() == [0.5, 3.0]
 
 

@@ -14,7 +14,7 @@ from scipy.integrate import quad
 
 import adlopt as adl
 from adlopt.prices.protocol import PoolLoss
-from tests.typed import priced
+from tests.typed import priced, untyped
 
 ASSETS = pd.Index(["A", "B"])
 V = np.array([3.0, -1.5])
@@ -216,4 +216,4 @@ def test_what_the_one_factor_answer_costs_under_the_full_model_is_one_call() -> 
 )
 def test_bad_covariances_are_named(covariance: object, marks: object, pattern: str) -> None:
     with pytest.raises(adl.InputError, match=pattern):
-        adl.OneFactor.from_covariance(covariance, marks=marks)  # type: ignore[arg-type]
+        untyped.OneFactor.from_covariance(covariance, marks=marks)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from adlopt.proof import checker
 from adlopt.proof.exact import _measure, _minimum_over_boxes, decimal
 from tests.proof.judge import false_claims, losses, measure
 from tests.support import random_allocation, random_case
+from tests.typed import untyped
 
 OBJECTIVES = [
     adl.ExpectedLoss(),
@@ -130,20 +132,18 @@ def test_bankrupt_pools_are_left_out() -> None:
         ({"prices": None}, "no price model"),
     ],
 )
-def test_what_has_no_rational_value_is_not_applicable(
-    change: dict[str, object], reason: str
-) -> None:
+def test_what_has_no_rational_value_is_not_applicable(change: dict[str, Any], reason: str) -> None:
     prices = adl.Scenarios([[60_000.0, 1_700.0], [74_000.0, 2_100.0]])
-    facts: dict[str, object] = {"prices": prices} | change
+    facts: dict[str, Any] = {"prices": prices} | change
     book = adl.examples.paper_book().with_margin("isolated")
-    problem = adl.Problem(book, {"BTC": -10.0}, **facts)  # type: ignore[arg-type]
+    problem = adl.Problem(book, {"BTC": -10.0}, **facts)
     with pytest.raises(adl.NotApplicable, match=reason):
         adl.prove(problem, adl.solve(adl.Problem(book, {"BTC": -10.0})))
 
 
 def test_bad_arguments() -> None:
     with pytest.raises(adl.InputError, match="prove"):
-        adl.prove(3, None)  # type: ignore[arg-type]
+        untyped.prove(3, None)
     problem, _ = case_problem(1)
     with pytest.raises(adl.InputError, match="reductions"):
         adl.prove(problem, [1.0])

@@ -222,7 +222,7 @@ def test_questions_that_make_no_sense(alone: adl.StressTest, call: Any, message:
 
 def test_executors_that_are_none(book: adl.Book, paths: adl.paths.Paths) -> None:
     with pytest.raises(adl.InputError, match=r"not a concurrent\.futures\.Executor"):
-        adl.stress_test(book, paths, RULES, executor=4)  # type: ignore[arg-type]
+        untyped.stress_test(book, paths, RULES, executor=4)
     with pytest.raises(adl.InputError, match="at least one policy"):
         adl.stress_test(book, paths, [])
 

@@ -8,7 +8,7 @@ import pytest
 import adlopt as adl
 from adlopt.solving import certification
 from tests.support import Paper, Reference, random_allocation, random_case
-from tests.typed import priced
+from tests.typed import priced, untyped
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -37,7 +37,7 @@ def test_large_problems_are_not_solved_unasked(monkeypatch: pytest.MonkeyPatch) 
 def test_a_bound_that_does_not_exist_is_refused(paper: Paper) -> None:
     problem = paper.one_factor(-10.0)
     with pytest.raises(adl.InputError, match="use 'best' or 'linearised'"):
-        adl.certify(problem, adl.solve(problem), bound="tight")  # type: ignore[arg-type]
+        untyped.certify(problem, adl.solve(problem), bound="tight")
 
 
 def test_constraints_raise_the_bound(paper: Paper) -> None:

@@ -11,7 +11,7 @@ import pytest
 import adlopt as adl
 from adlopt.model.losses import objective_value
 from adlopt.studies import remedies
-from tests.typed import priced
+from tests.typed import priced, untyped
 
 
 def lognormal() -> adl.Problem:
@@ -219,4 +219,4 @@ def test_refusals() -> None:
     with pytest.raises(adl.InputError, match="account '9' is not in the book; it has 1, 2, 3, 4"):
         adl.explain(solution, "9")
     with pytest.raises(adl.InputError, match="give the Solution"):
-        adl.explain(5, "1")  # type: ignore[arg-type]
+        untyped.explain(5, "1")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import adlopt as adl
+from tests.typed import untyped
 
 
 def test_diagonal_is_smallest_and_table_is_what_evaluate_says() -> None:
@@ -47,7 +48,7 @@ def test_refusals() -> None:
         adl.explore(problem, [])
     for wrong in (5, None, "cvar:0.99", [5]):
         with pytest.raises(adl.InputError, match=r"objective"):
-            adl.explore(problem, wrong)  # type: ignore[arg-type]
+            untyped.explore(problem, wrong)
     bare = adl.Problem(problem.book.with_margin("isolated"), problem.reduction)
     with pytest.raises(adl.NotApplicable, match="no price model"):
         adl.explore(bare, [adl.ExpectedLoss()])

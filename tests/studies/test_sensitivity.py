@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import adlopt as adl
-from tests.typed import cell, priced
+from tests.typed import cell, priced, untyped
 
 MARKS = np.array([67_000.0, 1_900.0])
 COVARIANCE = np.outer(MARKS * 0.1, MARKS * 0.12) * np.array([[1.0, 0.85], [0.85, 1.2]])
@@ -100,4 +100,4 @@ def test_prints_and_refuses() -> None:
     with pytest.raises(adl.NotApplicable):
         adl.sensitivity(adl.Problem(adl.examples.paper_book(), {"BTC": -10.0}))
     with pytest.raises(adl.InputError):
-        adl.sensitivity(5)  # type: ignore[arg-type]
+        untyped.sensitivity(5)
