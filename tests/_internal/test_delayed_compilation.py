@@ -12,10 +12,12 @@ import adlopt as adl
 from adlopt._internal import delayed_compilation
 from adlopt._internal.delayed_compilation import DelayedLoop, Patience, as_python
 from adlopt.methods.shadow_price import groups
+from adlopt.methods.shadow_price.sweep import answer
 from adlopt.model import _loss_kernels
 from adlopt.presolve import _kernels
 from tests.methods.shadow_price import kernels
 from tests.methods.shadow_price.books import KINDS, random_book
+from tests.typed import priced
 
 
 class Dispatcher:
@@ -123,9 +125,9 @@ def test_answers_are_the_same_bits(integers: bool, monkeypatch: pytest.MonkeyPat
             weights.append(kernels.answer_all(pools, state, point, totals))
         return [*weights, *state, *totals]
 
-    monkeypatch.setattr(kernels.answer, "compiled", True)
+    monkeypatch.setattr(answer, "compiled", True)
     compiled = answers()
-    monkeypatch.setattr(kernels, "answer", in_python(kernels.answer))
+    monkeypatch.setattr(kernels, "answer", in_python(answer))
     for one, other in zip(compiled, answers(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -136,7 +138,7 @@ def test_solutions_are_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch)
     problem = random_book(17, pools=10, kind=kind).problem(adl.CVaR(0.8) + adl.ExpectedLoss())
 
     def solution() -> tuple[bytes, float, float]:
-        solved = adl.solve(problem, "shadow_price")
+        solved = priced(adl.solve(problem, "shadow_price"))
         return solved.allocation["reduction"].to_numpy().tobytes(), solved.value, solved.lower_bound
 
     for module, name in loops:

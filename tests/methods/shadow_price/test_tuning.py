@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ def test_no_groups_are_refused() -> None:
 @pytest.mark.parametrize("value", [-1, float("nan"), 1e30])
 def test_pivoting_numbers_out_of_range_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(adl.InputError, match=rf"Pivoting\.{name}\b"):
-        Tuning(pivoting=Pivoting()._replace(**{name: value}))
+        changed: dict[str, Any] = {name: value}
+        Tuning(pivoting=Pivoting()._replace(**changed))
 
 
 def test_master_settings_out_of_range_are_refused_by_name() -> None:
