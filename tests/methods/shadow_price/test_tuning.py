@@ -32,8 +32,8 @@ def test_no_groups_are_refused() -> None:
 @pytest.mark.parametrize("name", Pivoting._fields)
 @pytest.mark.parametrize("value", [-1, float("nan"), 1e30])
 def test_pivoting_numbers_out_of_range_are_refused_by_name(name: str, value: float) -> None:
+    changed: dict[str, Any] = {name: value}
     with pytest.raises(adl.InputError, match=rf"Pivoting\.{name}\b"):
-        changed: dict[str, Any] = {name: value}
         Tuning(pivoting=Pivoting()._replace(**changed))
 
 
