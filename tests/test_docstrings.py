@@ -16,8 +16,12 @@ import pytest
 from tests.public import public_names
 
 SECTION = re.compile(r"^([A-Z]\w+)\n-+$", re.MULTILINE)
-BORROWED = ("adlopt.model.book_changes", "adlopt.model.book_frames", "adlopt.model.margin")
-BORROWED += ("adlopt.model.problem_changes",)
+BORROWED = (
+    "adlopt.model.book_changes",
+    "adlopt.model.book_frames",
+    "adlopt.model.margin",
+    "adlopt.model.problem_changes",
+)
 """Modules whose functions are methods of a class: the first parameter is the object itself."""
 
 
@@ -133,9 +137,9 @@ def test_methods_describe_parameters_and_results(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes_describe_what_they_hold(name: str) -> None:
-    kind = PUBLIC[name]
+    kind: Any = PUBLIC[name]
     if dataclasses.is_dataclass(kind):
-        assert undocumented_fields(kind) == []
+        assert undocumented_fields(PUBLIC[name]) == []
     elif inspect.isfunction(vars(kind).get("__init__")) and not issubclass(kind, Exception):
         if getattr(kind, "_is_protocol", False):
             return  # its __init__ is Python's own

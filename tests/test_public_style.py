@@ -22,7 +22,7 @@ from tests.public import public_names
 
 PUBLIC = public_names()
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)}
-CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
+CLASSES: dict[str, Any] = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
 
 THREE_POSITIONAL = {
     "simulate": "book, path and rule are one statement, in the order of the sentence",
@@ -199,7 +199,7 @@ def proven(given: Any) -> Any:
     return adl.prove(problem().with_prices(prices), given).value
 
 
-ALLOCATION = {
+ALLOCATION: dict[str, Callable[[Any], Any]] = {
     "certify": lambda given: adl.certify(problem(), given).value,
     "plots.stressed_probabilities": lambda given: drawn(
         adl.plots.stressed_probabilities(problem(), given)
