@@ -77,7 +77,7 @@ def check(
     *conditions : pairs of callable and str
         A condition on the answer and the hint to give if it fails. They are tried in order; the
         first that fails decides. A condition may return an array, all of which must be true; one
-        that raises has failed.
+        that raises has failed, and the verdict says with which error.
     name : str, optional
         Name of the exercise, such as "4.2". With it, the score is also written to the JSON file
         that the environment variable ADLOPT_SCORE_FILE names, one entry for each name.
