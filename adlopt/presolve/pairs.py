@@ -152,7 +152,7 @@ def _pairs(
         work = np.empty((3, settings.block))
         for begin in range(0, pools.size, step):
             some = pools[begin : begin + step]
-            written = np.zeros(2, dtype=np.int64)
+            written = np.zeros(2, dtype=np.intp)
             classify(some, ranges, blocks, written, count, scenario, shortfall, constant, work)
             found[int(some[0])] = [
                 (scenario[kind, : written[kind]].copy(), shortfall[kind, : written[kind]].copy())

@@ -63,7 +63,7 @@ def market_groups(problem: Problem, unit: float) -> MarketGroups:
     if terms is None:
         none = np.empty(0)
         least = np.zeros(assets.size)
-        return MarketGroups(np.empty(0, dtype=np.int64), none, none, none, least, 0.0)
+        return MarketGroups(np.empty(0, dtype=np.intp), none, none, none, least, 0.0)
     needed = np.abs(problem.required[assets])
     linear = terms.linear[assets] * needed / unit
     slope = terms.slope[assets] * needed**2 / unit
@@ -87,10 +87,10 @@ class MarketColumns:
 
     def __init__(self, market: MarketGroups, tuning: Selling) -> None:
         self.market, self.tuning = market, tuning
-        self.group = np.empty(0, dtype=np.int64)  # of every column there has been
+        self.group = np.empty(0, dtype=np.intp)  # of every column there has been
         self.share = np.empty(0)
         self.theta = np.empty(0)  # weights of the columns in the master,
-        self.column = np.empty(0, dtype=np.int64)  # and their numbers
+        self.column = np.empty(0, dtype=np.intp)  # and their numbers
 
     def number(self, groups: IntArray, shares: FloatArray) -> IntArray:
         """Numbers for new columns."""
