@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import Any, cast
+
+import typer
 
 from adlopt.cli import flags, output, problem_file, render, render_simulation
 from adlopt.cli import simulation_options as opt
@@ -18,7 +21,7 @@ from adlopt.model.book import Book, Margin
 from adlopt.objectives import Objective
 from adlopt.policies import Optimal, Policy
 from adlopt.prices import PriceModel
-from adlopt.simulation import Exchange, Paths, simulate, stress_test
+from adlopt.simulation import Exchange, Paths, Simulation, StressTest, simulate, stress_test
 from adlopt.simulation.exchange import MAINTENANCE
 from adlopt.simulation.paths import SHAPES
 
@@ -32,12 +35,14 @@ def _with_book_flags(command: Callable[..., None]) -> Callable[..., None]:
     shared = inspect.signature(flags.read_problem, eval_str=True).parameters
     stated = {name: shared[name] for name in (*BOOK_FLAGS, *problem_file.MODEL, "objective")}
     own = list(inspect.signature(command, eval_str=True).parameters.values())[3:]
-    problem_file.SIMULATION_PARAMETERS.update({one.name: one for one in own})
+    entries = {one.name: one for one in own if one.annotation is not typer.Context}
+    problem_file.SIMULATION_PARAMETERS.update(entries)
 
     @wraps(command)
     def wrapper(**given: Any) -> None:
         statement = {name: given.pop(name) for name in stated}
-        output.refuse_inputs(given.get("out"), statement.values())
+        for written in (given.get("out"), given.get("report")):
+            output.refuse_inputs(written, statement.values())
         with render.spinner("reading the book"):
             book = read_book(*(statement[name] for name in ("book", "accounts", "mark", "marks")))
             if statement["margin"] is not None:
@@ -58,6 +63,7 @@ def simulate_crashes(
     book: Book,
     model: PriceModel | None,
     objective: Objective,
+    context: typer.Context,
     shape: opt.Shape = "flash-crash",
     policy: opt.Policies = None,
     paths: opt.PathCount = 1,
@@ -75,10 +81,15 @@ def simulate_crashes(
     settle: opt.Settle = "mark",
     workers: opt.Workers = None,
     out: opt.OutcomesFile = None,
+    report: opt.ReportFile = None,
     json: Json = False,
 ) -> None:
     """Simulate crashes: liquidations, sales, the fund, and deleveraging by each rule."""
     output.check_writable(out)
+    if report is not None:
+        from adlopt.report.content import check_writable
+
+        check_writable(report)
     exchange = Exchange(
         maintenance=maintenance,
         depth=numbers("--depth", depth or []),
@@ -96,12 +107,28 @@ def simulate_crashes(
     stated: dict[str, Any] = {"exchange": exchange, "prices": model, "objective": objective}
     if paths == 1 and out is None:
         crashes = [simulate(book, given, rule, **stated) for rule in rules]
+        _write_report(report, crashes, context)
         render_simulation.show_crashes(render.console(), crashes, as_json=json)
         return
     test = stress_test(book, given, rules, workers=workers, **stated)
     if out is not None:
         output.write(test.outcomes.reset_index(), out)
+    _write_report(report, test, context)
     render_simulation.show_stress_test(render.console(), test, as_json=json)
+
+
+def _write_report(
+    path: Path | None, done: list[Simulation] | StressTest, context: typer.Context
+) -> None:
+    if path is None:
+        return
+    from adlopt.report.crashes import write_crashes
+
+    typed = [value for value in context.params.values() if isinstance(value, Path)]
+    inputs = [one for one in typed if one.is_file() and one != path]
+    seed = context.params["path_seed"]
+    with render.spinner("writing"):
+        write_crashes(path, done, command=context.obj or "", inputs=inputs, seed=seed)
 
 
 def read_paths(

@@ -82,3 +82,7 @@ OutcomesFile = Annotated[
     Path | None,
     option("FILE", "Write the outcome of every path: .csv, .parquet or .json."),
 ]
+ReportFile = Annotated[
+    Path | None,
+    option("FILE", "Write a report: .html, one page with pictures, or .md, without."),
+]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +17,6 @@ from adlopt.policies.standard import omission_notes
 from adlopt.report import pictures
 from adlopt.report.document import (
     Block,
-    Code,
     Document,
     Download,
     Facts,
@@ -30,12 +26,14 @@ from adlopt.report.document import (
     to_html,
     to_markdown,
 )
+from adlopt.report.reproduction import reproduction
 from adlopt.report.wording import (
     by_notional,
-    input_facts,
+    market_facts,
     objective_text,
     prices_text,
     required_text,
+    sale_facts,
 )
 from adlopt.solving.solution import Solution, details_text
 from adlopt.studies.comparison import Comparison
@@ -43,17 +41,6 @@ from adlopt.studies.comparison import Comparison
 WRITERS = {".html": to_html, ".md": to_markdown}
 ROWS = 40  # of an allocation that are printed
 MAX_EMBEDDED_ROWS = 20_000  # of an allocation that the page holds as CSV
-PACKAGES = (
-    "adlopt",
-    "numpy",
-    "scipy",
-    "pandas",
-    "cvxpy",
-    "clarabel",
-    "highspy",
-    "numba",
-    "matplotlib",
-)
 
 COMPARED = {
     "objective": "objective",
@@ -131,7 +118,8 @@ def build(
         sections.append(Section("Comparison with other rules", _comparison(comparison)))
     if drawn:
         sections.append(Section("Pictures", pictures.draw(problem, solution, comparison)))
-    sections.append(Section("How to reproduce this", _reproduction(problem, command, inputs)))
+    seed = getattr(problem.prices, "seed", None)
+    sections.append(Section("How to reproduce this", reproduction(seed, command, inputs)))
     return Document(f"Auto-deleveraging: {required_text(problem)}", sections)
 
 
@@ -169,6 +157,7 @@ def _problem(problem: Problem) -> list[Block]:
         facts["insurance fund"] = (
             f"{format_number(problem.insurance_fund)}: the objective counts losses beyond it"
         )
+    facts |= market_facts(problem)
     if problem.caps is not None:
         facts["caps"] = (
             f"{len(problem.caps):,} rows of caps, in contracts or as fractions of positions; a row "
@@ -195,6 +184,7 @@ def _answer(problem: Problem, solution: Solution) -> list[Block]:
     if solution.value is not None:
         facts["objective before"] = format_number(objective_value(problem, None))
         facts["objective after"] = format_number(solution.value)
+    facts |= sale_facts(problem, solution)
     for asset, level in solution.water_levels.items():
         facts[f"water level {asset}".strip()] = (
             f"{format_number(level)}: leverage above it is reduced to it"
@@ -308,31 +298,3 @@ def _comparison(comparison: Comparison) -> list[Block]:
         Table("Rules compared", columns, note=" ".join(notes)),
         Download("comparison.csv", comparison.table.to_csv(), "comparison.csv: all columns"),
     ]
-
-
-# ---------------------------------------------------------------------- reproduction
-
-
-def _reproduction(problem: Problem, command: str, inputs: Sequence[Path]) -> list[Block]:
-    blocks: list[Block] = [Code(command)] if command else []
-    facts = {"made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")}
-    facts |= input_facts(inputs)
-    seed = getattr(problem.prices, "seed", None)
-    if seed is not None:
-        facts["seed"] = str(seed)
-    facts["versions"] = ", ".join(
-        [f"Python {platform.python_version()}", *filter(None, map(_version, PACKAGES))]
-    )
-    facts["platform"] = platform.platform(terse=True)
-    return [*blocks, Facts(facts)]
-
-
-def _version(package: str) -> str:
-    if package == "adlopt":  # also from a checkout that is not installed
-        import adlopt
-
-        return f"adlopt {adlopt.__version__}"
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from adlopt._internal.number_format import format_number
@@ -14,6 +15,7 @@ from adlopt.errors import InputError
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss, Objective, WorstCase
 from adlopt.prices import History, LogNormal, OneFactor, PriceModel, Scenarios
+from adlopt.solving.solution import Solution
 
 MAX_NAMES = 5  # assets named in one sentence
 MAX_TEXT = 400  # characters of a price model that has no sentence of its own
@@ -130,3 +132,39 @@ def input_facts(inputs: Iterable[Path]) -> dict[str, str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def market_facts(problem: Problem) -> dict[str, str]:
+    """The market of a problem; nothing without one."""
+    terms = problem.market_terms
+    if terms is None:
+        return {}
+    parts = []
+    for k in problem.reduced_assets:
+        if terms.depth[k] > 0:
+            last = terms.marginal(terms.depth)[k] if terms.slope[k] > 0 else terms.linear[k]
+            parts.append(
+                f"{problem.book.assets[k]}: up to {format_number(terms.depth[k])} contracts, the first "
+                f"at {format_number(terms.linear[k])} and the last at {format_number(last)} each"
+            )
+    return {"market": "; ".join(parts) or "it takes none of the reduced assets"}
+
+
+def sale_facts(problem: Problem, solution: Solution) -> dict[str, str]:
+    """What a solution sells instead of taking it from accounts, and at what cost."""
+    terms, sold = problem.market_terms, solution.sold
+    if terms is None or sold is None:
+        return {}
+    amount = np.zeros(problem.required.size)
+    amount[problem.reduced_assets] = np.abs(sold.to_numpy())
+    cost, marginal = terms.cost(amount), terms.marginal(amount)
+    facts = {}
+    for k in problem.reduced_assets:
+        share = amount[k] / abs(problem.required[k])
+        facts[f"sold {problem.book.assets[k]}"] = (
+            f"{format_number(amount[k])} contracts in the market, {100 * share:.4g} % of what is "
+            f"required, for {format_number(cost[k])}; one more would cost {format_number(marginal[k])}"
+            if amount[k] > 0
+            else "nothing: accounts are cheaper than the market"
+        )
+    return facts

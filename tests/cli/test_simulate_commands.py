@@ -106,3 +106,16 @@ def test_outcomes_are_written(book: adl.Book) -> None:
 )
 def test_flags_that_make_no_sense(book: adl.Book, flags: tuple[str, ...], message: str) -> None:
     assert message in run("simulate", "book.csv", "--steps", "3", *flags, code=2)
+
+
+def test_a_report_of_one_path_and_of_many(book: adl.Book) -> None:
+    run("simulate", "book.csv", "--steps", "3", "--policy", "pro-rata", "--report", "one.html")
+    page = Path("one.html").read_text()
+    assert "adlopt simulate book.csv --steps 3" in page
+    assert "input book.csv" in page
+    run("simulate", "book.csv", "--steps", "3", "--paths", "3", "--report", "many.md")
+    assert "Size of the fund" in Path("many.md").read_text()
+    assert "must end in" in run("simulate", "book.csv", "--report", "one.txt", code=2)
+    text = run("simulate", "book.csv", "--report", "book.csv", code=2)
+    assert Path("book.csv").read_text().startswith("account")
+    assert text
