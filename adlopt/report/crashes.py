@@ -143,7 +143,7 @@ def _stress_test(test: StressTest, *, drawn: bool) -> list[Section]:
     rules = [str(name) for name in test.policies]
     blocks: list[Block] = []
     for name, label in MEASURES.items():
-        part = test.summary.loc[name]
+        part = pd.DataFrame(test.summary.loc[name])
         blocks.append(Table(label.capitalize(), {"rule": rules} | _columns(part)))
     sections = [
         _setting(test.paths, test.exchange, None),

@@ -143,9 +143,10 @@ def market_facts(problem: Problem) -> dict[str, str]:
     for k in problem.reduced_assets:
         if terms.depth[k] > 0:
             last = terms.marginal(terms.depth)[k] if terms.slope[k] > 0 else terms.linear[k]
+            depth, first = format_number(terms.depth[k]), format_number(terms.linear[k])
             parts.append(
-                f"{problem.book.assets[k]}: up to {format_number(terms.depth[k])} contracts, the first "
-                f"at {format_number(terms.linear[k])} and the last at {format_number(last)} each"
+                f"{problem.book.assets[k]}: up to {depth} contracts, the first at {first} and the "
+                f"last at {format_number(last)} each"
             )
     return {"market": "; ".join(parts) or "it takes none of the reduced assets"}
 
@@ -160,10 +161,11 @@ def sale_facts(problem: Problem, solution: Solution) -> dict[str, str]:
     cost, marginal = terms.cost(amount), terms.marginal(amount)
     facts = {}
     for k in problem.reduced_assets:
-        share = amount[k] / abs(problem.required[k])
+        share = 100 * amount[k] / abs(problem.required[k])
+        traded, more = format_number(amount[k]), format_number(marginal[k])
         facts[f"sold {problem.book.assets[k]}"] = (
-            f"{format_number(amount[k])} contracts in the market, {100 * share:.4g} % of what is "
-            f"required, for {format_number(cost[k])}; one more would cost {format_number(marginal[k])}"
+            f"{traded} contracts in the market, {share:.4g} % of what is required, for "
+            f"{format_number(cost[k])}; one more would cost {more}"
             if amount[k] > 0
             else "nothing: accounts are cheaper than the market"
         )
