@@ -63,13 +63,13 @@ def run_tasks(
         return list(collected(executor, function, tasks, done))
     count = min(worker_count(None, workers), len(tasks))
     if count <= 1 or not _travels((function, tasks)):
-        return [_told(function(*task), at, done) for at, task in enumerate(tasks)]
+        return [_told(function(*task), index, done) for index, task in enumerate(tasks)]
     finished: list[R] = []
     with suppress(ImportError):  # a browser: Pyodide's Python lacks the module `_multiprocessing`
         _in_new_processes(count, function, tasks, done, finished)
     # Whatever is not finished is computed here. Tasks change nothing outside, so none counts twice.
-    for at in range(len(finished), len(tasks)):
-        finished.append(_told(function(*tasks[at]), at, done))
+    for index in range(len(finished), len(tasks)):
+        finished.append(_told(function(*tasks[index]), index, done))
     return finished
 
 
@@ -104,15 +104,15 @@ def collected(
     """Results of an executor as they are asked for, in the order of the tasks."""
     futures: list[Future[R]] = [executor.submit(function, *task) for task in tasks]
     try:
-        for at, future in enumerate(futures):
-            yield _told(future.result(), at, done)
+        for index, future in enumerate(futures):
+            yield _told(future.result(), index, done)
     finally:
         for future in futures:
             future.cancel()
 
 
-def _told(result: R, at: int, done: Callable[[int], None]) -> R:
-    done(at + 1)
+def _told(result: R, index: int, done: Callable[[int], None]) -> R:
+    done(index + 1)
     return result
 
 

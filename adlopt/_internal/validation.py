@@ -27,17 +27,17 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def row_name(frame: pd.DataFrame, at: int) -> str:
+def row_name(frame: pd.DataFrame, index: int) -> str:
     """How to call the row at position `at`: its index label, and its account and asset if it has
     them.
     """
     kind = frame.index.name or "row"
     about = [
-        f"{column} {_plain(frame[column].iloc[at])!r}"
+        f"{column} {_plain(frame[column].iloc[index])!r}"
         for column in ("account", "asset")
         if column in frame
     ]
-    return f"{kind} {frame.index[at]}" + (f" ({', '.join(about)})" if about else "")
+    return f"{kind} {frame.index[index]}" + (f" ({', '.join(about)})" if about else "")
 
 
 def raise_for_rows(
@@ -47,10 +47,10 @@ def raise_for_rows(
     rows = np.flatnonzero(np.asarray(bad))
     if rows.size == 0:
         return
-    at = int(rows[0])
+    index = int(rows[0])
     others = f" ({rows.size - 1} more such rows)" if rows.size > 1 else ""
-    said = problem.format(_plain(frame[column].iloc[at]))
-    raise InputError(f"{table}, {row_name(frame, at)}, column '{column}': {said}{others}")
+    said = problem.format(_plain(frame[column].iloc[index]))
+    raise InputError(f"{table}, {row_name(frame, index)}, column '{column}': {said}{others}")
 
 
 def as_frame(table: str, given: object, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -339,8 +339,8 @@ def _short(value: object) -> str:
 def number_duplicates(names: list[str]) -> list[str]:
     """Names of rows: one that occurs again gets its number."""
     return [
-        f"{name} ({names[: at + 1].count(name)})" if names.count(name) > 1 else name
-        for at, name in enumerate(names)
+        f"{name} ({names[: index + 1].count(name)})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
     ]
 
 

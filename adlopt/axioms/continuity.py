@@ -55,11 +55,11 @@ class Continuous(Axiom):
         high = low * float(rng.choice(self.STEPS))
         if not (book.possible and number.set(book, high).possible):
             return
-        at = self._jump(rule, book, number, low, high)
-        if at is not None:
+        jump = self._jump(rule, book, number, low, high)
+        if jump is not None:
             for digits in range(1, 8):
-                yield number.set(book, significant(at, digits)), number
-            yield number.set(book, at), number
+                yield number.set(book, significant(jump, digits)), number
+            yield number.set(book, jump), number
 
     def _jump(
         self, rule: Rule, book: SmallBook, number: _Number, low: float, high: float

@@ -146,9 +146,14 @@ class PathIndependent(Axiom):
         if abs(took.sum() - abs(first.required)) > TOLERANCE * abs(first.required):
             return None  # another axiom's business
         left = np.where(took >= book.eligible * (1 - TOLERANCE), 0.0, book.eligible - took)
-        rows = [at for at in range(len(book.account)) if left[at] > 0 or book.eligible[at] == 0]
+        rows = [
+            index
+            for index in range(len(book.account))
+            if left[index] > 0 or book.eligible[index] == 0
+        ]
         size = tuple(
-            float(np.sign(value) * (left[at] or abs(value))) for at, value in enumerate(book.size)
+            float(np.sign(value) * (left[index] or abs(value)))
+            for index, value in enumerate(book.size)
         )
         second = replace(book, size=size, required=book.required - first.required).take(rows)
         if not second.possible:
@@ -236,7 +241,7 @@ class Anonymous(Axiom):
             after, lead = rule(other)[::-1], "The same accounts, listed in reverse:"
         else:
             other = replace(
-                book, account=tuple(chr(ord("Z") - at) for at in range(len(book.account)))
+                book, account=tuple(chr(ord("Z") - index) for index in range(len(book.account)))
             )
             after, lead = rule(other), "The same accounts, named Z, Y, ... instead of A, B, ...:"
         took = after[::-1] if change == "rows" else after

@@ -54,8 +54,8 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
     validation.require_integer("audit: trials", trials, 1)
     validation.require_integer("audit: seed", seed, 0)
     found: dict[str, Counterexample] = {}
-    for at, axiom in enumerate(AXIOMS):
-        counterexample = _search(policy, axiom, int(trials), np.random.default_rng([seed, at]))
+    for index, axiom in enumerate(AXIOMS):
+        counterexample = _search(policy, axiom, int(trials), np.random.default_rng([seed, index]))
         if counterexample is not None:
             found[axiom.name] = counterexample
     theory = getattr(policy, "theory", {})

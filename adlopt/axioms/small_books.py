@@ -90,17 +90,17 @@ class SmallBook:
     def at(self, name: str) -> int:
         return self.account.index(name)
 
-    def with_number(self, field: str, at: int, value: float) -> SmallBook:
+    def with_number(self, field: str, index: int, value: float) -> SmallBook:
         """The same book with one number of one account, or the requirement, changed."""
         if field == "required":
             return replace(self, required=value)
         values = list(getattr(self, field))
-        values[at] = value
+        values[index] = value
         changed: dict[str, Any] = {field: tuple(values)}
         return replace(self, **changed)
 
-    def number(self, field: str, at: int) -> float:
-        return float(self.required if field == "required" else getattr(self, field)[at])
+    def number(self, field: str, index: int) -> float:
+        return float(self.required if field == "required" else getattr(self, field)[index])
 
     def take(self, rows: list[int]) -> SmallBook:
         """The accounts in `rows`, in that order."""
@@ -175,20 +175,22 @@ def simplifications(book: SmallBook, keep: set[str]) -> Iterator[SmallBook]:
     """
     for row, name in enumerate(book.account):
         if name not in keep and len(book.account) > 1:
-            rest = book.take([at for at in range(len(book.account)) if at != row])
+            rest = book.take([index for index in range(len(book.account)) if index != row])
             for required in (book.required, np.sign(book.required) * rest.eligible.sum() / 2):
                 yield replace(rest, required=float(required))
     for digits in (1, 2):
         yield _rounded(book, digits)
     yield replace(book, entry=(book.mark,) * len(book.account))
     numbers = [
-        (field, at) for field in ("size", "equity", "entry") for at in range(len(book.account))
+        (field, index)
+        for field in ("size", "equity", "entry")
+        for index in range(len(book.account))
     ] + [("required", 0)]
-    for field, at in numbers:
-        value = book.number(field, at)
+    for field, index in numbers:
+        value = book.number(field, index)
         for digits in (1, 2):
             if significant(value, digits) != value:
-                yield book.with_number(field, at, significant(value, digits))
+                yield book.with_number(field, index, significant(value, digits))
 
 
 def _rounded(book: SmallBook, digits: int) -> SmallBook:

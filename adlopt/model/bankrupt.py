@@ -28,10 +28,10 @@ def bankrupt_pools(book: Book, accounts: Iterable[str] | None) -> BoolArray:
             else [accounts]
         )
         code = book.account_names.get_indexer(pd.Index(named))
-        for name, at in zip(named, code, strict=True):
-            if at < 0:
+        for name, index in zip(named, code, strict=True):
+            if index < 0:
                 raise InputError(f"from_bankrupt: account {name!r} is not in the book")
-            own = book.pool_account == at
+            own = book.pool_account == index
             if not (own & bankrupt).any():
                 least = book.equity[own].min()
                 raise InputError(

@@ -175,25 +175,15 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
     1
     """
     rows: list[tuple[int, int]] = []
-    at = {
+    row_of = {
         (int(i), int(k)): row
         for row, (i, k) in enumerate(zip(problem.pool, problem.asset, strict=True))
     }
-    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
-        raise InputError(
-            f"hedged_together: pairs is {pairs!r}; give a list such as [('BTC', 'ETH')]"
-        )
-    for pair in pairs:
-        named = isinstance(pair, tuple | list) and len(pair) == 2
-        codes = problem.book.assets.get_indexer(pd.Index(pair)) if named else np.array([-1])
-        if codes.min() < 0:
-            raise InputError(
-                f"hedged_together: {pair!r} is not a pair of assets; there are "
-                f"{validation.format_names(problem.book.assets)}"
-            )
-        first, second = (int(code) for code in codes)
+    for first, second in _asset_pairs(problem, pairs):
         rows += [
-            (row, at[i, second]) for (i, k), row in at.items() if k == first and (i, second) in at
+            (row, row_of[i, second])
+            for (i, k), row in row_of.items()
+            if k == first and (i, second) in row_of
         ]
     size = problem.book.size[problem.eligible]
     index = np.array(rows, dtype=np.intp).reshape(-1, 2)
@@ -203,6 +193,25 @@ def hedged_together(problem: Problem, pairs: Sequence[tuple[str, str]]) -> Const
         (sign / size[index.ravel()], (line, index.ravel())), shape=(len(rows), size.size)
     )
     return lambda allocation: [difference @ allocation == 0] if rows else []
+
+
+def _asset_pairs(problem: Problem, pairs: object) -> list[tuple[int, int]]:
+    """Pairs of assets, as positions in the book's assets."""
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        raise InputError(
+            f"hedged_together: pairs is {pairs!r}; give a list such as [('BTC', 'ETH')]"
+        )
+    assets, found = problem.book.assets, []
+    for pair in pairs:
+        named = isinstance(pair, tuple | list) and len(pair) == 2
+        codes = assets.get_indexer(pd.Index(pair)) if named else np.array([-1])
+        if codes.min() < 0:
+            raise InputError(
+                f"hedged_together: {pair!r} is not a pair of assets; there are "
+                f"{validation.format_names(assets)}"
+            )
+        found.append((int(codes[0]), int(codes[1])))
+    return found
 
 
 def _by_account(problem: Problem) -> tuple[sp.sparray, IntArray]:

@@ -176,7 +176,7 @@ def cheapest_mix(problem: Problem, slope: FloatArray) -> tuple[float, FloatArray
     terms = problem.market_terms
     assert terms is not None
     least, saved = 0.0, np.zeros(problem.reduced_assets.size)
-    for at, k in enumerate(problem.reduced_assets):
+    for index, k in enumerate(problem.reduced_assets):
         rows = problem.rows_of(int(k))
         unit_cost = np.sign(problem.required[k]) * slope[rows]
         order = np.argsort(unit_cost, kind="stable")
@@ -184,7 +184,7 @@ def cheapest_mix(problem: Problem, slope: FloatArray) -> tuple[float, FloatArray
         market = (float(terms.linear[k]), float(terms.slope[k]), float(terms.depth[k]))
         value, marginal = _mix(cost, cap, abs(float(problem.required[k])), *market)
         least += value
-        saved[at] = -marginal
+        saved[index] = -marginal
     return least, saved
 
 
@@ -212,5 +212,5 @@ def _mix(
     value = float(cost @ taken) + linear * traded + slope * traded**2 / 2
     if MET * total < traded < depth:
         return value, linear + slope * traded
-    at = min(int(np.searchsorted(filled, from_accounts)), cost.size - 1)
-    return value, float(cost[at]) if cost.size else linear + slope * traded
+    index = min(int(np.searchsorted(filled, from_accounts)), cost.size - 1)
+    return value, float(cost[index]) if cost.size else linear + slope * traded

@@ -79,13 +79,13 @@ def match_positions(
         )
         key, wanted = key * 2 + book.isolated[book.pool], wanted * 2 + isolated
     order = np.argsort(key, kind="stable")
-    at = np.searchsorted(key[order], wanted)
-    found = (at < key.size) & (key[order][np.minimum(at, key.size - 1)] == wanted)
+    index = np.searchsorted(key[order], wanted)
+    found = (index < key.size) & (key[order][np.minimum(index, key.size - 1)] == wanted)
     validation.raise_for_rows(
         table, given, ~found, "asset", "this account has no such position in {!r}"
     )
-    following = np.minimum(at + 1, key.size - 1)
-    double = (following != at) & (key[order][following] == wanted)
+    following = np.minimum(index + 1, key.size - 1)
+    double = (following != index) & (key[order][following] == wanted)
     validation.raise_for_rows(
         table,
         given,
@@ -100,4 +100,4 @@ def match_positions(
         "asset",
         "{!r} is given twice for this account; keep one row",
     )
-    return order[at], value
+    return order[index], value

@@ -78,11 +78,11 @@ def styles(count: int) -> list[dict[str, Any]]:
     """Line styles, all different in colour and, in grey, in dashes and markers."""
     return [
         {
-            "color": COLOURS[at % len(COLOURS)],
-            "linestyle": LINES[at % len(LINES)],
-            "marker": MARKERS[at % len(MARKERS)],
+            "color": COLOURS[index % len(COLOURS)],
+            "linestyle": LINES[index % len(LINES)],
+            "marker": MARKERS[index % len(MARKERS)],
         }
-        for at in range(count)
+        for index in range(count)
     ]
 
 

@@ -60,14 +60,16 @@ def fund_and_inventory(
 def _draw_fund(ax: Axes, crash: Simulation) -> None:
     """Fund, and socialised loss so far, after each step; step 0 is before the crash."""
     steps = crash.steps
-    at = np.append(0.0, steps["step"])
+    number = np.append(0.0, steps["step"])
     fund = np.append(crash.exchange.fund, steps["fund"])
     lost = np.append(0.0, steps["socialised_loss"].cumsum())
     for values, name, colour, line, marker in (
         (fund, "fund", canvas.BLUE, "-", "o"),
         (lost, "socialised loss so far", canvas.VERMILLION, "--", "s"),
     ):
-        ax.plot(at, values, color=colour, linestyle=line, marker=marker, markersize=4, label=name)
+        ax.plot(
+            number, values, color=colour, linestyle=line, marker=marker, markersize=4, label=name
+        )
     ax.set_ylabel("Money")
 
 

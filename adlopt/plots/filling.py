@@ -203,11 +203,11 @@ def _write_names(ax: Axes, edges: FloatArray, before: FloatArray, names: pd.Inde
     room = (
         np.diff(edges) / edges[-1] * ax.get_window_extent().width / points
     )  # in points; layout makes it a little less
-    for at, given in enumerate(names):
+    for index, given in enumerate(names):
         text = canvas.safe_label(given, 16)
-        upright = 6.5 * len(text) + 2 > room[at]
-        if not upright or room[at] > 11:  # a line of text is 9 points high
-            middle = (edges[at] + edges[at + 1]) / 2
+        upright = 6.5 * len(text) + 2 > room[index]
+        if not upright or room[index] > 11:  # a line of text is 9 points high
+            middle = (edges[index] + edges[index + 1]) / 2
             ax.annotate(
                 text,
                 (middle, 0.0),

@@ -178,11 +178,13 @@ def _factor_leverage(problem: Problem, taken: FloatArray | None) -> FloatArray:
 
 def _lines(ax: Axes, sizes: FloatArray, lines: FloatArray, names: Sequence[str]) -> None:
     every = max(sizes.size // 8, 1)
-    for at, (label, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
+    for index, (label, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
         shift = (
-            at * every // len(names)
+            index * every // len(names)
         )  # markers of lines that run together stand beside each other
-        ax.plot(sizes, lines[:, at], label=label, markevery=(shift, every), markersize=5, **style)
+        ax.plot(
+            sizes, lines[:, index], label=label, markevery=(shift, every), markersize=5, **style
+        )
 
 
 def _quantiles(ax: Axes, sizes: FloatArray, lines: FloatArray) -> None:

@@ -82,15 +82,15 @@ def risk_against_concentration(
 
 def _policies(ax: Axes, x: FloatArray, y: FloatArray, names: pd.Index) -> None:
     """A marker for each policy."""
-    for at, (policy, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
+    for index, (policy, style) in enumerate(zip(names, canvas.styles(len(names)), strict=True)):
         ax.plot(
-            x[at],
-            y[at],
+            x[index],
+            y[index],
             color=style["color"],
             marker=style["marker"],
             linestyle="none",
             markersize=8,
-            fillstyle="full" if at % 2 == 0 else "none",
+            fillstyle="full" if index % 2 == 0 else "none",
             markeredgewidth=1.5,
             label=canvas.safe_label(policy),
         )

@@ -202,8 +202,8 @@ class Elliptical(ABC):
             value[rows] = np.where(held, c * np.where(held, excess, 0.0), np.maximum(-E, 0.0))
             slope = np.divide(moment, c, out=np.zeros_like(c), where=held)
             pairs = order[slice(*np.searchsorted(pool, (rows.start, rows.stop), sorter=order))]
-            at = pool[pairs] - rows.start
-            by_size[pairs] = np.einsum("ij,ij->i", u[at], root[asset[pairs]]) * slope[at]
+            index = pool[pairs] - rows.start
+            by_size[pairs] = np.einsum("ij,ij->i", u[index], root[asset[pairs]]) * slope[index]
         return PoolLoss(value=value, by_equity=-tail, by_size=by_size)
 
     # ------------------------------------------------------------------ scenarios

@@ -218,10 +218,10 @@ def _windows(
         return start, end
     kept = []
     limit = rows[-1]
-    for at in range(end.size - 1, -1, -1):
-        if end[at] <= limit:
-            kept.append(at)
-            limit = start[at]
+    for index in range(end.size - 1, -1, -1):
+        if end[index] <= limit:
+            kept.append(index)
+            limit = start[index]
     return start[kept[::-1]], end[kept[::-1]]
 
 

@@ -272,8 +272,8 @@ class OneFactor:
         probability[rising], moment[rising] = self.shock.above(threshold[rising])
         mean = np.abs(exposure) * moment
         # d/db E[(-E - b eps)^+] = -E[eps; loss], and E[eps; eps < t] = t F(t) - E[(t - eps)^+].
-        at = np.where((probability > 0) & np.isfinite(threshold), threshold, 0.0)
-        tail = at * probability + np.where(falling, -moment, moment)
+        finite_threshold = np.where((probability > 0) & np.isfinite(threshold), threshold, 0.0)
+        tail = finite_threshold * probability + np.where(falling, -moment, moment)
         # Without exposure the shortfall is certain: nothing, or what settlement has left below
         # zero.
         certain = (exposure == 0) & (equity < 0)

@@ -178,7 +178,7 @@ def frank_wolfe_gap(
     """
     prices = np.zeros(problem.reduced_assets.size)
     gap = 0.0
-    for at, k in enumerate(problem.reduced_assets):
+    for index, k in enumerate(problem.reduced_assets):
         rows = problem.rows_of(k)
         cost = np.sign(problem.required[k]) * slope[rows]
         taken, cap = np.abs(allocation[rows]), np.abs(problem.max_reduction[rows])
@@ -190,7 +190,7 @@ def frank_wolfe_gap(
         # and empty above.
         reduced = cost - marginal
         gap += float(np.sum(np.where(reduced > 0, reduced * taken, reduced * (taken - cap))))
-        prices[at] = -marginal
+        prices[index] = -marginal
     return gap, prices
 
 

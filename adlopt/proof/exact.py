@@ -132,15 +132,15 @@ def prove_exactly(
         The value is not a rational number, or not a sum over scenarios.
     """
     terms = polyhedral_terms(problem)
-    at = allocation if reference is None else reference
-    data = state(problem, allocation, at)
-    losses = scenario_losses(problem, at)
+    point = allocation if reference is None else reference
+    data = state(problem, allocation, point)
+    losses = scenario_losses(problem, point)
     data["stress"], heights = dual_feasible_stress(problem, losses, terms, multipliers)
     data["objective"] = [
         [term.kind, term.factor.hex(), term.parameter.hex(), [h.hex() for h in part]]
         for term, part in zip(terms, heights, strict=True)
     ]
-    data["pools"], data["scenarios"], data["shares"] = listed_shares(problem, at, multipliers)
+    data["pools"], data["scenarios"], data["shares"] = listed_shares(problem, point, multipliers)
     excess, constant, slope = _losses_and_minorant(data)
     data["price"], minimum = _minimum_over_boxes(data, slope)
     contracts, price, stress, share, _ = data["units"]

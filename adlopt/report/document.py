@@ -176,7 +176,7 @@ def _html(block: Block) -> str:
 
 
 def _html_table(table: Table) -> str:
-    side = ['class="l"' if at < table.left else "" for at in range(len(table.columns))]
+    side = ['class="l"' if index < table.left else "" for index in range(len(table.columns))]
     head = "".join(
         f'<th scope="col" {kind}>{escape(name)}</th>'
         for name, kind in zip(table.columns, side, strict=True)
@@ -234,7 +234,7 @@ def _markdown(block: Block) -> str:
 def _markdown_table(table: Table) -> str:
     lines = [
         list(table.columns),
-        [":--" if at < table.left else "--:" for at in range(len(table.columns))],
+        [":--" if index < table.left else "--:" for index in range(len(table.columns))],
     ]
     lines[0] = [_plain(name) for name in lines[0]]
     lines += [[_plain(cell) for cell in row] for row in zip(*table.columns.values(), strict=True)]

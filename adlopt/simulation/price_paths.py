@@ -109,19 +109,19 @@ class Paths:
     def __len__(self) -> int:
         return len(self.prices)
 
-    def __getitem__(self, at: int | slice) -> Paths:
+    def __getitem__(self, index: int | slice) -> Paths:
         """The paths at these positions, as a set of their own."""
-        chosen = slice(at, at + 1 or None) if isinstance(at, int | np.integer) else at
+        chosen = slice(index, index + 1 or None) if isinstance(index, int | np.integer) else index
         cut: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[chosen]
             for name in ("prices", "depth", "basis", "funding")
         }
         if not len(cut["prices"]):
-            raise IndexError(f"there are {len(self)} paths; none at {at}")
+            raise IndexError(f"there are {len(self)} paths; none at {index}")
         return replace(self, **cut)
 
     def __iter__(self) -> Iterator[Paths]:
-        return (self[at] for at in range(len(self)))
+        return (self[index] for index in range(len(self)))
 
     def for_book(self, book: Book) -> Paths:
         """The paths in the order of the book's assets; those without a path keep their mark.

@@ -68,19 +68,19 @@ def _step(
     prices: PriceModels | None,
     objective: Objective | None,
 ) -> Step:
-    at = (0, number - 1)
+    row = (0, number - 1)
     d = state.marks.size
-    state.mark_to(path.prices[at] * state.displacement)
+    state.mark_to(path.prices[row] * state.displacement)
     if path.funding is not None:
-        state.pay_funding(path.funding[at])
-    factor = np.ones(d) if path.depth is None else path.depth[at]
+        state.pay_funding(path.funding[row])
+    factor = np.ones(d) if path.depth is None else path.depth[row]
     sale = Sale(
         depth=np.where(factor > 0, state.terms.depth * np.where(factor > 0, factor, 1.0), 0.0),
-        basis=np.zeros(d) if path.basis is None else path.basis[at],
+        basis=np.zeros(d) if path.basis is None else path.basis[row],
         used=np.zeros(d),
         sold=np.zeros(d),
     )
-    liquidation = liquidate_and_sell(state, exchange, path.prices[at], sale, number)
+    liquidation = liquidate_and_sell(state, exchange, path.prices[row], sale, number)
     wave = None
     if triggered(state, exchange, number):
         wave = deleverage(state, policy, exchange, prices, objective, number)

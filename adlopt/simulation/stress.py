@@ -304,10 +304,10 @@ def _outcomes(
 ) -> FloatArray:
     """(policies, paths, len(TOTALS)) of a share of the paths: what one worker computes."""
     found = np.empty((len(policies), len(paths), len(TOTALS)))
-    for at, path in enumerate(paths):
+    for index, path in enumerate(paths):
         for row, policy in enumerate(policies):
             state, steps = run(book, path, policy, exchange, prices=prices, objective=objective)
-            found[row, at] = totals(state, steps)
+            found[row, index] = totals(state, steps)
     return found
 
 

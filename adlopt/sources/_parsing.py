@@ -67,9 +67,9 @@ def gather(
 ) -> ParsedRecords:
     """Read every record; `symbol`, `side` and `size` are the keys that identify one."""
     found = ParsedRecords()
-    for at, account, record in entries:
+    for index, account, record in entries:
         get = record.get if isinstance(record, Mapping) else lambda key: None
-        row = Row(at, account, get(symbol), get(side), get(size))
+        row = Row(index, account, get(symbol), get(side), get(size))
         fields = None
         try:
             fields = Fields(record)

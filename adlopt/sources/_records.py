@@ -225,12 +225,12 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _lines(text: str) -> object:
     found = []
-    for at, line in enumerate(text.split("\n"), start=1):
+    for index, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 found.append(_json(line))
             except ValueError as error:
-                raise ValueError(f"line {at}: {error}") from error
+                raise ValueError(f"line {index}: {error}") from error
     return found
 
 
@@ -253,11 +253,11 @@ def entries(source: object, account: str, keys: Collection[str]) -> Iterator[Ent
     A mapping that has one of the `keys` is a record. A record's own entry `account` names its
     account, else `account` does.
     """
-    at = 0
+    index = 0
     for name, records in _by_account(source, account, keys):
         for record in records:
-            yield Entry(at, _account(record, name), record)
-            at += 1
+            yield Entry(index, _account(record, name), record)
+            index += 1
 
 
 def _by_account(

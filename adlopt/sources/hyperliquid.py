@@ -70,7 +70,7 @@ def _read_states(states: list[Entry], account: str) -> tuple[ParsedRecords, dict
     found = ParsedRecords()
     equity: dict[Any, Any] = {}
     seen: set[Any] = set()
-    at = 0
+    index = 0
     for entry in _named(states, account):
         positions: list[object] = []
         try:
@@ -84,12 +84,12 @@ def _read_states(states: list[Entry], account: str) -> tuple[ParsedRecords, dict
             equity[entry.account] = _cross_equity(state)
         except RecordError as error:
             found.reject(
-                Row(at, entry.account, None, None, None),
+                Row(index, entry.account, None, None, None),
                 str(error),
                 keeps_account=error.keeps_account,
             )
         part = gather(
-            (Entry(at + i, entry.account, p) for i, p in enumerate(map(_inner, positions))),
+            (Entry(index + i, entry.account, p) for i, p in enumerate(map(_inner, positions))),
             _holding,
             "coin",
             "",
@@ -99,22 +99,22 @@ def _read_states(states: list[Entry], account: str) -> tuple[ParsedRecords, dict
         found.rejected += part.rejected
         for name, reason in part.unknown_accounts.items():
             found.unknown_accounts.setdefault(name, reason)
-        at += max(len(positions), 1)
+        index += max(len(positions), 1)
     return found, equity
 
 
 def _named(states: list[Entry], account: str) -> list[Entry]:
     """States by the names that they state, or numbered where several state none."""
     found = []
-    for at, entry in enumerate(states):
+    for index, entry in enumerate(states):
         record = entry.record if isinstance(entry.record, Mapping) else {}
         user, name = record.get("user"), entry.account
         if isinstance(user, str) and user.strip():
             name = user
         elif name == account and len(states) > 1:
-            name = str(at + 1)
+            name = str(index + 1)
         # Subscriptions wrap the state.
-        found.append(Entry(at, name, record.get("clearinghouseState", entry.record)))
+        found.append(Entry(index, name, record.get("clearinghouseState", entry.record)))
     return found
 
 

@@ -94,34 +94,34 @@ def _holdings_at_first_price() -> Callable[[Fields, Row], Holding]:
 def _first(rows: list[Entry], found: ParsedRecords) -> Iterator[Entry]:
     """The first event of every position, under its user's name; later ones are rejected."""
     seen = set()
-    for at, _, record in rows:
+    for index, _, record in rows:
         event = record if isinstance(record, Mapping) else {}
         user, coin = event.get("user"), event.get("coin")
         if missing(user) or not isinstance(user, str):
             found.reject(
-                Row(at, "", coin, None, event.get("position_size")),
+                Row(index, "", coin, None, event.get("position_size")),
                 "'user' is missing",
                 keeps_account=True,
             )
         elif isinstance(coin, str) and (user, coin) in seen:
-            row = Row(at, user, coin, None, event.get("position_size"))
+            row = Row(index, user, coin, None, event.get("position_size"))
             found.reject(
                 row, "a later event of the same position; the first one counts", keeps_account=True
             )
         else:
             if isinstance(coin, str):
                 seen.add((user, coin))
-            yield Entry(at, user, record)
+            yield Entry(index, user, record)
 
 
 def _equity(rows: list[Entry], found: ParsedRecords) -> dict[str, float]:
     """Equity by user, at the first event that was not rejected."""
     taken = {h.row.record for h in found.holdings}
     equity: dict[str, float] = {}
-    for at, _, record in rows:
+    for index, _, record in rows:
         user = record.get("user") if isinstance(record, Mapping) else None
         if (
-            at not in taken
+            index not in taken
             or not isinstance(user, str)
             or user in equity
             or user in found.unknown_accounts

@@ -76,14 +76,14 @@ def _holding(record: Fields, row: Row) -> Holding:
         raise RecordError("'account' is missing", keeps_account=True)
     asset, size = record.text("asset"), record.number("size")
     mark, entry = record.price("mark"), record.price("entry_price")
-    equity, at = record.optional("equity"), mark
+    equity, valued_at = record.optional("equity"), mark
     if record.has("collateral") and not record.isolated:
         raise RecordError(
             "'collateral' is given for a cross position; put the collateral of a cross account "
             "into the accounts"
         )
     if record.isolated and equity is None:
-        equity, at = record.number("collateral"), entry
+        equity, valued_at = record.number("collateral"), entry
         if entry is None:
             raise RecordError("'entry_price' is missing; equity from collateral needs it")
     return Holding(
@@ -94,7 +94,7 @@ def _holding(record: Fields, row: Row) -> Holding:
         mark=mark,
         entry=entry,
         equity=equity,
-        equity_at=at,
+        equity_at=valued_at,
     )
 
 
@@ -124,8 +124,8 @@ def _accounts(rows: object) -> tuple[dict[str, float], dict[str, float]]:
     """Equity, and collateral of those that give no equity."""
     equity: dict[str, float] = {}
     wallet: dict[str, float] = {}
-    for at, account, record in entries(rows, "", ("account",)):
-        what = f"accounts, row {at}"
+    for index, account, record in entries(rows, "", ("account",)):
+        what = f"accounts, row {index}"
         if not isinstance(record, Mapping) or not account:
             raise InputError(f"{what}: 'account' is missing")
         if account in equity or account in wallet:

@@ -79,9 +79,9 @@ def ranges(found: OptimalSet) -> tuple[FloatArray, FloatArray]:
     least, most = found.low.copy(), found.low.copy()
     which = cp.Parameter(face.free.size)
     program = cp.Problem(cp.Minimize(which @ face.share), face.constraints)
-    for at, row in enumerate(face.free):
+    for index, row in enumerate(face.free):
         for sign, into in ((1.0, least), (-1.0, most)):
-            which.value = sign * (np.arange(face.free.size) == at)
+            which.value = sign * (np.arange(face.free.size) == index)
             into[row] = face.run(program)[row]
     return least, most
 
