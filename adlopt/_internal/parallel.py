@@ -36,16 +36,13 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
 def jit_loop(function: Callable[P, None]) -> Callable[P, None]:
     """As `jit`, for a loop over its first argument that may be split at any item: it runs in Python
     until that has cost enough to compile it. The results are the same bits.
-
-    It may not make arrays.
     """
     if numba is None:
         return _interpreted(function)
     from adlopt._internal import compiled_cache
     from adlopt._internal.delayed_compilation import DelayedLoop
 
-    options: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}
-    dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(function)
+    dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)(function)
     if numba.config.DISABLE_JIT:
         return cast(Callable[P, None], dispatcher)
     compiled_cache.enable(dispatcher)
@@ -105,9 +102,8 @@ def jit_inner(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def jit_inline(function: Callable[P, R]) -> Callable[P, R]:
-    """As `jit_inner`, but merged into its caller, and sums may be taken in any order: for short
-    loops over tuples of arrays, which take half as long again where the tuples are passed on
-    (benchmarks/elliptical.py).
+    """As `jit_inner`, and merged into its caller: for short loops over tuples of arrays, which take
+    half as long again where the tuples are passed on (benchmarks/elliptical.py).
     """
     if numba is None:
         return _interpreted(function)
@@ -116,7 +112,6 @@ def jit_inline(function: Callable[P, R]) -> Callable[P, R]:
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         "_nrt": False,
-        "fastmath": {"reassoc", "contract", "nsz"},
     }
     return cast(Callable[P, R], numba.njit(error_model="numpy", nogil=True, **options)(function))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt._internal.parallel import jit, jit_inline
+from adlopt._internal.parallel import jit_inline, jit_inner, jit_loop
 
 INVERSE_ROOT_2 = sqrt(0.5)
 INVERSE_ROOT_2_PI = 0.3989422804014327
@@ -67,8 +67,9 @@ class Workspace(NamedTuple):
     H: FloatArray  # Hessian, then its Cholesky factor, then the factor's inverse
 
 
-@jit
+@jit_loop
 def rotate_to_span(
+    blocks: IntArray,
     variable: IntArray,
     entry: IntArray,
     fixed: FloatArray,  # (blocks, r) root' sizes once all that may be taken is
@@ -76,23 +77,23 @@ def rotate_to_span(
     root: FloatArray,  # (d, r)
     capacity: FloatArray,  # (variables,) signed
     basis: FloatArray,  # out: columns of each block, T_0 first
+    W: FloatArray,  # scratch: (widest block + 1, r)
+    normal: FloatArray,  # scratch: (r,)
 ) -> None:
     """Columns of every block in as few coordinates as span them: lengths and angles are what
     counts.
     """
     r = root.shape[1]
-    widest = (variable[1:] - variable[:-1]).max() + 1
-    whole = np.empty((widest, r))
-    for b in range(variable.size - 1):
+    for b in blocks:
         v0 = variable[b]
         columns = variable[b + 1] - v0 + 1
-        W = whole[:columns]
-        W[columns - 1] = fixed[b]
-        for j in range(columns - 1):
-            W[j] = capacity[v0 + j] * root[asset[v0 + j]]
-        rows = min(r, columns)
+        for k in range(r):
+            W[columns - 1, k] = fixed[b, k]
+            for j in range(columns - 1):
+                W[j, k] = capacity[v0 + j] * root[asset[v0 + j], k]
         if r > columns:
-            householder_lower(W)
+            householder_lower(columns, W, normal)
+        rows = min(r, columns)
         cursor = entry[b]
         for k in range(rows):
             basis[cursor + k] = W[columns - 1, k]
@@ -102,21 +103,31 @@ def rotate_to_span(
                 basis[cursor + k] = W[j, k]
 
 
-@jit
-def householder_lower(W: FloatArray) -> None:
-    """Reduce W to lower triangular form by Householder reflections of its rows' coordinates."""
+@jit_inner
+def householder_lower(rows: int, W: FloatArray, normal: FloatArray) -> None:
+    """Reduce the first rows of W to lower triangular form by Householder reflections of their
+    coordinates; `normal` (r,) is scratch.
+    """
     r = W.shape[1]
-    for j in range(W.shape[0]):
-        norm = sqrt((W[j, j:] ** 2).sum())
-        if norm == 0.0:
+    for j in range(rows):
+        square = 0.0
+        for k in range(j, r):
+            normal[k] = W[j, k]
+            square += W[j, k] * W[j, k]
+        if square == 0.0:
             continue
-        v = W[j, j:].copy()
-        v[0] += norm if v[0] > 0.0 else -norm
-        square = (v**2).sum()
-        for i in range(j, W.shape[0]):
-            factor = 2.0 * (v * W[i, j:]).sum() / square
-            for k in range(r - j):
-                W[i, j + k] -= factor * v[k]
+        norm = sqrt(square)
+        normal[j] += norm if normal[j] > 0.0 else -norm
+        square = 0.0
+        for k in range(j, r):
+            square += normal[k] * normal[k]
+        for i in range(j, rows):
+            projection = 0.0
+            for k in range(j, r):
+                projection += normal[k] * W[i, k]
+            factor = 2.0 * projection / square
+            for k in range(j, r):
+                W[i, k] -= factor * normal[k]
 
 
 @jit_inline

@@ -20,7 +20,7 @@ from math import sqrt
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt._internal.parallel import jit_inline, jit_sums
+from adlopt._internal.parallel import jit_inline, jit_loop
 from adlopt.methods._elliptical_blocks import (
     Barrier,
     EllipticalBlocks,
@@ -285,7 +285,7 @@ def add_response(
                 schur[row[v0 + k], row[i]] += a
 
 
-@jit_sums
+@jit_loop
 def solve_block_barriers(
     chunk: IntArray,  # which blocks
     blocks: EllipticalBlocks,
@@ -303,6 +303,7 @@ def solve_block_barriers(
     widest = 1
     for b in chunk:
         widest = max(widest, blocks.variable[b + 1] - blocks.variable[b])
+    # Arrays made here are known not to overlap: given as arguments they cost a tenth more time.
     work = Workspace(
         np.empty(widest + 1),
         np.empty(widest),

@@ -185,7 +185,9 @@ def build_blocks(
     basis = np.empty(entry[-1])
     root = law.root / unit
     fixed = problem.size_matrix(problem.max_reduction)[pools] @ root
-    rotate_to_span(variable, entry, fixed, asset, root, capacity, basis)
+    scratch = np.empty((columns.max(), root.shape[1])), np.empty(root.shape[1])
+    everyone = np.arange(pools.size)
+    rotate_to_span(everyone, variable, entry, fixed, asset, root, capacity, basis, *scratch)
     # Equity before the variables act: exhausted assets are already settled.
     settled = problem.max_reduction.copy()
     settled[position] = 0.0

@@ -11,6 +11,7 @@ import pytest
 import adlopt as adl
 from adlopt._internal import delayed_compilation
 from adlopt._internal.delayed_compilation import DelayedLoop, Patience, as_python
+from adlopt.methods import _elliptical_blocks, _elliptical_kernels
 from adlopt.methods.shadow_price import groups
 from adlopt.methods.shadow_price.sweep import answer
 from adlopt.model import _loss_kernels
@@ -132,10 +133,10 @@ def test_answers_are_the_same_bits(integers: bool, monkeypatch: pytest.MonkeyPat
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_solutions_are_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loops = (groups, "answer"), (_kernels, "classify"), (_loss_kernels, "_add_losses")
-    problem = random_book(17, pools=10, kind=kind).problem(adl.CVaR(0.8) + adl.ExpectedLoss())
+def assert_same_solution(
+    problem: adl.Problem, loops: list[tuple[Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled and in Python."""
 
     def solution() -> tuple[bytes, float, float]:
         solved = priced(adl.solve(problem, "shadow_price"))
@@ -147,3 +148,25 @@ def test_solutions_are_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch)
     for module, name in loops:
         monkeypatch.setattr(module, name, in_python(getattr(module, name)))
     assert solution() == compiled
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_solutions_are_the_same_bits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops = [(groups, "answer"), (_kernels, "classify"), (_loss_kernels, "_add_losses")]
+    problem = random_book(17, pools=10, kind=kind).problem(adl.CVaR(0.8) + adl.ExpectedLoss())
+    assert_same_solution(problem, loops, monkeypatch)
+
+
+@pytest.mark.parametrize("df", [np.inf, 3.0])
+@pytest.mark.parametrize("settlement", [1.0, 0.98])
+def test_elliptical_solutions_are_the_same_bits(
+    df: float, settlement: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = [(_elliptical_kernels, "solve_block_barriers"), (_elliptical_blocks, "rotate_to_span")]
+    given = adl.synthetic.problem(12, 4, scenarios=1)
+    move = 0.06 * given.book.marks
+    covariance = np.outer(move, move) * (0.3 * np.eye(4) + 0.7)
+    prices = adl.Gaussian(covariance) if np.isinf(df) else adl.StudentT(covariance, df)
+    marks = dict(zip(given.book.assets, settlement * given.book.marks, strict=True))
+    problem = adl.Problem(given.book, given.reduction, prices=prices, settlement=marks)
+    assert_same_solution(problem, loops, monkeypatch)

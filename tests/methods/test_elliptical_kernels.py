@@ -151,7 +151,8 @@ def test_rotation_keeps_lengths_and_angles() -> None:
     fixed = rng.normal(size=(1, 5))
     basis = np.empty(9)
     entry = np.array([0, 9])
-    plain(setup.rotate_to_span)(np.array([0, 2]), entry, fixed, asset, root, capacity, basis)
+    block, scratch = (np.array([0]), np.array([0, 2])), (np.empty((3, 5)), np.empty(5))
+    setup.rotate_to_span(*block, entry, fixed, asset, root, capacity, basis, *scratch)
     before = np.vstack([fixed, capacity[:, None] * root[asset]])
     after = basis.reshape(3, 3)
     np.testing.assert_allclose(after @ after.T, before @ before.T, rtol=1e-12)
@@ -161,7 +162,7 @@ def test_householder_makes_lower_triangles() -> None:
     W = np.random.default_rng(2).normal(size=(3, 6))
     W[1] = 0.0  # a zero row has no direction
     before = W @ W.T
-    plain(setup.householder_lower)(W)
+    plain(setup.householder_lower)(3, W, np.empty(6))
     np.testing.assert_allclose(np.triu(W, 1), 0.0, atol=1e-12)
     np.testing.assert_allclose(W @ W.T, before, atol=1e-12)
 

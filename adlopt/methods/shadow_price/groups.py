@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
-from adlopt._internal.parallel import jit_sums, on_all
+from adlopt._internal.parallel import jit_loop, on_all
 from adlopt.methods.shadow_price.pools import PoolProgram, Pools
 from adlopt.methods.shadow_price.sweep import Point, State, Totals, add_totals, answer
 from adlopt.methods.shadow_price.tuning import Tuning
@@ -162,7 +162,7 @@ class Groups:
         return totals.table
 
 
-@jit_sums
+@jit_loop
 def _add_all(
     chosen: IntArray,
     pools: Pools,
