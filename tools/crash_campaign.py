@@ -1,8 +1,9 @@
-"""Two campaigns that are too long for the tests: conservation, and the optimum against rules.
+"""Campaigns that are too long for the tests: conservation, the optimum against rules, fund sizes.
 
 python tools/crash_campaign.py conservation [COUNT]    10,000 random crashes by default
 python tools/crash_campaign.py ordering [COUNT]        200 synthetic crashes by default
 python tools/crash_campaign.py later [COUNT]          200 synthetic crashes by default
+python tools/crash_campaign.py fund [COUNT]           200 replications by default
 
 "ordering": after one wave the optimum under the true model has no larger expected loss at the
 horizon it optimises than any rule; expected losses are estimated on fresh draws, paired. "later":
@@ -23,6 +24,7 @@ import adlopt as adl
 from adlopt import policies as rules
 from adlopt._internal.arrays import FloatArray
 from adlopt.policies.protocol import name_of
+from adlopt.simulation.fund_size import exceeded_with, quantile_interval
 from adlopt.simulation.run import run
 from tests.simulation.random_crashes import conservation_error, random_crash
 
@@ -114,6 +116,27 @@ def later(count: int, steps: int = 5, paths: int = 4) -> None:
         )
 
 
+def fund(count: int, paths: int = 100, probability: float = 0.1) -> None:
+    """How often the 90 % interval of a fund size covers the quantile that 20,000 other paths of the
+    same crash have; replications share no path.
+    """
+    book = adl.synthetic.crash(30, 1, seed=1)
+    reference = 20_000
+    ahead = adl.paths.flash_crash(book, steps=3, count=reference + count * paths, seed=7)
+    for rule in (rules.ProRata(), rules.Hyperliquid()):
+        needs = adl.stress_test(book, ahead, [rule]).outcomes["fund_needed"].to_numpy()
+        true = exceeded_with(needs[:reference], probability)
+        covered, width = 0, []
+        for part in np.split(needs[reference:], count):
+            low, high = quantile_interval(part, probability, 0.9)
+            covered += int(low <= true <= high)
+            width.append((high - low) / true)
+        print(
+            f"{name_of(rule)}: the 90 % interval covers {true:,.0f} in {covered} of {count} "
+            f"replications of {paths} paths; median width {np.median(width):.1%} of it"
+        )
+
+
 def _sizes(book: adl.Book) -> np.ndarray:
     dense = np.zeros((book.equity.size, len(book.assets)))
     np.add.at(dense, (book.pool, book.asset), book.size)
@@ -125,6 +148,7 @@ if __name__ == "__main__":
         "conservation": (conservation, 10_000),
         "ordering": (ordering, 200),
         "later": (later, 200),
+        "fund": (fund, 200),
     }
     work, default = campaign[sys.argv[1]]
     work(int(sys.argv[2]) if len(sys.argv) > 2 else default)

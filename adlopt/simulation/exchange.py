@@ -119,14 +119,13 @@ class Exchange:
             )
         validation.require_integer("Exchange: window", self.window, 1)
         validation.require_integer("Exchange: adl_interval", self.adl_interval, 1)
-        if self.inventory_limit != np.inf and not (
-            validation.as_finite("Exchange: inventory_limit", self.inventory_limit) >= 0
-        ):
-            raise InputError(
-                f"Exchange: inventory_limit is {self.inventory_limit}; it is money, >= 0"
-            )
+        limit = self.inventory_limit
+        unlimited = isinstance(limit, float) and limit == np.inf
+        if not unlimited and validation.as_finite("Exchange: inventory_limit", limit) < 0:
+            raise InputError(f"Exchange: inventory_limit is {limit}; it is money, >= 0")
         for name, kind in (("settlement", Settlement), ("remainder", Remainder)):
-            if getattr(self, name) not in get_args(kind):
+            chosen = getattr(self, name)
+            if not isinstance(chosen, str) or chosen not in get_args(kind):
                 raise InputError(
                     f"Exchange: {name} is {getattr(self, name)!r}; "
                     f"use {' or '.join(map(repr, get_args(kind)))}"

@@ -243,6 +243,8 @@ def as_paths(given: object, book: Book) -> Paths:
     if isinstance(given, pd.DataFrame):
         if not len(given):
             raise InputError("paths: the table has no rows; a path needs a row per step")
+        if not given.columns.is_unique:
+            raise InputError("paths: a column appears twice in the table; give each asset once")
         values = [validation.numbers("paths", given, name) for name in given.columns]
         return Paths(given.columns, np.column_stack(values)[None]).for_book(book)
     if isinstance(given, np.ndarray):

@@ -13,7 +13,7 @@ from adlopt._internal import validation
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.simulation.price_paths import Paths, check_sizes
-from adlopt.simulation.variation import Fall, log_fall, straight, varied
+from adlopt.simulation.variation import Fall, is_among, log_fall, straight, varied
 
 LARGEST_MOVE = 0.95  # of the mark: the farthest that `whale_default` lets a price go
 
@@ -62,6 +62,7 @@ def flash_crash(
     [0.707, 0.5, 0.545, 0.595, 0.648, 0.707]
     """
     check_sizes(steps, count, seed)
+    recovery = validation.as_finite("flash_crash: recovery", recovery)
     trough = max(1, steps // 3)
     share = np.interp(
         np.arange(1, steps + 1), [0, trough, max(steps, trough + 1)], [0, 1, 1 - recovery]
@@ -176,6 +177,7 @@ def whipsaw(
     """
     check_sizes(steps, count, seed)
     half = max(1, steps // 2)
+    overshoot = validation.as_finite("whipsaw: overshoot", overshoot)
     share = np.interp(np.arange(1, steps + 1), [0, half, max(steps, half + 1)], [0, 1, -overshoot])
     shape = np.outer(share, log_fall(book, fall))
     return varied(book, "whipsaw", shape, count, volatility, dispersion, seed)
@@ -224,12 +226,14 @@ def decoupling(
     """
     check_sizes(steps, count, seed)
     chosen = book.assets[-1] if asset is None else asset
-    if chosen not in book.assets:
+    if not is_among(book.assets, chosen):
         raise InputError(
             f"decoupling: asset {chosen!r} is not in the book, which has "
             f"{validation.format_names(book.assets)}"
         )
-    moves = np.full(len(book.assets), np.log1p(validation.as_finite("decoupling: rise", rise)))
+    if not validation.as_finite("decoupling: rise", rise) > -1:
+        raise InputError(f"decoupling: rise is {rise}; it is a share of the price, above -1")
+    moves = np.full(len(book.assets), np.log1p(rise))
     moves[book.assets.get_loc(chosen)] = log_fall(book, fall)[0]
     shape = straight(steps, moves)
     return varied(book, "decoupling", shape, count, volatility, dispersion, seed)
@@ -282,6 +286,8 @@ def whale_default(
     gross = float(np.abs(net) @ book.marks)
     if gross == 0:
         raise InputError("whale_default: this account has no position")
+    if not validation.as_finite("whale_default: overshoot", overshoot) > -1:
+        raise InputError(f"whale_default: overshoot is {overshoot}; it must be above -1")
     move = min((1 + overshoot) * float(book.equity[pool]) / gross, LARGEST_MOVE)
     share = np.minimum(np.arange(1, steps + 1) / max(1, steps // 2), 1.0)
     shape = np.log1p(-np.sign(net) * move * share[:, None])
@@ -294,7 +300,8 @@ def _whale(book: Book, account: str | None) -> int:
     gross = np.bincount(book.pool, notional, minlength=book.equity.size)
     gross = np.where(book.solvent, gross, -1.0)
     if account is not None:
-        code = book.account_names.get_indexer(pd.Index([account]))[0]
+        known = is_among(book.account_names, account)
+        code = book.account_names.get_indexer(pd.Index([account]))[0] if known else -1
         if code < 0:
             raise InputError(f"whale_default: account {account!r} is not in the book")
         gross = np.where(book.pool_account == code, gross, -1.0)

@@ -107,10 +107,10 @@ class StressTest:
         """
         from scipy.special import stdtrit
 
-        if measure not in TOTALS:
+        if not isinstance(measure, str) or measure not in TOTALS:
             raise InputError(f"differences: {measure!r} is not one of {', '.join(TOTALS)}")
         base = self.policies[0] if baseline is None else baseline
-        if base not in self.policies:
+        if not isinstance(base, str) or base not in self.policies:
             raise InputError(
                 f"differences: baseline {base!r} is not one of {', '.join(self.policies)}"
             )

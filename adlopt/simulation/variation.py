@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
+import pandas as pd
 
 from adlopt._internal import validation
 from adlopt._internal.arrays import FloatArray
@@ -17,6 +18,7 @@ Fall = float | Mapping[str, float]
 VOLATILITY = 0.01  # of the log price per step, in sets of several paths
 DISPERSION = 0.25  # standard deviation of the severity, whose mean is one
 CORRELATION = 0.8  # of the noise between assets, as in `adl.synthetic`
+LARGEST = 10.0  # volatility and dispersion: prices beyond it have no meaning
 
 
 def straight(steps: int, log_moves: FloatArray) -> FloatArray:
@@ -41,6 +43,11 @@ def share(what: str, value: float) -> float:
     return float(value)
 
 
+def is_among(names: pd.Index, name: object) -> bool:
+    """Whether this is one of the names; false for what cannot be a name."""
+    return isinstance(name, Hashable) and name in names
+
+
 def varied(
     book: Book,
     name: str,
@@ -55,8 +62,8 @@ def varied(
     sigma = (0.0 if single else VOLATILITY) if volatility is None else volatility
     spread = (0.0 if single else DISPERSION) if dispersion is None else dispersion
     for what, value in (("volatility", sigma), ("dispersion", spread)):
-        if not validation.as_finite(f"{name}: {what}", value) >= 0:
-            raise InputError(f"{name}: {what} is {value}; it must be >= 0")
+        if not 0 <= validation.as_finite(f"{name}: {what}", value) <= LARGEST:
+            raise InputError(f"{name}: {what} is {value}; it must lie in [0, {LARGEST:g}]")
     deviation = np.sqrt(np.log1p(spread**2))  # of the log severity, whose exponential has mean one
     steps, d = shape.shape
     logs = np.empty((count, steps, d))
@@ -65,4 +72,8 @@ def varied(
         common, own = rng.normal(size=(steps, 1)), rng.normal(size=(steps, d))
         noise = np.sqrt(CORRELATION) * common + np.sqrt(1 - CORRELATION) * own
         logs[path] = severity * shape + sigma * np.cumsum(noise, axis=0)
-    return Paths(book.assets, book.marks * np.exp(logs), name=name)
+    with np.errstate(over="ignore", under="ignore"):
+        prices = book.marks * np.exp(logs)
+    if not (np.isfinite(prices) & (prices > 0)).all():
+        raise InputError(f"{name}: the moves are too large; a price leaves the range of numbers")
+    return Paths(book.assets, prices, name=name)
