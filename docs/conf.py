@@ -72,7 +72,8 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "remove_config_comments": True,
     "abort_on_example_error": True,
-    "capture_repr": ("_repr_html_", "__repr__"),
+    "capture_repr": ("_repr_html_",),  # what a recipe prints, not the reprs of axes
+    "within_subsection_order": "FileNameSortKey",
 }
 
 # Pages. No page makes a request elsewhere: MathJax, fonts and search are part of the site.

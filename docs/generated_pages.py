@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,13 @@ def command_line() -> str:
         "",
         "This page is written from the program. `adlopt COMMAND --help` prints the same texts.",
         "",
-        str(group.help),
+        _options_as_code(str(group.help)),
         "",
         str(group.epilog),
         "",
     ]
     for name, command in sorted(group.commands.items()):
-        lines += [f"## adlopt {name}", "", _plain(command.help), ""]
+        lines += [f"## adlopt {name}", "", _options_as_code(_plain(command.help)), ""]
         rows = [
             _row(parameter) for parameter in command.params if not getattr(parameter, "hidden", 0)
         ]
@@ -71,7 +72,13 @@ def _row(parameter: Any) -> str:
         name += f" {parameter.metavar or parameter.type.name.upper()}" if takes_value else ""
     else:
         name = parameter.metavar or str(parameter.name).upper()
-    return f"| `{_cell(name)}` | {_cell(_plain(getattr(parameter, 'help', '') or ''))} |"
+    meaning = _cell(_plain(getattr(parameter, "help", "") or ""))
+    return f"| `{_cell(name)}` | {_options_as_code(meaning)} |"
+
+
+def _options_as_code(text: str) -> str:
+    """Options in a text as code, since prose would turn their two hyphens into a dash."""
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", text)
 
 
 def _plain(text: str | None) -> str:

@@ -1,8 +1,9 @@
 """Open the built documentation in headless Chromium and check what a reader would notice.
 
 `python tools/check_site.py [FOLDER]`, from the root of a checkout. Every page: no request leaves,
-no complaint in the console, pictures have alternative text, nothing overflows at 390 pixels, and
-mathematics is rendered. Search finds "water-filling". Exit 1 with the list of findings.
+no complaint in the console, pictures have alternative text, nothing overflows at 390 pixels or is
+cut there, and mathematics is rendered, in the line if it belongs there. Search finds "water-
+filling". Exit 1 with the list of findings.
 """
 
 from __future__ import annotations
@@ -21,13 +22,24 @@ PHONE = 390  # pixels
 SEARCH_SECONDS = 30
 
 # A thumbnail of the gallery repeats the title beside it, so its text is empty on purpose.
-LOOK = """(() => ({
+LOOK = """(() => {
+  const page = document.querySelector(".bd-article-container");
+  const scrolls = e => e && e !== page &&
+    (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const cut = page ? [...page.querySelectorAll("*:not(.headerlink)")].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width && box.right > innerWidth + 1 && !scrolls(e.parentElement);
+  }) : [];
+  return {
   pictures: [...document.images].filter(
     i => !i.alt.trim() && !i.closest(".sphx-glr-thumbcontainer")).length,
   wide: document.documentElement.scrollWidth,
   formulas: document.querySelectorAll("span.math, div.math").length,
   rendered: document.querySelectorAll("mjx-container").length,
-}))()"""
+  cut: cut.length,
+  broken: [...document.querySelectorAll("span.math")].filter(
+    e => getComputedStyle(e).display === "block").length,
+}})()"""
 
 
 def findings_of(tab: Any, home: str, page: str) -> list[str]:
@@ -48,6 +60,10 @@ def findings_of(tab: Any, home: str, page: str) -> list[str]:
         wrong.append(f"{found['pictures']} pictures without alternative text")
     if found["wide"] > PHONE:
         wrong.append(f"is {found['wide']} pixels wide on a screen of {PHONE}")
+    if found["cut"]:
+        wrong.append(f"{found['cut']} elements are cut at the right edge")
+    if found["broken"]:
+        wrong.append(f"{found['broken']} formulas of the text stand on lines of their own")
     if found["rendered"] < found["formulas"]:
         wrong.append(f"{found['rendered']} of {found['formulas']} formulas are rendered")
     return [f"{page}: {text}" for text in wrong]

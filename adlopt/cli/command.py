@@ -69,7 +69,7 @@ def fail(message: str, code: int) -> NoReturn:
 
 app = typer.Typer(
     cls=Commands,
-    help="Risk-based auto-deleveraging as convex optimisation, with proven answers.",
+    help="Risk-based auto-deleveraging as convex optimization, with proven answers.",
     epilog="Exit codes: 0 fine, 1 solver failed, 2 bad input, 3 infeasible, 4 not proven optimal.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
