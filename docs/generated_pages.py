@@ -19,7 +19,10 @@ def write(docs: Path) -> None:
     _write_if_changed(docs / "guide" / "command_line.md", command_line())
     notebooks = docs / "course" / "notebooks"
     notebooks.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    current = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for old in {path.name for path in notebooks.glob("*.ipynb")} - {path.name for path in current}:
+        (notebooks / old).unlink()
+    for notebook in current:
         _copy_if_changed(notebook, notebooks / notebook.name)
     _write_if_changed(docs / "changelog.md", (ROOT / "CHANGELOG.md").read_text())
     guide_pictures.write(docs / "_static" / "pictures")

@@ -60,6 +60,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         written = {"guide/command_line.md", "_static/explorer.html", "changelog.md"}
         path = (page.parent / target).resolve()
         made = str(path.relative_to(DOCS)) if path.is_relative_to(DOCS) else ""
+        if made.startswith("course/notebooks/"):  # copied there when the site is built
+            path = DOCS.parent / "notebooks" / path.name
         assert path.exists() or made in written or made.startswith(("api/", "auto_gallery/")), (
             target
         )
