@@ -88,7 +88,7 @@ def _optimum(accounts: int, scenarios: int, *, full: bool) -> Row:
         return rules.ProRata().reductions(problem)
 
     play(book, path[:1], noted, adl.Exchange())
-    posed = rule.posed(first[0])
+    posed = rule.problem_for(first[0])
     adl.solve(posed)  # compiles
     started = time.perf_counter()
     adl.solve(posed)

@@ -163,7 +163,7 @@ def _split(
     np.maximum(total, 0.0, out=total)
     upper = Part(rows[inside & is_high], height, _only(part.total, high, keep=True))
     lower = Part(rows[~inside & ~is_high], part.height, _only(total, high, keep=False))
-    return [Part(_open(p, asset), p.height, p.total) for p in (upper, lower)]
+    return [Part(_still_open(p, asset), p.height, p.total) for p in (upper, lower)]
 
 
 def _only(total: FloatArray, assets: IntArray, *, keep: bool) -> FloatArray:
@@ -171,7 +171,7 @@ def _only(total: FloatArray, assets: IntArray, *, keep: bool) -> FloatArray:
     return np.where(mask == keep, total, 0.0)
 
 
-def _open(part: Part, asset: IntArray) -> IntArray:
+def _still_open(part: Part, asset: IntArray) -> IntArray:
     """Rows of assets of which something is still to be taken."""
     return part.rows[part.total[asset[part.rows]] > 0]
 

@@ -11,19 +11,18 @@ from adlopt.model.losses import losses_beyond_fund
 from adlopt.model.market import least_from_accounts
 from adlopt.model.problem import Problem
 
-ROUNDING = 1e-13
-NEXT_TO_NOTHING = (1e-4, 1e-6, 1e-8, 1e-10)  # shares of a position, tried in turn
+ZERO_LOSS = 1e-13  # of all equity: a loss below is rounding and cannot serve as a unit
+SNAP_THRESHOLDS = (1e-4, 1e-6, 1e-8, 1e-10)  # fractions of a position, tried in turn
 
 
 def typical_loss(problem: Problem) -> float:
     """Money unit of the program: the objective when every position gives the same share, or before
     any reduction.
     """
-    # If the loss is zero up to rounding, it cannot serve as a unit.
     equity = float(problem.book.equity[problem.book.solvent].sum())
     for allocation in (problem.pro_rata(), None):
         value = float(problem.scenarios.weights @ losses_beyond_fund(problem, allocation))
-        if value > ROUNDING * equity:
+        if value > ZERO_LOSS * equity:
             return value
     return equity
 
@@ -57,18 +56,18 @@ def restore_feasibility(problem: Problem, allocation: FloatArray) -> FloatArray:
 
 
 def snapped_to_bounds(problem: Problem, allocation: FloatArray) -> Iterator[FloatArray]:
-    """The allocation without the traces that interior-point steps leave on accounts that nothing is
-    to be taken from.
+    """The allocation with fractions near 0 and 1 rounded to them, by ever smaller thresholds.
 
-    Reductions of next to nothing become none, those of nearly all become all: ever smaller ones,
-    for the caller to stop at the first that costs no more than the solver has left open anyway.
+    Interior-point steps leave such fractions on accounts that an optimum does not touch. The caller
+    stops at the first allocation that costs no more than the gap that the solver has left open.
     """
-    share = np.divide(
+    fraction = np.divide(
         allocation,
         problem.max_reduction,
         out=np.zeros(allocation.size),
         where=problem.max_reduction != 0,
     )
-    for negligible in NEXT_TO_NOTHING:
-        rounded = np.where(share < negligible, 0.0, np.where(share > 1.0 - negligible, 1.0, share))
+    for negligible in SNAP_THRESHOLDS:
+        high = np.where(fraction > 1.0 - negligible, 1.0, fraction)
+        rounded = np.where(fraction < negligible, 0.0, high)
         yield restore_feasibility(problem, rounded * problem.max_reduction)

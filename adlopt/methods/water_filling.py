@@ -44,7 +44,7 @@ class WaterFilling:
     problem: Problem
 
     def solve(self, settings: Settings) -> Result:
-        return _fill(self.problem)
+        return _drain_all(self.problem)
 
 
 def plan(problem: Problem) -> WaterFilling | Refusal:
@@ -58,10 +58,10 @@ def solve(problem: Problem) -> Result:
     found = plan(problem)
     if isinstance(found, Refusal):
         raise NotApplicable(f"water_filling: {found.reason}; {found.remedy}")
-    return _fill(problem)
+    return _drain_all(problem)
 
 
-def _fill(problem: Problem) -> Result:
+def _drain_all(problem: Problem) -> Result:
     from adlopt.methods.water_level import drain  # compiled loops: loads numba
 
     book = problem.book

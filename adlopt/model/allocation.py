@@ -14,7 +14,7 @@ from adlopt.model.market import least_from_accounts
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem, require_problem
 
-FEASIBILITY = 1e-9  # relative rounding allowed in an allocation that a user gives
+FEASIBILITY = 1e-9  # relative violation of boxes and sums that counts as feasible
 
 AnyAllocation = Any
 """A result with the attribute `allocation` (a `Solution`), a table, or an array (e,)."""

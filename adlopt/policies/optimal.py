@@ -56,7 +56,7 @@ class Optimal(Policy):
                 f"Optimal: method {self.method!r} is unknown; use one of {', '.join(METHODS)}"
             )
 
-    def posed(self, problem: Problem) -> Problem:
+    def problem_for(self, problem: Problem) -> Problem:
         """The problem with this policy's own objective and price model.
 
         Parameters
@@ -77,7 +77,7 @@ class Optimal(Policy):
         return problem
 
     def reductions(self, problem: Problem) -> FloatArray:
-        return run_method(self.posed(problem), self.method).allocation
+        return run_method(self.problem_for(problem), self.method).allocation
 
     def __str__(self) -> str:
         stated = [] if self.method == "auto" else [self.method]

@@ -17,8 +17,6 @@ from adlopt.model.market import least_from_accounts
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 
-ROUNDING = 1e-9  # relative violation of boxes and sums that counts as feasible
-
 
 class HasAllocate(Protocol):
     """Anything with `allocate(problem)`."""

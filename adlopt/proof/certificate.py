@@ -28,7 +28,7 @@ from adlopt.proof.multipliers import Multipliers
 GAP_CLOSED = 1e-9  # a relative gap not worth another pass
 GAP_UNCONVERGED = 3e-7  # a solver's multipliers may leave more; the plain subgradient is tried then
 # of the money in the book (equity and notional): what rounding may leave of a sum over its pools
-ROUNDING = 1e-15
+ROUNDING_OF_MONEY = 1e-15
 TINY = np.finfo(float).tiny
 
 LinearMinimum = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -149,7 +149,7 @@ def certify_array(
     ).rename_axis("asset")
     book = problem.book
     money = float(book.equity[book.solvent].sum() + book.gross[book.solvent].sum())
-    return Certificate(value, lower_bound, shadow_prices=saved, rounding=ROUNDING * money)
+    return Certificate(value, lower_bound, shadow_prices=saved, rounding=ROUNDING_OF_MONEY * money)
 
 
 def _gap(

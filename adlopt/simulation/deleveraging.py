@@ -11,10 +11,11 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import AdlError, InputError, ScaleWarning
+from adlopt.model.allocation import FEASIBILITY
 from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, apply_policy, name_of
+from adlopt.policies.protocol import AnyPolicy, apply_policy, name_of
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.exchange import Exchange
 from adlopt.simulation.state import State
@@ -110,7 +111,7 @@ def feasible_reductions(policy: AnyPolicy, problem: Problem, step: int) -> Float
         error.add_note(f"policy {name_of(policy)}, step {step} of the path")
         raise
     inside, most = np.sign(problem.max_reduction) * taken, np.abs(problem.max_reduction)
-    slack = ROUNDING * np.abs(problem.required)[problem.asset]
+    slack = FEASIBILITY * np.abs(problem.required)[problem.asset]
     bad = np.flatnonzero((inside < -slack) | (inside > most + slack))
     if bad.size:
         row = problem.positions.iloc[int(bad[0])]
@@ -120,7 +121,7 @@ def feasible_reductions(policy: AnyPolicy, problem: Problem, step: int) -> Float
         )
     taken = np.sign(problem.max_reduction) * np.clip(inside, 0.0, most)
     total = np.bincount(problem.asset, np.abs(taken), minlength=problem.required.size)
-    over = np.flatnonzero(total > np.abs(problem.required) * (1.0 + ROUNDING))
+    over = np.flatnonzero(total > np.abs(problem.required) * (1.0 + FEASIBILITY))
     if over.size:
         raise InputError(
             f"policy {name_of(policy)}, step {step}: it takes {total[over[0]]:g} contracts of "
@@ -157,7 +158,7 @@ def execute(
     state.paid_for += paid
     state.last_taken, state.last_settlement = whole, settlement.copy()
     unmet = required - np.abs(by_asset)
-    unmet = np.where(unmet > ROUNDING * required, unmet, 0.0)
+    unmet = np.where(unmet > FEASIBILITY * required, unmet, 0.0)
     return Deleveraging(
         problem, taken, float(paid.sum()), int(np.count_nonzero(paid)), float(unmet @ state.marks)
     )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
+from adlopt.model.allocation import FEASIBILITY
 from adlopt.model.book import Book
 from adlopt.model.losses import objective_value
 from adlopt.objectives import Objective
-from adlopt.policies.protocol import ROUNDING, AnyPolicy, violations
+from adlopt.policies.protocol import AnyPolicy, violations
 from adlopt.proof.certificate import certify_array
 from adlopt.simulation.deleveraging import Deleveraging, PriceModels, deleverage, triggered
 from adlopt.simulation.exchange import Exchange
@@ -116,7 +117,7 @@ def expected_loss(wave: Deleveraging | None) -> tuple[float, float]:
     if wave is None or wave.problem.prices is None:
         return np.nan, np.nan
     unmet, overstepped = violations(wave.problem, wave.taken)
-    if max(unmet, overstepped) > ROUNDING:
+    if max(unmet, overstepped) > FEASIBILITY:
         return objective_value(wave.problem, wave.taken), np.nan
     proof = certify_array(wave.problem, wave.taken)
     return proof.value, proof.gap

@@ -58,7 +58,7 @@ def boxes(
             kinks[place] if place < kinks.size else np.inf,
         )
         cutoff[i] = kinks[-1] if kinks.size else 0.0
-        rows = problem.asset == k
+        rows = problem.rows_of(int(k))
         unit = equity[rows] / book.marks[k]  # contracts at leverage 1
         high[rows] = np.clip(size[rows] - intervals[i, 0] * unit, 0.0, cap[rows])
         if place < kinks.size:
@@ -74,7 +74,7 @@ def without_losses(
     book, raised = problem.book, low.copy()
     size, equity = np.abs(book.size[problem.eligible]), book.equity[problem.pool]
     for k in problem.reduced_assets:
-        rows, worst = problem.asset == k, float(adverse[k].max(initial=0.0))
+        rows, worst = problem.rows_of(int(k)), float(adverse[k].max(initial=0.0))
         if worst > 0:
             free = np.clip(size[rows] - equity[rows] / (worst * book.marks[k]), 0.0, high[rows])
             raised[rows] = np.maximum(raised[rows], free)

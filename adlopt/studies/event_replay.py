@@ -14,11 +14,12 @@ import pandas as pd
 from adlopt._internal import tables, validation
 from adlopt._internal.arrays import FloatArray
 from adlopt.errors import InputError
+from adlopt.model.allocation import FEASIBILITY
 from adlopt.model.book import Book
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import ROUNDING, Policies, by_name
+from adlopt.policies.protocol import Policies, by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
@@ -225,7 +226,7 @@ def _fixed_policy(reductions: FloatArray) -> Callable[[Problem], FloatArray]:
 
 def _counts(part: pd.DataFrame) -> dict[str, Any]:
     reduced = part["fraction"] > 0
-    remains = part["fraction"] < 1 - ROUNDING
+    remains = part["fraction"] < 1 - FEASIBILITY
     return {
         "positions": len(part),
         "reduced": int(reduced.sum()),
@@ -275,7 +276,7 @@ def read_realised(given: pd.DataFrame | str | Path, column: str, wave: str) -> p
     key = [name for name in ("wave", "account", "asset", "margin_mode") if name in table]
     total = table.groupby(key, sort=False, observed=True)["realised_reduction"].transform("sum")
     table = table.assign(realised_reduction=total)[~table.duplicated(key)]
-    over = np.abs(table["realised_reduction"]) > np.abs(table["size"]) * (1 + ROUNDING)
+    over = np.abs(table["realised_reduction"]) > np.abs(table["size"]) * (1 + FEASIBILITY)
     validation.raise_for_rows(
         "realised", table, over, "realised_reduction", "{} is more than the position had"
     )
@@ -305,7 +306,7 @@ def _stated(
     by_position[~book.solvent[book.pool]] = 0.0
     required = np.bincount(book.asset, by_position, minlength=len(book.assets))
     sides = np.bincount(book.asset, np.abs(by_position), minlength=len(book.assets))
-    mixed = np.flatnonzero(sides > np.abs(required) * (1 + ROUNDING))
+    mixed = np.flatnonzero(sides > np.abs(required) * (1 + FEASIBILITY))
     if mixed.size:
         raise InputError(
             f"realised: {book.assets[int(mixed[0])]!r} is reduced on both sides in one wave; "

@@ -31,7 +31,6 @@ from adlopt.studies import _optimal_set_parts as parts
 from adlopt.studies.table_result import MAX_ROWS
 
 TOLERANCE = 1e-9  # relative to a position or a loss: what counts as inside
-ROUNDING = 1e-12
 CRITERIA = ("fewest_accounts", "smallest_fraction")
 _FORMAT = "{:,.6g}".format
 
@@ -245,7 +244,7 @@ class OptimalSet:
         """Least and most by boxes and sums alone."""
         least, most = self.low.copy(), self.high.copy()
         for k, rest in self._remaining_requirement().items():
-            rows = self.problem.asset == k
+            rows = self.problem.rows_of(k)
             room = (self.high - self.low)[rows]
             most[rows] = self.low[rows] + np.minimum(room, rest)
             least[rows] += np.clip(rest - (room.sum() - room), 0.0, room)

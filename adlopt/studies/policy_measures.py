@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from adlopt._internal.arrays import BoolArray, FloatArray
-from adlopt.model.allocation import gross_leverage
+from adlopt.model.allocation import FEASIBILITY, gross_leverage
 from adlopt.model.constraints import Constraints
 from adlopt.model.losses import objective_value, scenario_losses
 from adlopt.model.problem import Problem
 from adlopt.objectives import CVaR, ExpectedLoss
-from adlopt.policies.protocol import ROUNDING, violations
+from adlopt.policies.protocol import violations
 
 TINY = np.finfo(float).tiny
 INSOLVENT = 1e-9  # of the solvent equity: a smaller loss is rounding at zero equity
@@ -34,7 +34,7 @@ def measures(
     """All blocks of one allocation: feasibility, risk, concentration, hedges."""
     unmet, overstepped = violations(problem, taken)
     beyond = violation_of(problem, taken, constraints)
-    feasible = unmet <= ROUNDING and overstepped <= ROUNDING and beyond <= VIOLATION
+    feasible = unmet <= FEASIBILITY and overstepped <= FEASIBILITY and beyond <= VIOLATION
     numbers = risk(problem, taken, tail)
     # A rule that takes less than required may leave less risk: its excess would mislead.
     comparable = bound is not None and feasible
@@ -115,7 +115,7 @@ def concentration(problem: Problem, taken: FloatArray) -> dict[str, Any]:
     part = by_account / max(by_account.sum(), TINY)  # avoid 0/0 if nothing is taken
     return {
         "accounts": int(np.count_nonzero(by_account)),
-        "fully_closed": int(np.count_nonzero(fraction >= 1 - ROUNDING)),
+        "fully_closed": int(np.count_nonzero(fraction >= 1 - FEASIBILITY)),
         "max_fraction": float(fraction.max()),
         "max_burden": float((by_pool / book.equity[problem.pool]).max()),
         "hhi": float(part @ part),
@@ -145,7 +145,7 @@ def hedges(problem: Problem, taken: FloatArray, v: FloatArray) -> dict[str, Any]
 
 def exposure_has_risen(problem: Problem, before: FloatArray, after: FloatArray) -> BoolArray:
     """(n,) mask of solvent pools whose absolute exposure has grown by more than rounding."""
-    grown = np.abs(after) > np.abs(before) * (1 + ROUNDING) + ROUNDING * np.abs(after)
+    grown = np.abs(after) > np.abs(before) * (1 + FEASIBILITY) + FEASIBILITY * np.abs(after)
     return np.asarray(problem.book.solvent & grown)
 
 
