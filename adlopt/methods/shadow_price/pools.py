@@ -44,9 +44,6 @@ class PoolProgram:
     with_merged: IntArray  # coupling rows that have such a variable
     exhausted: BoolArray  # (R,) assets of which everything must go
     presolved: Presolved  # the pairs that are in the program, other scenarios' left out
-    member: BoolArray  # (book's pools,) whether the pool is in the program
-    # pairs that cost in full, of pools with pairs but without variables: pool, scenario
-    fixed: tuple[IntArray, AnyIntArray]
 
     @property
     def owner(self) -> IntArray:
@@ -82,16 +79,17 @@ def build(
     row, needed = number[problem.asset], np.abs(required[assets])
     linear, hinges = presolved.linear, presolved.hinges
 
-    own = ((linear.count + hinges.count)[problem.pool] > 0) & (cap != 0)
+    member = linear.count + hinges.count > 0  # such pools have positions: the presolve saw to it
+    own = member[problem.pool]
     rows, merged = np.flatnonzero(own), np.flatnonzero(~own)
     width = np.bincount(problem.pool[rows], minlength=n)
-    member = width > 0
     total = np.bincount(row[merged], np.abs(cap[merged]), minlength=assets.size)
     shared = np.minimum(total / needed, 1.0)
     with_merged = np.flatnonzero(shared)
     none = np.zeros(with_merged.size, dtype=np.intp)
-    presolved, constant, fixed = _without_constants(presolved, member)
-    linear, hinges = presolved.linear, presolved.hinges
+    constant = presolved.constant + np.bincount(
+        linear.scenario, linear.shortfall, presolved.constant.size
+    )
     moves = problem.moves[assets] - problem.settlement_offset[assets, None]
     pools = Pools(
         variable=_starts(width[member], none + 1),
@@ -118,8 +116,6 @@ def build(
         with_merged,
         problem.exhausted_assets[assets],
         presolved,
-        member,
-        fixed,
     )
 
 
@@ -127,35 +123,6 @@ def largest_reductions(problem: Problem) -> FloatArray:
     """(e,) contracts, unsigned: no position gives more than is required of its asset."""
     needed = np.abs(problem.required)[problem.asset]
     return np.minimum(np.abs(problem.max_reduction), needed)
-
-
-def _without_constants(
-    presolved: Presolved, member: BoolArray
-) -> tuple[Presolved, FloatArray, tuple[IntArray, AnyIntArray]]:
-    """The pairs of member pools, the losses (S,) that no variable changes, and the pairs of other
-    pools that cost in full.
-    """
-    linear, hinges = presolved.linear, presolved.hinges
-    constant = presolved.constant + np.bincount(
-        linear.scenario, linear.shortfall, minlength=presolved.constant.size
-    )
-    none = np.empty(0, dtype=np.intp)
-    if not (linear.count[~member] + hinges.count[~member]).any():
-        return presolved, constant, (none, none)
-    kept, kept_linear = member[hinges.pool], member[linear.pool]
-    costs = ~kept & (hinges.shortfall > 0)
-    constant += np.bincount(hinges.scenario[costs], hinges.shortfall[costs], constant.size)
-    fixed = (
-        np.append(linear.pool[~kept_linear], hinges.pool[costs]),
-        np.append(linear.scenario[~kept_linear], hinges.scenario[costs]),
-    )
-    members = Presolved(
-        presolved.constant,
-        Pairs(linear.count * member, linear.scenario[kept_linear], linear.shortfall[kept_linear]),
-        Pairs(hinges.count * member, hinges.scenario[kept], hinges.shortfall[kept]),
-        presolved.dropped,
-    )
-    return members, constant, fixed
 
 
 def price_bounds(

@@ -64,12 +64,6 @@ def multipliers(
     scenario[place_hinge] = pools.scenario
     share[place_hinge] = weight
     pool = np.repeat(np.arange(linear.size, dtype=np.int32), linear + hinges)
-    fixed, fixed_scenario = groups.program.fixed
-    if fixed.size:
-        pool, scenario = np.append(pool, fixed), np.append(scenario, fixed_scenario)
-        order = np.argsort(pool, kind="stable")
-        pool, scenario = pool[order], scenario[order]
-        share = np.append(share, np.ones(fixed.size))[order]
     return Multipliers(terms, uncovered, pool, scenario, share)
 
 
