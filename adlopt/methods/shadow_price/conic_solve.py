@@ -16,8 +16,9 @@ from adlopt.methods.result import Result, Settings
 from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition, DualPoint
 from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
+from adlopt.methods.shadow_price.decomposition import Decomposition
 from adlopt.methods.shadow_price.groups import Groups
-from adlopt.methods.shadow_price.linear_start import LinearSolution, LinearSolver
+from adlopt.methods.shadow_price.linear_start import LinearSolver
 from adlopt.methods.shadow_price.pools import build, price_bounds
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
 from adlopt.methods.shadow_price.warm_start import WarmStart
@@ -92,7 +93,7 @@ class _Run:
             problem, self.program, self.equity, pool_tuning, report, deadline
         )
         self.decomposition: ConicDecomposition | None = None
-        self.linear_start: LinearSolution | None = None
+        self.linear_start: Decomposition | None = None
         self.interrupted = False
 
     def solve(self, tolerance: float) -> Result:
@@ -119,22 +120,22 @@ class _Run:
         self.report("expected loss")
         first = self.linear.solve(self.problem.scenarios.weights, self.tuning.first)
         self.linear_start = first
-        stress = self._stress(recover.allocation(self.problem, self.program, first.fractions()))
+        stress = self._stress(recover.allocation(self.problem, self.program, first.combination()))
         self.report("expected loss under stress")
-        second = self.linear.solve(stress, self.tuning.first, first.groups, first.price)
+        second = self.linear.solve(stress, self.tuning.first, first.groups, first.outcome.point)
         self.linear_start = second
         unit = typical_loss(self.problem) / self.program.unit
         self.decomposition = self._decomposition(self._groups(stress, second.groups), unit)
         losses = self._first_columns([first, second])
-        return self.decomposition.dual_point(second.price / unit, losses, None)
+        return self.decomposition.dual_point(second.outcome.point / unit, losses, None)
 
-    def _first_columns(self, solutions: list[LinearSolution]) -> FloatArray:
+    def _first_columns(self, solutions: list[Decomposition]) -> FloatArray:
         """Add the combinations as columns, and begin at the best; losses there."""
         decomposition = self.decomposition
         assert decomposition is not None
         found: list[FloatArray] = []
         for number, solution in enumerate(solutions, start=-len(solutions)):
-            y = solution.fractions()
+            y = solution.combination()
             table = decomposition.groups.totals_at(y)
             decomposition.add_column(table, y, number)
             found.append(decomposition.losses_of(table))
@@ -195,7 +196,7 @@ class _Run:
         stress[self.live] = dual.stress(decomposition.factors)
         price = dual.price * decomposition.unit
         exact = self.linear.solve(stress, self.tuning.polish, self.linear_start.groups, price)
-        decomposition.offer(dual.at_price(exact.price / decomposition.unit), LAST)
+        decomposition.offer(dual.at_price(exact.outcome.point / decomposition.unit), LAST)
 
     def _result(self) -> Result:
         decomposition = self.decomposition
@@ -237,8 +238,8 @@ class _Run:
             if decomposition.outcome.proven:
                 return best
             candidates.append(best)
-        if self.linear_start is not None and self.linear_start.found:
-            y = self.linear_start.fractions()
+        if self.linear_start is not None and self.linear_start.outcome.theta.size:
+            y = self.linear_start.combination()
             candidates.append(recover.allocation(problem, self.program, y))
         return min(candidates, key=lambda each: objective_value(problem, each))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray
-from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, Outcome
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.market_groups import market_groups
@@ -16,29 +15,6 @@ from adlopt.methods.shadow_price.pools import PoolProgram, price_bounds
 from adlopt.methods.shadow_price.sampling import sampled_start
 from adlopt.methods.shadow_price.tuning import Tuning
 from adlopt.model.problem import Problem
-
-
-@dataclass(frozen=True, eq=False)
-class LinearSolution:
-    """Where the decomposition under fixed stresses ended."""
-
-    groups: Groups
-    decomposition: Decomposition
-
-    @property
-    def price(self) -> FloatArray:
-        """(R,)"""
-        return self.decomposition.outcome.point
-
-    @property
-    def found(self) -> bool:
-        """Whether there is a combination."""
-        return bool(self.decomposition.outcome.theta.size)
-
-    def fractions(self) -> FloatArray:
-        """(v,) the master's combination."""
-        best, answers = self.decomposition.outcome, self.decomposition.answers
-        return recover.combine(self.groups, best.theta, best.group, best.sweep, answers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +34,7 @@ class LinearSolver:
         tolerance: float,
         before: Groups | None = None,
         price: FloatArray | None = None,
-    ) -> LinearSolution:
+    ) -> Decomposition:
         """Minimise stress.L, from the vertices of `before` and `price` (R,), or from samples."""
         program, tuning = self.program, self.tuning
         # Bounds on prices must hold for these stresses: those for the scenario probabilities can
@@ -79,7 +55,7 @@ class LinearSolver:
         groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
         decomposition = Decomposition(groups, objective, np.ones(bounds.size), start, tuning)
         self._run(decomposition, width, tolerance)
-        return LinearSolution(groups, decomposition)
+        return decomposition
 
     def _run(self, decomposition: Decomposition, width: float, tolerance: float) -> None:
         decomposition.run(width, tolerance, report=self.report, deadline=self.deadline)
