@@ -47,6 +47,7 @@ class Outcome:
 
     point: FloatArray  # best dual point: prices and stresses
     stresses: tuple[FloatArray, ...]  # of the tails there
+    losses: FloatArray = field(default_factory=lambda: np.empty(0))  # (L,) of the combination
     bound: float = -np.inf  # dual function there
     value: float = np.inf  # of the master: an upper bound of the optimum once the gap is closed
     proven: bool = False  # the gap was closed
@@ -231,6 +232,7 @@ class Decomposition:
     def _remember(self, solution: MasterSolution) -> None:
         outcome, master = self.outcome, self.master
         outcome.value = solution.value + self.objective.offset
+        outcome.losses = solution.losses + self.objective.constant
         theta = master.forget(solution.theta)
         pools = master.group < self.groups.count
         outcome.theta, outcome.group = theta[pools], master.group[pools]

@@ -29,6 +29,7 @@ class MasterSolution(NamedTuple):
     theta: FloatArray  # (columns,)
     held: float  # total of the variables by which the box holds the point back
     stresses: tuple[FloatArray, ...]  # (L,) of each tail
+    losses: FloatArray  # (L,) of the combination, without constants
 
 
 class Master:
@@ -58,7 +59,6 @@ class Master:
             ("primal_feasibility_tolerance", numbers.tolerance),
             ("dual_feasibility_tolerance", numbers.tolerance),
             ("simplex_scale_strategy", numbers.scaling),
-            ("primal_simplex_bound_perturbation_multiplier", numbers.perturbation),
         ):
             self.highs.setOptionValue(name, value)
         self._add_rows(
@@ -182,7 +182,18 @@ class Master:
             theta=x[self.fixed :],
             held=float(box @ real),
             stresses=self._stresses(dual),
+            losses=self._losses(x, np.array(solution.row_value)),
         )
+
+    def _losses(self, x: FloatArray, row: FloatArray) -> FloatArray:
+        """sum theta loss, from the loss rows and the columns in them that are no answers."""
+        R, L = self.R, self.L
+        e, f, rest = x[2 * R : 2 * R + L], x[2 * R + L : 2 * R + 2 * L], np.zeros(L)
+        if len(self.tails) == 1:
+            rest[self.tails[0].scenarios] = x[2 * R + 2 * L]
+        elif self.tails:
+            rest = x[2 * R + 2 * L : 2 * R + 3 * L]
+        return np.asarray(row[R : R + L] + rest + e - f)
 
     def _run_simplex(self) -> None:
         """The simplex method from the last basis; if it fails, the next strategy from none."""

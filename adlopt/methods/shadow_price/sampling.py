@@ -34,7 +34,8 @@ def sampled_start(
         sample = Decomposition(groups, objective, required, start, tuning, keep_answers=False)
         # Prices err by 1 / sqrt(size), so the value does by 1 / size.
         run(sample, width, tuning.sample_tolerance / chosen.size)
-        start = Outcome(sample.outcome.point, sample.outcome.stresses)
+        found = sample.outcome
+        start = Outcome(found.point, found.stresses, found.losses)
         spread = float(np.abs(start.point[:R] / groups.price_scale).max())
         width = 1.0 if groups.live.size else max(spread, tuning.least_box)
         width /= float(np.sqrt(chosen.size))

@@ -20,7 +20,7 @@ from adlopt.methods.shadow_price.decomposition import Decomposition, Objective, 
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.market_groups import market_groups
 from adlopt.methods.shadow_price.pools import build, price_bounds
-from adlopt.methods.shadow_price.sampling import sampled_start
+from adlopt.methods.shadow_price.sampling import sample_sizes, sampled_start
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
 from adlopt.methods.shadow_price.warm_start import WarmStart
 from adlopt.model.losses import objective_value, scenario_losses
@@ -117,51 +117,48 @@ class _Run:
             members = [one.member for one in kept.objective.tails]
         elif tail.tail_parts(problem):
             losses = scenario_losses(problem, problem.pro_rata())
-            members = tail.candidates(problem, losses, tuning.covered, tuning)
-        # A rough solution already shows which scenarios reach a tail.
-        rough = kept is None and bool(members)
+            pools = np.count_nonzero(self.presolved.linear.count + self.presolved.hinges.count)
+            sampled = self.warm is None and sample_sizes(int(pools), tuning)
+            spread = tuning.sample_spread if sampled else tuning.tail_spread
+            members = tail.candidates(problem, losses, tuning.covered, spread, tuning)
         while True:
             try:
-                self._round(members, kept, tuning.first_round if rough else self.tolerance)
+                self._round(members, kept)
             except KeyboardInterrupt:
                 self.interrupted = True
             except SolverFailed as error:  # what was found before is still an answer
                 self.failure = str(error)
             allocation = self._allocation()
-            more = self._further_scenarios(members, allocation)
-            if more is None and (not rough or self._stopped()):
+            more = self._further_scenarios(allocation)
+            if more is None:
                 return self._result(allocation)
-            kept, members = (self.decomposition, members) if more is None else (None, more)
-            rough = False
+            kept, members = None, more
 
-    def _stopped(self) -> bool:
-        late = time.perf_counter() > self.deadline
-        return self.interrupted or bool(self.failure) or late or self.decomposition is None
-
-    def _further_scenarios(
-        self, members: list[BoolArray], allocation: FloatArray
-    ) -> list[BoolArray] | None:
-        """Scenarios with those that reach a tail at the allocation; None if none is missing."""
-        problem, tuning = self.problem, self.tuning
-        if not members or self.interrupted or time.perf_counter() > self.deadline:
+    def _further_scenarios(self, allocation: FloatArray) -> list[BoolArray] | None:
+        """The round's scenarios and those that reach a tail at the allocation; None if none is
+        missing.
+        """
+        problem, tuning, last = self.problem, self.tuning, self.decomposition
+        if last is None or self.interrupted or time.perf_counter() > self.deadline:
+            return None
+        members = [one.member for one in last.objective.tails]
+        if not members:
             return None
         losses = scenario_losses(problem, allocation)
         beyond = np.maximum(losses - problem.insurance_fund, 0.0)
         value = problem.objective.value(beyond, problem.scenarios.weights)
-        found = tail.candidates(problem, losses, 1.0, tuning)
+        found = tail.candidates(problem, losses, 1.0, tuning.tail_spread, tuning)
         grown = [a | b for a, b in zip(members, found, strict=True)]
         complete = all((a == b).all() for a, b in zip(grown, members, strict=True))
         if complete or tail.missed(problem, losses, members) <= tuning.missed * value:
             return None
         return grown
 
-    def _round(
-        self, members: list[BoolArray], kept: Decomposition | None, tolerance: float
-    ) -> None:
+    def _round(self, members: list[BoolArray], kept: Decomposition | None) -> None:
         """Solve the program in which each tail has its member scenarios, as `kept` has already."""
         self.rounds += 1
         if kept is None:
-            kept, width = self._decomposition(members)
+            kept, width = self._decomposition(members, self._state() or self.warm, self.tuning.box)
         else:
             ratio = self.needed / kept.groups.program.needed
             spread = np.abs(kept.outcome.point / np.where(kept.scale > 0, kept.scale, 1.0))
@@ -169,7 +166,7 @@ class _Run:
             width = max(width, self.tuning.least_box)
             kept.require(ratio)
         self.decomposition = kept
-        self._run(kept, width, tolerance)
+        self._run(kept, width, self.tolerance)
 
     def _run(self, decomposition: Decomposition, width: float, tolerance: float) -> None:
         before = decomposition.sweeps
@@ -178,8 +175,29 @@ class _Run:
         finally:
             self.sweeps += decomposition.sweeps - before
 
-    def _decomposition(self, members: list[BoolArray]) -> tuple[Decomposition, float]:
-        """The program with the scenarios of the base stress and of the tails, and its first box."""
+    def _decomposition(
+        self, members: list[BoolArray], known: WarmStart | None, width: float
+    ) -> tuple[Decomposition, float]:
+        """All pools from prices and stresses that are known, or from those of samples."""
+        groups, objective = self._program(members)
+        start = self._start(known, groups, objective.tails)
+        if known is None:
+            start, width = sampled_start(groups, objective, start, self.tuning, self._run)
+            if members and start.losses.size:
+                found = self._state_at(groups, start)
+                return self._decomposition(self._in_tails(groups, start), found, width)
+        size, ones = groups.program.size, np.ones(self.needed.size)
+        groups.assign(np.arange(size), np.ones(size), self.tuning.groups)
+        return Decomposition(groups, objective, ones, start, self.tuning), width
+
+    def _in_tails(self, groups: Groups, sample: Outcome) -> list[BoolArray]:
+        """Scenarios that reach a tail at the combination of a sample."""
+        losses, tuning = np.zeros(self.problem.scenarios.weights.size), self.tuning
+        losses[groups.live] = sample.losses * groups.program.unit
+        return tail.candidates(self.problem, losses, tuning.covered, tuning.tail_spread, tuning)
+
+    def _program(self, members: list[BoolArray]) -> tuple[Groups, Objective]:
+        """The program with the scenarios of the base stress and of the tails."""
         problem, tuning = self.problem, self.tuning
         base = tail.base_stress(problem)
         live_mask = np.logical_or.reduce([np.zeros(base.size, dtype=bool), *members])
@@ -192,30 +210,21 @@ class _Run:
         groups = Groups(program, base, live, bounds, cap, tuning)
         equity = float(problem.book.equity[problem.book.solvent].sum()) / program.unit
         fixed = float(base @ program.constant) + market.fixed
-        objective = Objective(program.constant[live], fixed, tails, equity, market)
-        start, width = self._start(groups, objective)
-        groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
-        ones = np.ones(self.needed.size)
-        return Decomposition(groups, objective, ones, start, tuning), width
+        return groups, Objective(program.constant[live], fixed, tails, equity, market)
 
-    def _start(self, groups: Groups, objective: Objective) -> tuple[Outcome, float]:
-        """Prices and stresses of the round before or of an earlier solve, as far as they fit, or
-        those of samples; and how far to trust them.
-        """
-        tails, size = objective.tails, self.problem.scenarios.weights.size
-        known = self._state() or self.warm
+    def _start(
+        self, known: WarmStart | None, groups: Groups, tails: tuple[tail.Tail, ...]
+    ) -> Outcome:
+        """Prices and stresses that are known, as far as they fit."""
         price, stresses = np.zeros(self.needed.size), tuple(one.first_stress() for one in tails)
         if known is not None:
             price = known.price[self.problem.reduced_assets] * self.needed / groups.program.unit
             # Prices of another objective or fund may lie beyond this one's bounds.
             price = np.clip(price, -groups.price_scale, groups.price_scale)
-            if known.stress.shape == (len(tails), size):
+            if known.stress.shape == (len(tails), groups.base.size):
                 rows = zip(tails, known.stress, strict=True)
                 stresses = tuple(one.admissible(row[groups.live]) for one, row in rows)
-        start = Outcome(np.append(price, sum(stresses, np.zeros(groups.live.size))), stresses)
-        if known is not None:
-            return start, self.tuning.box
-        return sampled_start(groups, objective, start, self.tuning, self._run)
+        return Outcome(np.append(price, sum(stresses, np.zeros(groups.live.size))), stresses)
 
     def _allocation(self) -> FloatArray:
         """The master's combination; unproven, the better of it and even shares."""
@@ -232,16 +241,22 @@ class _Run:
 
     def _state(self) -> WarmStart | None:
         """What the last round leaves for the next one and for the next solve."""
-        problem, decomposition = self.problem, self.decomposition
-        if decomposition is None or not np.isfinite(decomposition.outcome.bound):
+        last = self.decomposition
+        if last is None or not np.isfinite(last.outcome.bound):
             return None
-        outcome, program = decomposition.outcome, decomposition.groups.program
+        return self._state_at(last.groups, last.outcome, last)
+
+    def _state_at(
+        self, groups: Groups, outcome: Outcome, decomposition: Decomposition | None = None
+    ) -> WarmStart:
+        """Prices per contract and stresses of all scenarios."""
+        problem, program = self.problem, groups.program
         price = np.zeros(problem.required.size)
         per_contract = outcome.point[: self.needed.size] * program.unit / program.needed
         price[problem.reduced_assets] = per_contract
         stress = np.zeros((len(outcome.stresses), problem.scenarios.weights.size))
         for row, one in zip(stress, outcome.stresses, strict=True):
-            row[decomposition.groups.live] = one
+            row[groups.live] = one
         return WarmStart(problem, self.presolved, price, stress, decomposition)
 
     def _result(self, allocation: FloatArray) -> Result:

@@ -96,11 +96,11 @@ def tail_parts(problem: Problem) -> list[Part]:
 
 
 def candidates(
-    problem: Problem, losses: FloatArray, covered: float, tuning: Tuning
+    problem: Problem, losses: FloatArray, covered: float, spread: float, tuning: Tuning
 ) -> list[BoolArray]:
     """(S,) scenarios that each tail may need: those with the largest losses (S,).
 
-    They have several times the tail's probability, and losses above `covered` x insurance fund.
+    They have `spread` times the tail's probability, and losses above `covered` x insurance fund.
     """
     weights = problem.scenarios.weights
     order = np.argsort(-losses, kind="stable")
@@ -110,7 +110,7 @@ def candidates(
     found = []
     for part in tail_parts(problem):
         chosen = np.zeros(losses.size, dtype=bool)
-        mass = tuning.tail_spread * (1.0 - part.level)
+        mass = spread * (1.0 - part.level)
         chosen[order] = (before < mass) | (rank < tuning.fewest_scenarios)
         if problem.insurance_fund > 0:
             chosen &= losses > covered * problem.insurance_fund

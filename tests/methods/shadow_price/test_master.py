@@ -71,6 +71,7 @@ def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: 
         np.testing.assert_allclose(sum(found.stresses), stress, atol=1e-8)
     total = np.bincount(group, found.theta)
     np.testing.assert_allclose(total, 1.0, atol=1e-8)
+    np.testing.assert_allclose(found.losses, found.theta @ np.array(loss), atol=1e-8)
 
 
 def dense(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -217,3 +218,30 @@ def test_a_conic_solve_before_changes_nothing() -> None:
     ]
     assert answers[0] == answers[1]
     assert answers[0].startswith("optimal")
+
+
+@pytest.mark.parametrize("objective", [adl.CVaR(0.97), adl.ExpectedLoss() + adl.CVaR(0.9)])
+def test_scenarios_that_a_sample_missed_are_added(objective: adl.Objective) -> None:
+    """With a few scenarios chosen by a few pools, later rounds must find the others."""
+    problem = adl.synthetic.problem(600, scenarios=300, seed=3, objective=objective)
+    tuning = replace(
+        DEFAULTS, smallest_sample=4, sample_step=20.0, tail_spread=1.0, fewest_scenarios=1
+    )
+    result = ShadowPrice(problem, tuning).solve(Settings())
+    assert result.details["rounds"] > 1
+    assert proof_of(problem, result).gap < 1e-8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pools_with_caps_of_zero_keep_their_losses(seed: int) -> None:
+    case = random_book(seed, pools=30, kind="plain")
+    caps = case.positions[["account", "asset", "margin_mode"]].assign(
+        cap=case.positions["size"].abs()
+    )
+    caps.loc[caps["account"].isin([f"u{i}" for i in range(0, 30, 4)]), "cap"] = 0.0
+    reduction = {asset: 0.1 * size for asset, size in case.reduction.items()}
+    posed = replace(case, caps=caps, reduction=reduction)
+    for objective, terms in (OBJECTIVES["expected loss"], OBJECTIVES["CVaR 95 %"]):
+        optimum = linear_optimum(posed, terms)
+        for tuning in (DEFAULTS, FORCED):
+            assert disagreement(posed, objective, terms, optimum, tuning) == ""
