@@ -162,20 +162,27 @@ def answer(
         load(pools, i, point.price, point.stress, 0.0, work)
         restore(work, m, h, state.active[first : first + m])
         pivots = optimise(work, m, h, numbers)
-        if pivots < 0:
+        finished = True
+        shifted = pivots < 0
+        if shifted:
             load(pools, i, point.price, point.stress, numbers.perturbation, work)
             restore(work, m, h, state.active[first : first + m])
-            pivots = max(optimise(work, m, h, numbers), 1)
+            pivots = optimise(work, m, h, numbers)
             totals.counts[group, 2] += 1
+            finished = pivots >= 0
+            pivots = max(pivots, 1)
         totals.counts[group, 0] += 1
         totals.counts[group, 1] += pivots
-        step = radius(pools, i, m, h, work, point, stressed)
+        # Multipliers of an unfinished vertex say nothing: such a pool is visited every time.
+        step = radius(pools, i, m, h, work, point, stressed) if finished else 0.0
         fresh = state.deadline[i] < 0.0
         state.deadline[i] = point.odometer + step
         if weight.size:
             write_weights(pools, i, m, h, work, weight)
         if pivots == 0 and not fresh:
             continue
+        if shifted:  # totals are those of the true levels
+            load(pools, i, point.price, point.stress, 0.0, work)
         if pivots > 0:
             for j in range(m):
                 work.direction[j] = work.y[j]

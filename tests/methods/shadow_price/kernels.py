@@ -5,18 +5,26 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from scipy.optimize import linprog
 
 from adlopt.methods.shadow_price.pools import Pools
 from adlopt.methods.shadow_price.sweep import Point, State, Totals, answer
 from adlopt.methods.shadow_price.tuning import Pivoting
 from adlopt.methods.shadow_price.vertex import workspace
 
+PIVOTING = Pivoting()
+
 
 def random_pools(
-    rng: np.random.Generator, count: int, *, most_hinges: int = 7, integers: bool = False
+    rng: np.random.Generator,
+    count: int,
+    *,
+    assets: int = 3,
+    most_hinges: int = 7,
+    integers: bool = False,
 ) -> Pools:
-    """Pools of 1 to 3 variables in 3 assets and 12 scenarios; with `integers` full of ties."""
-    width = rng.integers(1, 4, count)
+    """Pools of 1 to `assets` variables in 12 scenarios; with `integers` full of ties."""
+    width = rng.integers(1, assets + 1, count)
     hinges = rng.integers(0, most_hinges + 1, count)
     pairs = rng.integers(0, 3, count)
     variable, linear, hinge = (np.append(0, np.cumsum(n)) for n in (width, pairs, hinges))
@@ -27,7 +35,7 @@ def random_pools(
         return rng.normal(size=shape)
 
     variables = int(variable[-1])
-    asset = np.concatenate([rng.permutation(3)[:w] for w in width])
+    asset = np.concatenate([rng.permutation(assets)[:w] for w in width])
     return Pools(
         variable=variable,
         linear=linear,
@@ -38,7 +46,7 @@ def random_pools(
         linear_scenario=rng.integers(0, 12, int(pairs.sum())).astype(np.int32),
         scenario=rng.integers(0, 12, int(hinges.sum())).astype(np.int32),
         level=draw(int(hinges.sum())),
-        moves=draw(12, 3),
+        moves=draw(12, assets),
     )
 
 
@@ -69,13 +77,14 @@ def totals_for(pools: Pools, base: np.ndarray) -> Totals:
     return Totals(base, np.arange(S), table, counts)
 
 
-def answer_all(pools: Pools, state: State, point: Point, totals: Totals) -> np.ndarray:
+def answer_all(
+    pools: Pools, state: State, point: Point, totals: Totals, numbers: Pivoting = PIVOTING
+) -> np.ndarray:
     """Run the kernel over all pools; the multipliers as shares of stress."""
     weight = np.zeros(pools.scenario.size)
     h = max(int(np.diff(pools.hinge).max(initial=1)), 1)
     n, m = pools.variable.size - 1, int(np.diff(pools.variable).max())
-    everyone, numbers = np.arange(n), Pivoting()
-    answer(everyone, pools, state, point, totals, numbers, True, weight, workspace(m, h))
+    answer(np.arange(n), pools, state, point, totals, numbers, True, weight, workspace(m, h))
     return weight
 
 
@@ -94,6 +103,24 @@ def losses(pools: Pools, i: int, y: np.ndarray) -> np.ndarray:
 def cost(pools: Pools, i: int, y: np.ndarray, price: np.ndarray, stress: np.ndarray) -> float:
     v = slice(*pools.variable[i : i + 2])
     return float(stress @ losses(pools, i, y) + price[pools.asset[v]] * pools.used[v] @ y)
+
+
+def least_cost_by_program(pools: Pools, i: int, price: np.ndarray, stress: np.ndarray) -> float:
+    """Minimum by a linear program with one epigraph variable per hinge, for larger pools."""
+    v, h = slice(*pools.variable[i : i + 2]), slice(*pools.hinge[i : i + 2])
+    linear = pools.linear_scenario[slice(*pools.linear[i : i + 2])]
+    moves = pools.moves[:, pools.asset[v]] * pools.contracts[v]
+    m, count = moves.shape[1], pools.scenario[h].size
+    slope = price[pools.asset[v]] * pools.used[v] + stress[linear] @ moves[linear]
+    solved = linprog(
+        np.append(slope, stress[pools.scenario[h]]),
+        A_ub=np.hstack([moves[pools.scenario[h]], -np.eye(count)]) if count else None,
+        b_ub=-pools.level[h] if count else None,
+        bounds=[(0, 1)] * m + [(0, None)] * count,
+        method="highs-ds",
+    )
+    assert solved.status == 0, solved.message
+    return float(solved.fun)
 
 
 def least_cost(pools: Pools, i: int, price: np.ndarray, stress: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from adlopt.methods.shadow_price import line_search, vertex
+from adlopt.methods.shadow_price.tuning import Pivoting
 from tests.methods.shadow_price import kernels
 
 
@@ -56,6 +57,46 @@ def test_answers_against_brute_force_over_all_vertices(seed: int, integers: bool
             expected = np.concatenate([used, [base @ loss], loss])
             np.testing.assert_allclose(totals.table[i], expected, atol=1e-12)
     assert totals.counts[:, 2].sum() == 0  # the limit of pivots is never met
+
+
+@pytest.mark.parametrize("integers", [False, True], ids=["general", "ties"])
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_of_larger_pools_against_linear_programs(seed: int, integers: bool) -> None:
+    """Up to 6 variables and 90 hinges, so that the line search partitions its kinks."""
+    rng = np.random.default_rng([seed, integers, 9])
+    pools = kernels.random_pools(rng, 30, assets=6, most_hinges=90, integers=integers)
+    state, totals = kernels.fresh_state(pools), kernels.totals_for(pools, np.zeros(12))
+    for step in range(3):
+        price, stress = 9 * rng.normal(size=6), prices_and_stresses(rng)[1]
+        if integers:
+            price, stress = np.round(price), np.round(2 * stress) / 2
+        kernels.answer_all(pools, state, kernels.point_at(price, stress, 99.0 * step), totals)
+        for i in range(30):
+            y = state.y[slice(*pools.variable[i : i + 2])]
+            assert ((y >= -1e-12) & (y <= 1 + 1e-12)).all()
+            least = kernels.least_cost_by_program(pools, i, price, stress)
+            assert kernels.cost(pools, i, y, price, stress) == pytest.approx(least, abs=1e-7)
+    assert totals.counts[:, 1].sum() > 100
+    assert totals.counts[:, 2].sum() == 0
+
+
+def test_a_pool_that_met_the_limit_of_pivots_is_visited_until_it_is_solved() -> None:
+    """Its totals are those of where it stands, and it has no radius of stability."""
+    rng = np.random.default_rng(8)
+    pools = kernels.random_pools(rng, 60)
+    price, stress = prices_and_stresses(rng)
+    at = kernels.point_at(price, stress, 1.0)
+    state, totals = kernels.fresh_state(pools), kernels.totals_for(pools, np.zeros(12))
+    kernels.answer_all(pools, state, at, totals, Pivoting(pivots=0))
+    assert (totals.counts[:, 2] == 1).all()
+    assert (state.deadline == at.odometer).all()
+    kernels.answer_all(pools, state, at, totals)
+    assert (totals.counts[:, 0] == 2).all()
+    for i in range(60):
+        y = state.y[slice(*pools.variable[i : i + 2])]
+        least = kernels.least_cost(pools, i, price, stress)
+        assert kernels.cost(pools, i, y, price, stress) == pytest.approx(least, abs=1e-10)
+        np.testing.assert_allclose(totals.table[i, 4:], kernels.losses(pools, i, y), atol=1e-12)
 
 
 @pytest.mark.parametrize("integers", [False, True], ids=["general", "ties"])

@@ -28,8 +28,11 @@ def random_tails(count: int, fund: float) -> tuple[Tail, ...]:
 
 @pytest.mark.parametrize("tail_count", [0, 1, 2, 3])
 @pytest.mark.parametrize("fund", [0.0, 0.3])
+@pytest.mark.parametrize("ties", [False, True], ids=["general", "ties"])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: int) -> None:
+def test_the_master_against_a_dense_program(
+    tail_count: int, fund: float, ties: bool, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     tails = random_tails(tail_count, fund)
     L = SCENARIOS if tails else 0
@@ -38,6 +41,8 @@ def test_the_master_against_a_dense_program(tail_count: int, fund: float, seed: 
     added: list[tuple[FloatArray, FloatArray, FloatArray]] = []
     for sweep in range(3):
         columns = rng.random((GROUPS, ASSETS)), rng.random(GROUPS), rng.random((GROUPS, L))
+        if ties:  # equal columns, and equal losses in many scenarios
+            columns = np.round(columns[0]), np.round(columns[1]), np.round(columns[2])
         master.add(np.arange(GROUPS), *columns, sweep)
         added.append(columns)
     group = np.tile(np.arange(GROUPS), len(added))
