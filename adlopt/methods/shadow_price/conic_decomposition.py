@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from adlopt._internal.arrays import FloatArray, IntArray
+from adlopt.errors import SolverFailed
 from adlopt.methods.shadow_price import quadratic_master, recover
 from adlopt.methods.shadow_price.conic_master import ConicAnswer, ConicMaster
 from adlopt.methods.shadow_price.conic_tuning import ConicMasterTuning
@@ -64,6 +66,7 @@ class ConicDecomposition:
     def __init__(
         self,
         groups: Groups,
+        required: FloatArray,
         constant: FloatArray,
         terms: tuple[tuple[float, Objective], ...],
         weights: FloatArray,
@@ -79,10 +82,10 @@ class ConicDecomposition:
         self.fund, self.unit, self.equity = fund, unit, equity
         self.tuning, self.report, self.deadline = tuning, report, deadline
         self.factors = tuple(factor for factor, _ in terms)
-        required = np.ones(groups.price_scale.size)
         kept = ~groups.program.exhausted
         self.master = ConicMaster(required, kept, constant / unit, groups.count, self.factors, fund)
         self.answers: dict[int, FloatArray] = {}
+        self.first = 0  # number of the first sweep: earlier answers came with columns taken over
         self.current = np.empty(0)  # weights of the master's first columns, where it begins
         self.blocks: dict[int, RiskBlock] = {}
         self.outcome = ConicOutcome()
@@ -104,15 +107,20 @@ class ConicDecomposition:
         return np.asarray(self.master.constant + table[:, R + 1 :].sum(axis=0) / self.unit)
 
     def dual_point(
-        self, price: FloatArray, losses: FloatArray, answer: ConicAnswer | None
+        self,
+        price: FloatArray,
+        losses: FloatArray,
+        answer: ConicAnswer | None,
+        *,
+        exact: bool = True,
     ) -> DualPoint:
-        """Stresses at losses (L,): exact subgradients of smooth terms, else the master's dual
+        """Stresses at losses (L,): `exact` subgradients of smooth terms, else the master's dual
         variables, moved into the dual set (eq. 24).
         """
         beyond = self.beyond(losses)
         stresses, penalty = [], 0.0
         for number, (factor, term) in enumerate(self.terms):
-            if term.smooth or answer is None:
+            if answer is None or (exact and term.smooth):
                 w = term.subgradient(beyond, self.weights)
             else:
                 w = project_to_dual_set(term, answer.terms[number] / factor, self.weights)
@@ -138,18 +146,18 @@ class ConicDecomposition:
     def run(self, start: DualPoint, tolerance: float) -> None:
         """Close the relative gap to `tolerance`; `outcome` always holds the best so far."""
         numbers, outcome, point, idle = self.tuning, self.outcome, start, 0
-        for number in range(numbers.iterations):
+        for number in range(self.first, self.first + numbers.iterations):
             before = outcome.bound, outcome.value
             changed = self.offer(point, number)
             outcome.sweeps += 1
-            if number == 0:
+            if number == self.first:
                 changed = np.arange(self.groups.count)
             table = self.groups.totals.table[changed]
             self._add(changed, table, number)
-            answer, theta = self._solve_master(point.price)
+            answer, theta = self._solve_master(point.price, cones=idle > 0)
             losses = self.master.losses(theta)
             self._remember(theta, losses, point.price)
-            self.report(f"sweep {number + 1}, gap {outcome.gap:.1e}")
+            self.report(f"sweep {outcome.sweeps}, gap {outcome.gap:.1e}")
             open_gap = outcome.value - outcome.bound
             if outcome.gap <= tolerance or open_gap <= numbers.negligible * self.equity:
                 outcome.proven = True
@@ -158,11 +166,43 @@ class ConicDecomposition:
             better = outcome.bound > before[0] + step * abs(outcome.bound)
             better |= outcome.value < before[1] - step * abs(outcome.value)
             idle = 0 if better else idle + 1
-            nothing_new = not changed.size and not better
+            nothing_new = not changed.size and idle > 1
             if nothing_new or idle >= numbers.stalled or time.perf_counter() > self.deadline:
                 return
-            point = self.dual_point(answer.price, losses, answer)
+            # Where EVaR is the worst case its subgradient is one scenario of several that tie.
+            exact = outcome.bound > before[0]
+            point = self.dual_point(answer.price, losses, answer, exact=exact)
             self._forget(theta, number)
+
+    def take_columns(self, other: ConicDecomposition) -> None:
+        """Begin with the columns of a decomposition of the same groups, whatever its requirement
+        and objective.
+        """
+        best = other.outcome
+        self.master.take_columns(other.master, other.unit / self.unit)
+        used = best.theta > self.tuning.weight
+        listed = set(zip(best.group[used].tolist(), best.sweep[used].tolist(), strict=True))
+        own = zip(self.master.group.tolist(), self.master.sweep.tolist(), strict=True)
+        self.master.keep(np.array([column in listed for column in own], dtype=bool))
+        numbers = set(self.master.sweep.tolist())
+        self.answers = {number: other.answers[number] for number in numbers}
+        self.first = max(numbers, default=0) + 1
+        self.current = np.zeros(self.master.group.size)
+
+    def offer_combinations(self, found: list[FloatArray]) -> FloatArray:
+        """Columns from fractions (v,) that meet the requirement; begin at the best; its losses."""
+        losses, before = [], self.current
+        for y in found:
+            table = self.groups.totals_at(y)
+            self.answers[self.first] = y
+            self._add(np.arange(self.groups.count), table, self.first)
+            self.first += 1
+            losses.append(self.losses_of(table))
+        best = int(np.argmin([self.value(each) for each in losses]))
+        chosen = (np.arange(len(found)) == best).astype(np.float64)
+        self.current = np.append(before, np.repeat(chosen, self.groups.count))
+        self.master.needed[:] = self.first
+        return losses[best]
 
     def offer(self, point: DualPoint, number: int) -> IntArray:
         """All pools' answers to a dual point, kept if its bound is the best; groups that changed
@@ -177,11 +217,6 @@ class ConicDecomposition:
         if bound > self.outcome.bound:
             self.outcome.bound, self.outcome.dual = bound, point
         return changed
-
-    def add_column(self, table: FloatArray, y: FloatArray, number: int) -> None:
-        """A column for every group, from totals of the fractions y (v,)."""
-        self.answers[number] = y
-        self._add(np.arange(self.groups.count), table, number)
 
     def combination(self) -> FloatArray:
         """(v,) fractions of the best combination."""
@@ -214,9 +249,20 @@ class ConicDecomposition:
 
     # ------------------------------------------------------------------ master
 
-    def _solve_master(self, price: FloatArray) -> tuple[ConicAnswer, FloatArray]:
-        """A cone program, or a few quadratic ones where terms have second-order models (eq. 22)."""
+    def _solve_master(
+        self, price: FloatArray, *, cones: bool = False
+    ) -> tuple[ConicAnswer, FloatArray]:
+        """A cone program, or a few quadratic ones where terms have second-order models (eq. 22).
+
+        With `cones` exponential cones are tried before the models: these are too coarse where EVaR
+        is almost the worst case.
+        """
         numbers, master = self.tuning, self.master
+        if cones:
+            with suppress(SolverFailed):
+                blocks = [self._block(number) for number in range(len(self.terms))]
+                answer = master.solve(tuple(blocks), numbers)
+                return answer, answer.theta
         theta = np.zeros(master.group.size)
         theta[: self.current.size] = self.current
         for _ in range(numbers.models):
@@ -244,15 +290,19 @@ class ConicDecomposition:
             answer = quadratic_master.solve(self.master, models[0], self.factors[0], self.tuning)
             return answer, True
         blocks = []
-        for number, ((_, term), model) in enumerate(zip(self.terms, models, strict=True)):
+        for number, model in enumerate(models):
             if model is not None:
                 blocks.append(model_block(model, self.master.largest()))
             else:
-                if number not in self.blocks:
-                    self.blocks[number] = compile_term(term, self.weights)
-                blocks.append(self.blocks[number])
+                blocks.append(self._block(number))
         answer = self.master.solve(tuple(blocks), self.tuning)
         return answer, any(model is not None for model in models)
+
+    def _block(self, number: int) -> RiskBlock:
+        """The cone program of a term."""
+        if number not in self.blocks:
+            self.blocks[number] = compile_term(self.terms[number][1], self.weights)
+        return self.blocks[number]
 
     def _merit(self, theta: FloatArray, weight: FloatArray) -> float:
         """The objective of a combination, and `weight` (R,) times what it misses of the sums."""

@@ -59,14 +59,24 @@ class ConicMaster:
         self.sweep = np.append(self.sweep, np.full(groups.size, sweep))
         self.needed = np.append(self.needed, np.full(groups.size, sweep))
 
+    def take_columns(self, other: ConicMaster, ratio: float) -> None:
+        """The columns of a master of the same groups, whose unit of money is `ratio` of ours."""
+        self.used, self.loss = other.used.copy(), other.loss * ratio
+        self.group, self.sweep = other.group.copy(), other.sweep.copy()
+        self.needed = other.needed.copy()
+
     def forget(self, theta: FloatArray, sweep: int, patience: int, weight: float) -> BoolArray:
         """Drop columns below `weight` for `patience` sweeps; the mask of those kept."""
         self.needed[theta > weight] = sweep
         kept = (self.needed >= sweep - patience) | (theta > weight)
+        self.keep(kept)
+        return np.asarray(kept)
+
+    def keep(self, kept: BoolArray) -> None:
+        """Drop the columns that are not marked."""
         self.used, self.loss = self.used[kept], self.loss[kept]
         self.group, self.sweep = self.group[kept], self.sweep[kept]
         self.needed = self.needed[kept]
-        return kept
 
     def losses(self, theta: FloatArray) -> FloatArray:
         """(S,) losses of a combination."""

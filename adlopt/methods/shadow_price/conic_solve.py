@@ -16,10 +16,11 @@ from adlopt.methods.result import Result, Settings
 from adlopt.methods.shadow_price import recover
 from adlopt.methods.shadow_price.conic_decomposition import ConicDecomposition, DualPoint
 from adlopt.methods.shadow_price.conic_tuning import CONIC_MASTER_DEFAULTS, ConicMasterTuning
+from adlopt.methods.shadow_price.conic_warm_start import ConicWarmStart, adapted
 from adlopt.methods.shadow_price.decomposition import Decomposition
 from adlopt.methods.shadow_price.groups import Groups
 from adlopt.methods.shadow_price.linear_start import LinearSolver
-from adlopt.methods.shadow_price.pools import build, price_bounds
+from adlopt.methods.shadow_price.pools import PoolProgram, build, price_bounds
 from adlopt.methods.shadow_price.tuning import DEFAULTS, Tuning
 from adlopt.methods.shadow_price.warm_start import WarmStart
 from adlopt.model.losses import losses_beyond_fund, objective_value
@@ -28,7 +29,7 @@ from adlopt.objectives import Custom
 from adlopt.presolve.pairs import Presolved, presolve
 from adlopt.proof.multipliers import Multipliers
 
-LAST = -3  # number of the polish among the answers, of which the first sweep is 0
+LAST = -1  # number of the polish among the answers, which has no columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def solve(
         presolved = warm.presolved_for(problem) if warm is not None else None
         if presolved is None:
             presolved = presolve(problem)
-        run = _Run(problem, presolved, tuning, pool_tuning, progress.report, deadline)
+        run = _Run(problem, presolved, tuning, pool_tuning, progress.report, deadline, warm)
         return run.solve(min(settings.tolerance, tuning.tolerance))
 
 
@@ -75,26 +76,36 @@ class _Run:
         pool_tuning: Tuning,
         report: Callable[[str], None],
         deadline: float,
+        warm: WarmStart | None = None,
     ) -> None:
-        self.problem, self.presolved = problem, presolved
+        self.problem, self.presolved, self.warm = problem, presolved, warm
         self.tuning, self.pool_tuning = tuning, pool_tuning
         self.report, self.deadline = report, deadline
         weights = problem.scenarios.weights
         # Only a function of the losses alone counts scenarios of probability zero.
         own = any(isinstance(term, Custom) for _, term in problem.objective.terms)
         self.live = np.arange(weights.size) if own else np.flatnonzero(weights)
-        member = np.zeros(weights.size, dtype=bool)
-        member[self.live] = True
-        self.program = build(problem, presolved, pool_tuning, member)
+        self.kept: ConicDecomposition | None = None
+        if isinstance(warm, ConicWarmStart):
+            self.kept = warm.take_conic(problem, self.live, tuning.groups)
+        self.program = self._program() if self.kept is None else self.kept.groups.program
+        needed = np.abs(problem.required[problem.reduced_assets])
+        self.required = needed / self.program.needed
         self.weights = weights[self.live]
         book = problem.book
         self.equity = float(book.equity[book.solvent].sum())
         self.linear = LinearSolver(
-            problem, self.program, self.equity, pool_tuning, report, deadline
+            problem, self.program, self.required, self.equity, pool_tuning, report, deadline
         )
         self.decomposition: ConicDecomposition | None = None
         self.linear_start: Decomposition | None = None
         self.interrupted = False
+
+    def _program(self) -> PoolProgram:
+        """The program with pairs in the live scenarios."""
+        member = np.zeros(self.problem.scenarios.weights.size, dtype=bool)
+        member[self.live] = True
+        return build(self.problem, self.presolved, self.pool_tuning, member)
 
     def solve(self, tolerance: float) -> Result:
         try:
@@ -115,34 +126,33 @@ class _Run:
         """Expected loss, the objective's subgradient there, and expected loss under it (eq. 26).
 
         The combinations of both are the master's first columns, so that it is feasible from the
-        first sweep; bounds, scales and prices come from the second.
+        first sweep; bounds, scales and prices come from the second. Columns of an earlier solve
+        take the place of the first.
         """
-        self.report("expected loss")
-        first = self.linear.solve(self.problem.scenarios.weights, self.tuning.first)
-        self.linear_start = first
-        stress = self._stress(recover.allocation(self.problem, self.program, first.combination()))
+        problem, program, tuning = self.problem, self.program, self.tuning
+        price, kept, combinations = None, self.kept, []
+        if self.warm is not None:
+            price = self.warm.price[problem.reduced_assets] * program.needed / program.unit
+        if kept is None:
+            self.report("expected loss")
+            first = self.linear.solve(problem.scenarios.weights, tuning.first, price=price)
+            self.linear_start = first
+            combinations.append(first.combination())
+            groups, price = first.groups, first.outcome.point
+        else:
+            groups = kept.groups
+            combinations.append(adapted(kept.combination(), groups, self.required))
+        stress = self._stress(recover.allocation(problem, program, combinations[0]))
         self.report("expected loss under stress")
-        second = self.linear.solve(stress, self.tuning.first, first.groups, first.outcome.point)
+        second = self.linear.solve(stress, tuning.first, groups, price)
         self.linear_start = second
-        unit = typical_loss(self.problem) / self.program.unit
+        combinations.append(second.combination())
+        unit = typical_loss(problem) / program.unit
         self.decomposition = self._decomposition(self._groups(stress, second.groups), unit)
-        losses = self._first_columns([first, second])
+        if kept is not None:
+            self.decomposition.take_columns(kept)
+        losses = self.decomposition.offer_combinations(combinations)
         return self.decomposition.dual_point(second.outcome.point / unit, losses, None)
-
-    def _first_columns(self, solutions: list[Decomposition]) -> FloatArray:
-        """Add the combinations as columns, and begin at the best; losses there."""
-        decomposition = self.decomposition
-        assert decomposition is not None
-        found: list[FloatArray] = []
-        for number, solution in enumerate(solutions, start=-len(solutions)):
-            y = solution.combination()
-            table = decomposition.groups.totals_at(y)
-            decomposition.add_column(table, y, number)
-            found.append(decomposition.losses_of(table))
-        best = int(np.argmin([decomposition.value(losses) for losses in found]))
-        chosen = (np.arange(len(found)) == best).astype(np.float64)
-        decomposition.current = np.repeat(chosen, decomposition.groups.count)
-        return found[best]
 
     def _stress(self, allocation: FloatArray) -> FloatArray:
         """(S,) subgradient of the objective at an allocation."""
@@ -158,7 +168,7 @@ class _Run:
         bounds = price_bounds(self.problem, program, stress)
         # Prices of exhausted assets stand at twice their bound, which must hold for all stresses.
         worst = np.abs(program.pools.moves).max(axis=0) * max(float(stress.sum()), 1.0)
-        needed = np.abs(self.problem.required[self.problem.reduced_assets]) / program.unit
+        needed = program.needed / program.unit
         bounds = np.where(program.exhausted, needed * worst, bounds)
         scale = np.maximum(weights, stress)[self.live]
         groups = Groups(program, np.zeros(stress.size), self.live, bounds, scale, self.pool_tuning)
@@ -171,6 +181,7 @@ class _Run:
         money = unit * program.unit
         return ConicDecomposition(
             groups,
+            self.required,
             program.constant[self.live],
             tuple((factor, term.scaled(money)) for factor, term in problem.objective.terms),
             self.weights,
@@ -190,12 +201,12 @@ class _Run:
         The master's dual variables are accurate to Clarabel's tolerance only.
         """
         dual = decomposition.outcome.dual
-        if dual is None or self.linear_start is None:
+        if dual is None:
             return
         stress = np.zeros(self.problem.scenarios.weights.size)
         stress[self.live] = dual.stress(decomposition.factors)
         price = dual.price * decomposition.unit
-        exact = self.linear.solve(stress, self.tuning.polish, self.linear_start.groups, price)
+        exact = self.linear.solve(stress, self.tuning.polish, decomposition.groups, price)
         decomposition.offer(dual.at_price(exact.outcome.point / decomposition.unit), LAST)
 
     def _result(self) -> Result:
@@ -223,10 +234,9 @@ class _Run:
         stress = np.zeros((1, problem.scenarios.weights.size))
         stress[0, self.live] = dual.stress(decomposition.factors)
         price = np.zeros(problem.required.size)
-        needed = np.abs(problem.required[problem.reduced_assets])
         money = decomposition.unit * self.program.unit
-        price[problem.reduced_assets] = dual.price * money / needed
-        return WarmStart(problem, self.presolved, price, stress, None)
+        price[problem.reduced_assets] = dual.price * money / self.program.needed
+        return ConicWarmStart(problem, self.presolved, price, stress, None, conic=decomposition)
 
     def _allocation(self) -> FloatArray:
         """The best of the master's combination, the start, and even shares."""

@@ -81,6 +81,7 @@ class Decomposition:
         self.outcome, self.keep_answers = outcome, keep_answers
         self.answers: dict[int, FloatArray] = {}  # fractions by sweep, of the columns in use
         self.sweeps, self.width = 0, tuning.box
+        self.offered = np.full(groups.totals.table.shape, np.nan)  # totals of each last column
         self.required = required
         exhausted = groups.program.exhausted
         self.sales = MarketColumns(objective.market.scaled(required), tuning.selling)
@@ -130,9 +131,10 @@ class Decomposition:
     def _sweep(self, point: FloatArray) -> float:
         """Answers to a point, as columns of the master; the dual function (eq. 3) there."""
         groups, objective = self.groups, self.objective
-        changed = groups.sweep(point)
-        if self.sweeps == 0:
-            changed = np.arange(groups.count)
+        groups.sweep(point)
+        # Not what this sweep changed: the one that writes multipliers adds no columns.
+        changed = np.flatnonzero((groups.totals.table != self.offered).any(axis=1))
+        self.offered[changed] = groups.totals.table[changed]
         table = groups.used[changed], groups.cost[changed], groups.loss[changed]
         self.master.add(changed, *table, self.sweeps)
         price, stress = np.split(point, [groups.price_scale.size])

@@ -23,6 +23,7 @@ class LinearSolver:
 
     problem: Problem
     program: PoolProgram
+    required: FloatArray  # (R,) in the program's units: 1, unless it was built for another problem
     equity: float  # of all pools, in money
     tuning: Tuning
     report: Callable[[str], None]
@@ -49,11 +50,11 @@ class LinearSolver:
         if price is None:
             start, width = sampled_start(groups, objective, start, tuning, self._run)
         else:
-            start = Outcome(price, ())
+            start = Outcome(np.clip(price, -bounds, bounds), ())
         if before is not None:
             groups.state.active[:] = before.state.active
         groups.assign(np.arange(program.size), np.ones(program.size), tuning.groups)
-        decomposition = Decomposition(groups, objective, np.ones(bounds.size), start, tuning)
+        decomposition = Decomposition(groups, objective, self.required, start, tuning)
         self._run(decomposition, width, tolerance)
         return decomposition
 

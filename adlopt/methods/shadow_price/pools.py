@@ -139,8 +139,7 @@ def price_bounds(
         steepest = [problem.objective.value(move, weights) for move in moves.T]
     else:
         steepest = list(stress @ moves)
-    needed = np.abs(problem.required[problem.reduced_assets])
-    return np.asarray(needed * np.array(steepest) / program.unit)
+    return np.asarray(program.needed * np.array(steepest) / program.unit)
 
 
 def _unit(problem: Problem, presolved: Presolved, tuning: Tuning) -> float:

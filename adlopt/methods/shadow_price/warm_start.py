@@ -9,7 +9,7 @@ import numpy as np
 
 from adlopt._internal.arrays import FloatArray
 from adlopt.methods.shadow_price.decomposition import Decomposition
-from adlopt.methods.shadow_price.pools import largest_reductions
+from adlopt.methods.shadow_price.pools import PoolProgram, largest_reductions
 from adlopt.model.problem import Problem
 from adlopt.presolve.pairs import Presolved
 
@@ -45,25 +45,25 @@ class WarmStart:
         """The decomposition with its vertices and columns, if `problem` differs by its reduction
         alone; only one solve gets it.
         """
-        old = self.problem
-        if (
-            self.decomposition is None
-            or problem.market is not None  # its groups are scaled to the old requirement
-            or old.market is not None
-            or problem.objective != old.objective
-            or problem.insurance_fund != old.insurance_fund
-            or self.presolved_for(problem) is None
-            or not np.array_equal(problem.reduced_assets, old.reduced_assets)
-            or problem.exhausted_assets.any()
-        ):
+        old, kept = self.problem, self.decomposition
+        if kept is None or not self.fits(problem, kept.groups.program):
             return None
-        program = self.decomposition.groups.program
-        larger = largest_reductions(problem) > np.abs(program.most) * (1 + 1e-12)
-        if program.exhausted.any() or larger.any():
+        if problem.objective != old.objective or problem.insurance_fund != old.insurance_fund:
             return None
         with self._lock:
             taken, self.decomposition = self.decomposition, None
         return taken
+
+    def fits(self, problem: Problem, program: PoolProgram) -> bool:
+        """Whether `program`, which this solve built, holds `problem`'s pools and reductions."""
+        if problem.market is not None or self.problem.market is not None:
+            return False  # its groups are scaled to the old requirement
+        if self.presolved_for(problem) is None or program.exhausted.any():
+            return False
+        if not np.array_equal(problem.reduced_assets, self.problem.reduced_assets):
+            return False
+        larger = largest_reductions(problem) > np.abs(program.most) * (1 + 1e-12)
+        return not (problem.exhausted_assets.any() or larger.any())
 
 
 def _same_book(old: Problem, new: Problem) -> bool:
