@@ -15,12 +15,13 @@ from adlopt.axioms.report import Audit, Counterexample, Step
 from adlopt.axioms.small_books import ASSET, SmallBook, simplifications, small_books, taken
 from adlopt.policies.protocol import AnyPolicy, name_of
 from adlopt.policies.queues import ScoreQueue
+from adlopt.policies.reading import as_policy
 
 ORDER = Anonymous()
 VISIBLE = 0.01  # of the requirement: smaller violations are the worse counterexamples
 
 
-def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
+def audit(policy: AnyPolicy | str, *, trials: int = 200, seed: int = 0) -> Audit:
     """Search for violations of ten axioms by a rule, on small books of one asset.
 
     Books have two to six accounts. Half of them have round numbers, with ties; the rest are random.
@@ -28,7 +29,7 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
 
     Parameters
     ----------
-    policy : Policy, object with `allocate(problem)` or callable
+    policy : Policy, its name, object with `allocate(problem)` or callable
         It is asked some forty times for each trial.
     trials : int, default 200
         Books for each axiom.
@@ -51,16 +52,17 @@ def audit(policy: AnyPolicy, *, trials: int = 200, seed: int = 0) -> Audit:
     >>> [axiom for axiom, holds in report.holds.items() if not holds]
     ['leverage priority']
     """
+    rule = as_policy(policy)
     validation.require_integer("audit: trials", trials, 1)
     validation.require_integer("audit: seed", seed, 0)
     found: dict[str, Counterexample] = {}
     for index, axiom in enumerate(AXIOMS):
-        counterexample = _search(policy, axiom, int(trials), np.random.default_rng([seed, index]))
+        counterexample = _search(rule, axiom, int(trials), np.random.default_rng([seed, index]))
         if counterexample is not None:
             found[axiom.name] = counterexample
-    theory = getattr(policy, "theory", {})
+    theory = getattr(rule, "theory", {})
     return Audit(
-        policy=name_of(policy),
+        policy=name_of(rule),
         trials=int(trials),
         seed=seed,
         holds={axiom.name: axiom.name not in found for axiom in AXIOMS},

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, cast, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 import typer
 
@@ -35,6 +35,22 @@ Config = Annotated[
         rich_help_panel=opt.BOOK,
     ),
 ]
+
+
+def files_read(context: typer.Context, written: Path) -> list[Path]:
+    """The files that a command was given to read: its paths, without the one it writes.
+
+    The oldest versions of typer allowed keep the text of a path in `context.params`.
+    """
+    known = problem_file.PARAMETERS | problem_file.SIMULATION_PARAMETERS
+    stated = {name: get_args(parameter.annotation)[0] for name, parameter in known.items()}
+    stated["config"] = Path
+    paths = [
+        Path(value)
+        for name, value in context.params.items()
+        if value and Path in (stated.get(name), *get_args(stated.get(name)))
+    ]
+    return [path for path in paths if path.is_file() and path != written]
 
 
 def with_problem_flags(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,9 +13,9 @@ from adlopt.cli import output, render, render_rules
 from adlopt.cli.command import app
 from adlopt.cli.flags import with_problem_flags
 from adlopt.cli.options import ConstraintTexts, Json, Policies, option
-from adlopt.cli.reading import read_policy
 from adlopt.datasets import examples
 from adlopt.model.problem import Problem
+from adlopt.policies.reading import read_policy
 from adlopt.policies.standard import BY_NAME
 from adlopt.studies.account_exposure import exposure as account_exposure
 from adlopt.studies.comparison import compare as compare_policies

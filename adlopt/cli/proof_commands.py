@@ -12,9 +12,10 @@ from adlopt.cli import output, render
 from adlopt.cli.command import FAILED, NOT_PROVEN, app, fail
 from adlopt.cli.flags import with_problem_flags
 from adlopt.cli.options import OUTPUT, SOLVING, Json, Method, Tolerance, option
-from adlopt.cli.reading import read_policy, read_table
+from adlopt.cli.reading import read_table
 from adlopt.errors import InputError
 from adlopt.model.problem import Problem
+from adlopt.policies.reading import read_policy
 from adlopt.proof import checker
 from adlopt.proof.exact import decimal
 from adlopt.solving.certification import prove as prove_allocation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,6 @@ from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.model.statement import read_size
 from adlopt.objectives import Objective, parse_objective
-from adlopt.policies import DydxV4, Policy, ProRata, RiskAware
-from adlopt.policies.proportional import By
-from adlopt.policies.standard import BY_NAME
 from adlopt.prices import Gaussian, History, LogNormal, OneFactor, PriceModel, Scenarios, StudentT
 from adlopt.prices.horizon import horizon_in_years
 
@@ -194,30 +191,6 @@ def read_sweep(flag: str, text: str) -> list[float]:
         raise InputError(f"{flag} {text!r}: write A,B,... or FROM:TO:COUNT, such as 0.1:1:10")
     first, last = (validation.read_number(flag, part) for part in parts[:2])
     return [float(point) for point in np.linspace(first, last, int(parts[2]))]
-
-
-def read_policy(text: str) -> Policy:
-    """A policy from its name, with a parameter after a colon: pro-rata:pnl, risk-aware:2 (the power
-    of g), dydx-v4:7.
-    """
-    name, colon, parameter = text.strip().partition(":")
-    if name not in BY_NAME:
-        raise InputError(
-            f"policy {text!r} is unknown; use {', '.join(BY_NAME)}, with a parameter as in "
-            "pro-rata:pnl"
-        )
-    if not colon:
-        return BY_NAME[name]()
-    if name == "pro-rata":
-        return ProRata(cast(By, parameter))
-    if name == "risk-aware":
-        power = validation.read_number(f"policy {name}", parameter)
-        return RiskAware(lambda leverage: leverage**power, name=f"RiskAware(power {power:g})")
-    if name == "dydx-v4":
-        if not parameter.isdecimal():
-            raise InputError(f"policy {text!r}: the seed is a whole number >= 0, as in dydx-v4:7")
-        return DydxV4(int(parameter))
-    raise InputError(f"policy {text!r}: {name} takes no parameter on the command line")
 
 
 def numbers(flag: str, entries: list[str], kind: str = "asset") -> dict[str, float]:

@@ -15,11 +15,12 @@ from adlopt.cli import flags, output, problem_file, render, render_simulation
 from adlopt.cli import simulation_options as opt
 from adlopt.cli.command import app
 from adlopt.cli.options import Json
-from adlopt.cli.reading import numbers, read_book, read_objective, read_policy, read_prices
+from adlopt.cli.reading import numbers, read_book, read_objective, read_prices
 from adlopt.errors import InputError
 from adlopt.model.book import Book, Margin
 from adlopt.objectives import Objective
 from adlopt.policies import Optimal, Policy
+from adlopt.policies.reading import read_policy
 from adlopt.prices import PriceModel
 from adlopt.simulation import Exchange, Paths, Simulation, StressTest, simulate, stress_test
 from adlopt.simulation.exchange import MAINTENANCE
@@ -124,8 +125,7 @@ def _write_report(
         return
     from adlopt.report.crashes import write_crashes
 
-    typed = [value for value in context.params.values() if isinstance(value, Path)]
-    inputs = [one for one in typed if one.is_file() and one != path]
+    inputs = flags.files_read(context, path)
     seed = context.params["path_seed"]
     with render.spinner("writing"):
         write_crashes(path, done, command=context.obj or "", inputs=inputs, seed=seed)

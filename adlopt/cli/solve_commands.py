@@ -11,7 +11,7 @@ import typer
 
 from adlopt.cli import output, render
 from adlopt.cli.command import NOT_PROVEN, app
-from adlopt.cli.flags import with_problem_flags
+from adlopt.cli.flags import files_read, with_problem_flags
 from adlopt.cli.options import (
     OUTPUT,
     SWEEP,
@@ -26,10 +26,11 @@ from adlopt.cli.options import (
     Tolerance,
     option,
 )
-from adlopt.cli.reading import read_policy, read_sweep
+from adlopt.cli.reading import read_sweep
 from adlopt.model.losses import objective_value
 from adlopt.model.problem import Problem
 from adlopt.plots._canvas import require_matplotlib
+from adlopt.policies.reading import read_policy
 from adlopt.solving.dispatch import solve as solve_problem
 from adlopt.solving.verification import verify as verify_problem
 from adlopt.studies.comparison import compare as compare_policies
@@ -208,15 +209,13 @@ def report(
             problem, rules, method=method, solution=solution, constraints=limits
         )
     with render.spinner("writing"):
-        typed = context.params.values()
-        inputs = [path for path in typed if isinstance(path, Path) and path.is_file()]
         content.write(
             out,
             problem,
             solution,
             comparison,
             command=context.obj,
-            inputs=[path for path in inputs if path != out],
+            inputs=files_read(context, out),
         )
     print(f"{out}: {solution.method}, {solution.status}")
     if solution.status != "optimal":

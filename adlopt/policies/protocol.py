@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -77,8 +77,14 @@ class Policy(ABC):
 AnyPolicy = Policy | HasAllocate | Callable[[Problem], Any]
 """A `Policy`, anything else with `allocate(problem)`, or a function of the problem."""
 
-Policies = AnyPolicy | Mapping[str, AnyPolicy] | Iterable[AnyPolicy]
-"""One policy or several, perhaps by name."""
+Policies = (
+    AnyPolicy
+    | str
+    | Mapping[str, AnyPolicy]
+    | Mapping[str, AnyPolicy | str]
+    | Iterable[AnyPolicy | str]
+)
+"""One policy or several, perhaps under names of their own; text as on the command line."""
 
 
 def apply_policy(policy: AnyPolicy, problem: Problem) -> FloatArray:
@@ -89,6 +95,12 @@ def apply_policy(policy: AnyPolicy, problem: Problem) -> FloatArray:
     """
     if isinstance(policy, Policy):
         return policy.reductions(problem)
+    rule = require_policy(policy)
+    return _read_answer(name_of(policy), rule(problem), problem)
+
+
+def require_policy(policy: AnyPolicy) -> Callable[[Problem], Any]:
+    """The function from a problem to an answer; InputError if there is none."""
     rule: Callable[[Problem], Any] | None = getattr(policy, "allocate", None) or (
         policy if callable(policy) else None
     )
@@ -98,7 +110,7 @@ def apply_policy(policy: AnyPolicy, problem: Problem) -> FloatArray:
             f"policy {policy!r} has no method allocate(problem) and is not a function of the "
             f"problem{hint}"
         )
-    return _read_answer(name_of(policy), rule(problem), problem)
+    return rule
 
 
 def _read_answer(name: str, answer: object, problem: Problem) -> FloatArray:
@@ -155,24 +167,3 @@ def violations(problem: Problem, taken: FloatArray) -> tuple[float, float]:
 def name_of(policy: object) -> str:
     """Name of a policy in a table: its string, or the function's name."""
     return getattr(policy, "__name__", None) or str(policy)
-
-
-def by_name(policies: Policies) -> dict[str, AnyPolicy]:
-    """Policies by the name of their row; repeated names are numbered."""
-    if isinstance(policies, Mapping):
-        return dict(policies)
-    if isinstance(policies, Policy | str) or callable(policies) or hasattr(policies, "allocate"):
-        policies = [cast(AnyPolicy, policies)]
-    if not isinstance(policies, Iterable):
-        raise InputError(
-            f"policies is {policies!r}; give a policy, a list of policies, or a mapping from name "
-            "to policy"
-        )
-    listed = list(policies)
-    return dict(
-        zip(
-            validation.number_duplicates([name_of(policy) for policy in listed]),
-            listed,
-            strict=True,
-        )
-    )

@@ -14,6 +14,7 @@ from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import Objective
 from adlopt.policies.protocol import AnyPolicy, name_of
+from adlopt.policies.reading import as_policy
 from adlopt.simulation.deleveraging import PriceModels
 from adlopt.simulation.exchange import Exchange
 from adlopt.simulation.price_paths import Paths, as_paths
@@ -93,7 +94,7 @@ class Simulation:
 def simulate(
     book: Book,
     path: Any,
-    policy: AnyPolicy,
+    policy: AnyPolicy | str,
     *,
     exchange: Exchange | None = None,
     prices: PriceModels | None = None,
@@ -108,7 +109,7 @@ def simulate(
     path : Paths of one path, DataFrame or array (steps, d)
         Prices after each step; `adl.paths` makes them. Assets that a DataFrame leaves out keep
         their mark.
-    policy : policy, function of the problem, or object with `allocate(problem)`
+    policy : policy, its name, function of the problem, or object with `allocate(problem)`
         The rule of every wave. It may take less than required: the engine keeps the rest.
     exchange : Exchange, optional
         `Exchange()` if left out: no market and no fund.
@@ -140,14 +141,14 @@ def simulate(
     [1, 2, 3, 4]
     """
     require_book("simulate", book)
-    rules = exchange_or_default("simulate", exchange)
+    rule, rules = as_policy(policy), exchange_or_default("simulate", exchange)
     paths = as_paths(path, book)
     if len(paths) != 1:
         raise InputError(
             f"simulate: {len(paths)} paths were given; take one, as in paths[0], or use stress_test"
         )
-    state, steps = run(book, paths, policy, rules, prices=prices, objective=objective)
-    return _simulation(state, steps, paths, policy, rules)
+    state, steps = run(book, paths, rule, rules, prices=prices, objective=objective)
+    return _simulation(state, steps, paths, rule, rules)
 
 
 def _simulation(

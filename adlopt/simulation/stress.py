@@ -17,7 +17,8 @@ from adlopt._internal.progress import Progress
 from adlopt.errors import InputError
 from adlopt.model.book import Book
 from adlopt.objectives import Objective
-from adlopt.policies.protocol import AnyPolicy, Policies, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies
+from adlopt.policies.reading import by_name
 from adlopt.simulation.crash import exchange_or_default, require_book
 from adlopt.simulation.deleveraging import PriceModels
 from adlopt.simulation.exchange import Exchange

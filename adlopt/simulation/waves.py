@@ -21,7 +21,8 @@ from adlopt.model.losses import objective_value
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import AnyPolicy, Policies, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies
+from adlopt.policies.reading import by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.simulation.deleveraging import feasible_reductions

@@ -17,8 +17,9 @@ from adlopt.model.book import Book
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy
 from adlopt.policies.queues import ScoreQueue
+from adlopt.policies.reading import by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.table_result import TableResult

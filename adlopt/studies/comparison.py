@@ -21,7 +21,8 @@ from adlopt.model.problem import Problem, require_problem
 from adlopt.objectives import CVaR
 from adlopt.policies import features
 from adlopt.policies.optimal import Optimal
-from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies, apply_policy
+from adlopt.policies.reading import by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.solving.dispatch import solve
 from adlopt.solving.solution import Solution

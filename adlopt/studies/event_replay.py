@@ -19,7 +19,8 @@ from adlopt.model.book import Book
 from adlopt.model.matching import match_positions
 from adlopt.model.problem import Problem
 from adlopt.objectives import ExpectedLoss, Objective
-from adlopt.policies.protocol import Policies, by_name
+from adlopt.policies.protocol import AnyPolicy, Policies
+from adlopt.policies.reading import by_name
 from adlopt.policies.standard import omission_notes, omitted, standard
 from adlopt.prices.protocol import PriceModel
 from adlopt.studies.comparison import Comparison, compare
@@ -213,7 +214,8 @@ def _compared(
 ) -> Comparison:
     """What happened in one wave (e,), beside the policies."""
     rules = by_name(standard(problem) if policies is None else policies)
-    comparison = compare(problem, {REALISED: _fixed_policy(happened), **rules}, level=level)
+    beside: dict[str, AnyPolicy] = {REALISED: _fixed_policy(happened), **rules}
+    comparison = compare(problem, beside, level=level)
     if policies is not None:
         return comparison
     return replace(comparison, omitted=omitted(problem) | comparison.omitted)

@@ -149,6 +149,7 @@ def test_a_full_disk_leaves_the_old_file(ending: str) -> None:
 # Ctrl-C while the table lies beside the old file, after its last line and before the rename.
 INTERRUPTED = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs behind a shell's "&"
 from adlopt._internal import files
 files._sync = lambda path: os.kill(os.getpid(), signal.SIGINT)
 from adlopt.cli import main

@@ -10,7 +10,8 @@ import pytest
 
 import adlopt as adl
 from adlopt.model.allocation import read_allocation
-from adlopt.policies.protocol import apply_policy, by_name, name_of, violations
+from adlopt.policies.protocol import apply_policy, name_of, violations
+from adlopt.policies.reading import by_name
 from tests.support import random_case
 
 P = adl.policies
