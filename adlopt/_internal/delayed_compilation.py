@@ -1,8 +1,9 @@
 """Loops that run as Python until that has cost a good part of what compiling them would.
 
-Compiling a loop takes up to some seconds, which a small book does not repay. Which of the two runs
-makes no difference to the result, bit for bit: compiled code neither reorders sums nor fuses a
-multiplication with an addition (parallel.py compiles these loops without "fastmath").
+Compiling a loop takes up to some seconds, which a small book does not repay. Compiled code neither
+reorders sums nor fuses a multiplication with an addition (parallel.py compiles these loops without
+"fastmath"), so the two agree to the bit in nearly all cases, and to the last bits in all
+(tools/compare_values.py: the value of 1 solve of 248 differs by 2e-16 of itself).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def jit(function: Callable[P, R]) -> Callable[P, R]:
 
 def jit_loop(function: Callable[P, None]) -> Callable[P, None]:
     """As `jit`, for a loop over its first argument that may be split at any item: it runs in Python
-    until that has cost enough to compile it. The results are the same bits.
+    until that has cost enough to compile it. The results agree but for the last bits.
     """
     if numba is None:
         return _interpreted(function)

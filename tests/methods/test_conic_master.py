@@ -97,9 +97,10 @@ def test_random_books_against_the_whole_program(block: int) -> None:
         assert whole.lower_bound <= proof.value * (1 + 1e-9) + 1e-10 * before, seed
 
 
-@pytest.mark.parametrize("seed", [20, 39, *range(3000, 3008)])
+@pytest.mark.parametrize("seed", [20, 39, 42, *range(3000, 3007)])
 def test_random_books_against_definitions_and_a_program_of_its_own(seed: int) -> None:
-    """A sample of the campaign `convex`. In the first two EVaR is the worst case at the optimum."""
+    """A sample of the campaign `convex`. In the first two EVaR is the worst case at the
+    optimum, in the third the gap stays open for ten sweeps."""
     for what, finding in convex_measures(seed):
         assert finding in ("", UNCOMPARED), what
 

@@ -120,7 +120,8 @@ class ConicDecomposition:
         beyond = self.beyond(losses)
         stresses, penalty = [], 0.0
         for number, (factor, term) in enumerate(self.terms):
-            if answer is None or (exact and term.smooth):
+            certain = exact or term.cone != "exponential"
+            if answer is None or (certain and term.smooth):
                 w = term.subgradient(beyond, self.weights)
             else:
                 w = project_to_dual_set(term, answer.terms[number] / factor, self.weights)
