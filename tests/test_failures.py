@@ -516,8 +516,8 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     (
         "policy by name",
-        lambda: untyped.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), "BitMEX"),
-        r"policy 'BitMEX' has no",
+        lambda: untyped.compare(adl.Problem(book(), {"BTC": -1}, prices=prices()), "FIFO"),
+        r"policy 'FIFO' is unknown; use bitmex",
     ),
 ]
 

@@ -24,14 +24,18 @@ def test_sums_of_chunks() -> None:
 
 def test_interruption_ends_with_the_chunks_under_way() -> None:
     ran = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs behind "&" ignore it
 
     def kernel(chunk: np.ndarray, out: np.ndarray) -> None:
         time.sleep(0.02)
         ran.append(chunk)
 
     threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        on_all(kernel, [np.arange(1)] * 500, (), (1,))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            on_all(kernel, [np.arange(1)] * 500, (), (1,))
+    finally:
+        signal.signal(signal.SIGINT, before)
     done = len(ran)
     assert 0 < done < 500
     time.sleep(0.1)
